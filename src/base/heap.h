@@ -1,0 +1,27 @@
+/*
+ * An intrusive binary min-heap of u64 keys, for precise timers. The owner embeds a heap_node.
+ * Push, pop and remove are O(log n). One thread.
+ */
+#ifndef SB_BASE_HEAP_H
+#define SB_BASE_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct heap_node {
+    uint64_t key;
+    size_t pos; /* 1-based place in the heap; 0 while not in it */
+};
+
+struct heap {
+    struct heap_node **items; /* owned array of borrowed nodes */
+    size_t count;
+    size_t cap;
+};
+
+void heap_deinit(struct heap *h);
+void heap_push(struct heap *h, struct heap_node *n);
+struct heap_node *heap_peek(const struct heap *h); /* NULL when empty */
+void heap_remove(struct heap *h, struct heap_node *n);
+
+#endif
