@@ -1,0 +1,98 @@
+/*
+ * One event loop a thread. A loop owns its connections, timers and slabs; threads speak by mail
+ * only. The body of loop_turn() is one page of phases, in this order:
+ *
+ *   1 poll      wait for readiness, at most until the next timer (0 when work is waiting)
+ *   2 ready     call io->ready for each reported descriptor (at most events_max a turn)
+ *   3 mail      run the mail that had arrived when the phase began
+ *   4 timers    run what is due
+ *   5 hooks     turn-end hooks in the order registered (fan-out and flush live here)
+ *   6 post      hand over outgoing mail, one batch a target loop
+ *   7 reap      free what was closed this turn (loop_defer)
+ *
+ * Poller (with the sockets behind it), clock and mailbox wake-ups are given as ops, so that the
+ * simulation runs many loops on one thread with a fake network (tests/sim).
+ */
+#ifndef SB_LOOP_LOOP_H
+#define SB_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/mail.h"
+#include "loop/poller.h"
+#include "ports/clock.h"
+#include "ports/log.h"
+#include "ports/post.h"
+
+#define LOOP_COUNT_MAX 64
+
+struct loop;
+
+struct loop_conf {
+    unsigned index;
+    unsigned count;            /* loops of the process, at most LOOP_COUNT_MAX */
+    struct clock *clock;       /* borrowed */
+    struct log *log;           /* borrowed */
+    struct poller *poller;     /* owned by the loop from loop_new on */
+    unsigned events_max;       /* descriptors served a turn; 0: 1,024 */
+    unsigned mail_max;         /* mail run a turn; 0: 65,536 */
+};
+
+/* `peers` is the array of all loops of the process, shared and filled before any runs. */
+struct loop *loop_new(const struct loop_conf *conf, struct loop **peers);
+void loop_free(struct loop *l);
+
+unsigned loop_index(const struct loop *l);
+unsigned loop_count(const struct loop *l);
+struct poller *loop_poller(struct loop *l);
+struct log *loop_log(struct loop *l);
+/* Times read once a turn, after polling: cheap, and equal for all that happens in one turn. */
+uint64_t loop_now_ns(const struct loop *l);  /* monotonic */
+int64_t loop_now_ms(const struct loop *l);   /* monotonic */
+int64_t loop_wall_ms(const struct loop *l);  /* epoch */
+
+/* One pass through the phases; waits at most wait_ms (-1: until something happens). */
+void loop_turn(struct loop *l, int wait_ms);
+/* Turns until loop_stop(). Makes the calling thread the loop's. */
+void loop_run(struct loop *l);
+/* Ends loop_run after the current turn. Any thread. */
+void loop_stop(struct loop *l);
+
+/* Mail. From the loop's own thread it is batched until phase 6 (also to itself); from any other
+ * thread it is handed over at once and the loop woken if it slept. */
+void loop_post(struct loop *from, unsigned to, struct mail *m);   /* on from's thread */
+void loop_post_foreign(struct loop *to, struct mail *m);          /* any thread */
+/* The post port of this process: picks the right one of the two by the calling thread. */
+struct post *loop_post_port(struct loop **peers, unsigned count);
+void loop_post_port_free(struct post *p);
+/* The loop that the calling thread runs, or NULL. */
+struct loop *loop_current(void);
+
+/* Precise timers (1-2 ms), in a heap. A zeroed timer is stopped. */
+struct timer {
+    struct heap_node node;
+    void (*fire)(struct timer *t); /* one shot; start again inside if wanted */
+};
+void timer_start(struct loop *l, struct timer *t, int64_t delay_ms); /* restarts if running */
+void timer_stop(struct loop *l, struct timer *t);
+bool timer_running(const struct timer *t);
+
+/* Turn-end hooks, run every turn in the order added; at most 8. */
+struct loop_hook {
+    void (*run)(struct loop_hook *h);
+};
+void loop_add_hook(struct loop *l, struct loop_hook *h);
+/* Whether the next poll must not sleep: a hook that leaves work for the next turn says so. */
+void loop_busy(struct loop *l);
+
+/* Runs release(object) in phase 7, so that events already reported for it find it alive. */
+struct deferred {
+    struct deferred *next;
+    void (*release)(struct deferred *d);
+};
+void loop_defer(struct loop *l, struct deferred *d);
+
+#endif
