@@ -29,9 +29,8 @@ struct map_node *map_get(const struct map *m, uint64_t hash, map_eq eq, const vo
 void map_put(struct map *m, uint64_t hash, struct map_node *node);
 /* Unlinks a node that is in the map. */
 void map_remove(struct map *m, struct map_node *node);
-/* Walks all nodes: pass NULL first, then the previous one. Do not change the map meanwhile
- * except by map_remove of the node already returned before asking for its successor with
- * map_next_after(hash state); for clearing, use map_pop. */
+/* Walks all nodes in no particular order: pass NULL first, then the node last returned; NULL at
+ * the end. The map must not change during the walk; to empty it, use map_pop. */
 struct map_node *map_next(const struct map *m, const struct map_node *prev);
 /* Unlinks and returns any node, or NULL when empty (for tearing down). */
 struct map_node *map_pop(struct map *m);

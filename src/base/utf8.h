@@ -16,7 +16,8 @@ bool utf8_valid(span s);
 /* Feeds the next piece; false as soon as no continuation could be valid. */
 bool utf8_feed(struct utf8_state *st, span piece);
 static inline bool utf8_complete(const struct utf8_state *st) { return st->state == 0; }
-/* Appends nothing past `cap`; returns the bytes (1-4) of a scalar value's encoding. */
+/* Writes the encoding of a Unicode scalar value (asserted: no surrogate, at most U+10FFFF) and
+ * returns its length, 1-4 bytes. */
 unsigned utf8_encode(uint32_t codepoint, uint8_t out[4]);
 /* Stored strings (CONTRACT 1): valid UTF-8 without NUL, C0 and C1 controls but tab, newline. */
 bool utf8_storable(span s);

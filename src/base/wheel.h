@@ -21,6 +21,7 @@ struct wheel_node {
 struct wheel {
     int64_t tick_ms;  /* length of a slot */
     int64_t now_tick; /* last tick that was swept */
+    int64_t current_due_ms; /* no node of the slot of now_tick is due before */
     struct list slots[WHEEL_SLOTS];
 };
 
