@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+
+cmd_clean() {
+    rm -rf build console/node_modules tests/node_modules
+}
