@@ -1,0 +1,132 @@
+/*
+ * Publish and subscribe over all loops. One hub a loop; it knows no sockets and no wire format.
+ *
+ * A topic has a home loop, which keeps the set of loops that have subscribers and answers
+ * subscriptions; each loop keeps its own subscribers ("members", small numbers given by the
+ * edge: connection slots) as u32 arrays. Publishing makes one immutable blob, hands it to the
+ * home, and from there once to each interested loop. There it is encoded once per wire format
+ * into the turn's segment, and every member takes a range of it; hub_turn_end() writes what
+ * each dirty member has, one write a member a turn. A member whose socket is full keeps whole
+ * messages in a bounded outbox, by class:
+ *
+ *   ordered    kept; more than the outbox holds: closed with CLOSE_SLOW
+ *   state      the newest value of each key is kept in place of the older one
+ *   ephemeral  dropped
+ *
+ * Order: what one loop publishes to one topic arrives in that order at every member; a direct
+ * hub_send keeps its place between them.
+ */
+#ifndef SB_HUB_HUB_H
+#define SB_HUB_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "hub/blob.h"
+#include "ports/post.h"
+#include "tables/closes.h"
+#include "tables/errors.h"
+
+#define HUB_TOPIC_BYTES_MAX 200
+#define HUB_WIRES_MAX 8
+
+struct hub;
+struct topic; /* at its home */
+
+/* A subscriber somewhere: enough to answer it. */
+struct hub_ticket {
+    uint32_t loop;
+    uint32_t member;
+    uint32_t gen;
+};
+
+/* The outer world of one loop's hub: how members' bytes leave. All on the loop's thread. */
+struct hub_sink {
+    /* As conn_send: bytes taken; less than all means blocked until hub_writable. */
+    size_t (*send)(struct hub_sink *self, uint32_t member, const struct iovec *iov, int count);
+    /* As conn_send_rest: the remainder of a message that was begun. */
+    void (*rest)(struct hub_sink *self, uint32_t member, span bytes);
+    /* Appends the whole wire message (frame included) of a blob for a wire. */
+    void (*encode)(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out);
+    /* Asks to end the member; the edge answers with hub_member_close. */
+    void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
+};
+
+/* What the home of a topic does about its subscribers; may all be NULL. On the home loop. */
+struct topic_owner {
+    /* A subscriber arrived (it is counted already). Answer the newest values with hub_reply;
+     * they reach it after nothing and before everything published later. */
+    void (*on_subscribe)(struct topic *t, struct hub_ticket who, void *arg);
+    /* The number of subscribers fell to n. */
+    void (*on_unsubscribe)(struct topic *t, uint32_t left, void *arg);
+};
+
+struct hub_conf {
+    unsigned loop;
+    struct post *post;
+    struct hub_sink *sink;         /* borrowed */
+    uint32_t outbox_messages_max;  /* a member: 1,024 unless the wire says less */
+    uint32_t outbox_bytes_max;     /* a member: 1 MiB */
+    struct hub **peers;            /* all hubs of the process by loop, filled before use */
+};
+
+struct hub_stats {
+    _Atomic uint64_t published;
+    _Atomic uint64_t delivered;     /* messages handed to sockets */
+    _Atomic uint64_t merged;        /* state values replaced for slow readers */
+    _Atomic uint64_t dropped;       /* ephemeral messages dropped for slow readers */
+    _Atomic uint64_t slow_closed;
+    _Atomic uint64_t outbox_bytes;  /* in all outboxes now */
+    _Atomic uint64_t topics;        /* with local members */
+    _Atomic uint64_t subscriptions; /* local */
+};
+
+struct hub *hub_new(const struct hub_conf *conf);
+void hub_free(struct hub *h);
+const struct hub_stats *hub_stats(const struct hub *h);
+
+/* Members. `wire` chooses the encoding; queue_messages_max 0 takes the hub's own. */
+void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire,
+                     uint32_t queue_messages_max);
+/* Drops its subscriptions and its outbox. Harmless when not open. */
+void hub_member_close(struct hub *h, uint32_t member);
+/* The member's socket takes bytes again. */
+void hub_writable(struct hub *h, uint32_t member);
+/* Messages and bytes waiting in the member's outbox. */
+void hub_member_queue(const struct hub *h, uint32_t member, uint32_t *messages, uint64_t *bytes);
+
+/* Subscribes a local member; twice is once. `home` is the topic's home loop (the caller derives
+ * it from the id in the topic, so that a topic lives with its object). Takes effect at the home
+ * in order with what this loop posts. Topic names are at most HUB_TOPIC_BYTES_MAX (asserted). */
+void hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic);
+/* False when it was not subscribed. */
+bool hub_unsubscribe(struct hub *h, uint32_t member, unsigned home, span topic);
+bool hub_subscribed(const struct hub *h, uint32_t member, span topic);
+/* Calls visit for each topic of a member (which may unsubscribe the topic it is shown). */
+void hub_member_topics(struct hub *h, uint32_t member,
+                       void (*visit)(struct hub *h, uint32_t member, span topic, void *arg),
+                       void *arg);
+
+/* Publishes from any loop (on this hub's thread); takes over one reference. */
+void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b);
+/* Sends to one local member, in order with topic messages of this turn; takes one reference. */
+void hub_send(struct hub *h, uint32_t member, struct blob *b);
+/* The same for bytes that are already a whole wire message (acks, pongs); copied. */
+void hub_send_bytes(struct hub *h, uint32_t member, span message, enum blob_class cls);
+/* From a home: answers a subscriber wherever it is; takes one reference. Dropped if it left. */
+void hub_reply(struct hub *h, struct hub_ticket who, struct blob *b);
+
+/* At home: who owns topics that begin with `prefix` (at most 8 prefixes; asserted). */
+void hub_own(struct hub *h, span prefix, const struct topic_owner *owner, void *arg);
+span topic_name(const struct topic *t);
+uint32_t topic_subscribers(const struct topic *t); /* over all loops */
+struct topic *hub_topic(struct hub *h, span name); /* at home; NULL without subscribers */
+
+/* Phase 5 of the loop: hands mail over and writes every dirty member once. */
+void hub_turn_end(struct hub *h);
+
+#endif

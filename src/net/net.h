@@ -1,0 +1,76 @@
+/*
+ * The network side of one loop: its listeners, its connections, its shared receive buffer and
+ * the sweep that enforces every time-out. Made once a loop by the composition root.
+ */
+#ifndef SB_NET_NET_H
+#define SB_NET_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "net/addrs.h"
+#include "net/conn.h"
+#include "net/http.h"
+#include "net/ws.h"
+
+/* Limits and times; each is a setting of the same name (tables/config.def). */
+struct net_limits {
+    uint32_t connections_max;      /* of the process; more are accepted and closed at once */
+    uint32_t per_address_max;      /* 0: none (conformance) */
+    uint32_t handshakes_per_s;     /* of one address; 0: none */
+    uint32_t http_header_ms;       /* first byte to end of head */
+    uint32_t http_body_ms;         /* end of head to end of body */
+    uint32_t http_idle_ms;         /* between requests */
+    uint32_t http_header_bytes_max;
+    uint32_t http_body_bytes_max;
+    uint32_t close_wait_ms;        /* for the peer's close frame, or for lingering */
+};
+
+/* Counters of one loop; readers on other threads may see them a moment late (relaxed atomics). */
+struct net_stats {
+    _Atomic uint64_t accepted;
+    _Atomic uint64_t refused; /* over a limit at accept */
+    _Atomic uint64_t closed[CLOSE_COUNT];
+    _Atomic uint64_t open_http;
+    _Atomic uint64_t open_ws;
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t requests;
+    _Atomic uint64_t messages_in;
+};
+
+/* Shared by the loops of a process: counts that are exact over all of them. */
+struct net_shared {
+    struct addrs addrs;
+    _Atomic uint32_t connections;
+};
+
+struct net_conf {
+    struct loop *loop;
+    const struct net_limits *limits; /* borrowed, outlives the net */
+    struct net_shared *shared;       /* borrowed */
+    const struct http_handler *http; /* borrowed; NULL: no server role (agent) */
+    void *user;                      /* for handlers: net_user() */
+};
+
+struct net *net_new(const struct net_conf *conf);
+/* Closes everything at once; call on the stopped loop. */
+void net_free(struct net *n);
+
+void *net_user(const struct net *n);
+struct loop *net_loop(const struct net *n);
+const struct net_stats *net_stats(const struct net *n);
+const struct net_limits *net_limits(const struct net *n);
+
+/* Starts to accept at an address; 0 or -errno. *bound is the address in use (port 0 picked). */
+int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,
+               struct sockaddr_storage *bound);
+/* Stops accepting, closes idle HTTP connections and every WebSocket with `reason`. */
+void net_drain(struct net *n, close_reason reason);
+/* Connections that still exist, closing ones included. */
+uint32_t net_count(const struct net *n);
+/* Calls visit for every open WebSocket of this loop. */
+void net_each_ws(struct net *n, void (*visit)(struct conn *c, void *arg), void *arg);
+
+#endif
