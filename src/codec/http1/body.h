@@ -19,7 +19,7 @@
 #include "base/span.h"
 #include "codec/http1/error.h"
 
-/* A chunk size line with its extension, without CRLF. Real senders use under 20 bytes; above: 400. */
+/* A chunk size line with its extension, without CRLF; senders use under 20 bytes. Above: 400. */
 #define HTTP1_CHUNK_LINE_BYTES_MAX 256
 /* All extensions of one body, so that tiny chunks with long extensions cannot make a small body
  * expensive; above: 400. */
