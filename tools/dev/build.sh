@@ -31,7 +31,9 @@ build_release() {
     # shellcheck disable=SC2046
     CC=gcc setup_meson build/release "${release_flags[@]}" $(warnings_as_errors)
     : >"$stamp.next"
-    ninja -C build/release --quiet
+    say "building build/release/signalbox"
+    ninja -C build/release >build/release.log 2>&1 ||
+        { tail -n 60 build/release.log >&2 && return 1; }
     mv "$stamp.next" "$stamp"
 }
 

@@ -1,0 +1,370 @@
+"""Runs every check of the project, or those whose name contains a word: `./dev test [NAME]`.
+
+Stages that wait for nothing run side by side, as many as there are cores; builds follow one
+another, and so do the end-to-end stages, whose clocks should not be squeezed. Each stage writes
+build/test/<stage>.log, and the log's end is shown when it fails. The last line counts tests:
+cmocka's, node's and Python's own, one for each fuzz target and one for each other check.
+"""
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+COVERAGE_PERCENT_MIN = 90
+FUZZ_SECONDS = 5
+# A stage that hangs is ended, so that the whole stays bounded; the longest takes two minutes.
+STAGE_SECONDS_MAX = 600
+TAIL_LINES = 60
+LOGS = 'build/test'
+CORES = max(2, os.cpu_count() or 2)
+
+SANITIZERS = {
+    'ASAN_OPTIONS': 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
+    'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1',
+    'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
+}
+BUILDS = {
+    'cov': ('gcc', ['-Db_coverage=true', '-Dc_args=-fprofile-update=atomic', '-Doptimization=0']),
+    'asan': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1']),
+    'tsan': ('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1']),
+    'fuzz': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1',
+                       '-Dfuzz=true', '-Dtests=false', '-Dc_args=-fsanitize=fuzzer-no-link']),
+}
+
+
+class Failed(Exception):
+    """A stage failed; its log says why."""
+
+
+class Stage:
+    def __init__(self, name, action, needs=(), lock=None):
+        self.name, self.action, self.needs, self.lock = name, action, list(needs), lock
+        self.state = 'waiting'  # then running, ok, failed or skipped
+        self.passed = self.failed = 0
+        self.note = ''
+        self.log = None
+
+    def run(self, argv, env=None, check=True, cwd=None):
+        """Runs a program into the stage's log and returns what it printed."""
+        text = ' '.join(argv)
+        self.log.write(f'$ {text[:400]}\n')
+        self.log.flush()
+        begin = self.log.tell()
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                 env={**os.environ, **SANITIZERS, **(env or {})}, cwd=cwd,
+                                 start_new_session=True)
+        try:
+            status = child.wait(STAGE_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.log.write(f'\nnot done after {STAGE_SECONDS_MAX} s\n')
+            status = -1
+        finally:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)  # whatever it left behind
+            except ProcessLookupError:
+                pass
+            child.wait()
+        self.log.flush()
+        with open(self.log.name, encoding='utf-8', errors='replace') as f:
+            f.seek(begin)
+            out = f.read()
+        if check and status != 0:
+            raise Failed(f'status {status}')
+        return status, out
+
+    def count(self, passed, failed):
+        self.passed += passed
+        self.failed += failed
+
+    def check(self, argv, env=None, cwd=None):
+        """One program that is one test."""
+        status, _ = self.run(argv, env, check=False, cwd=cwd)
+        self.count(int(status == 0), int(status != 0))
+
+
+def without_aslr():
+    """clang 14's TSan cannot live with the address randomisation of newer kernels."""
+    argv = ['setarch', os.uname().machine, '-R']
+    try:
+        return argv if subprocess.run(argv + ['true'], capture_output=True).returncode == 0 else []
+    except FileNotFoundError:
+        return []
+
+
+def build(name):
+    def action(stage):
+        compiler, options = BUILDS[name]
+        where = f'build/{name}'
+        if not os.path.exists(f'{where}/build.ninja'):
+            stage.run(['meson', 'setup', where, '-Dwerror=true', *options], {'CC': compiler})
+        stage.run(['ninja', '-C', where])
+        if name == 'cov':
+            for old in glob.glob(f'{where}/**/*.gcda', recursive=True):
+                os.unlink(old)
+    return action
+
+
+def meson_names(where, word):
+    """Names of the tests whose name contains the word; none for no word, which means all."""
+    got = subprocess.run(['meson', 'test', '-C', where, '--list', '--no-rebuild'],
+                         capture_output=True, text=True).stdout
+    names = [line.split(' / ', 1)[-1].strip() for line in got.splitlines() if ' / ' in line]
+    return [n for n in names if word in n]
+
+
+def count_meson(where):
+    passed = failed = 0
+    with open(f'{where}/meson-logs/testlog.json', encoding='utf-8') as log:
+        for line in log:
+            test = json.loads(line)
+            text = (test.get('stdout') or '') + (test.get('stderr') or '')
+            good = sum(map(int, re.findall(r'^\[  PASSED  \] (\d+) test', text, re.M)))
+            bad = sum(map(int, re.findall(r'^\[  FAILED  \] (\d+) test', text, re.M)))
+            if test['result'] in ('OK', 'EXPECTEDFAIL'):
+                passed += good or 1
+            elif test['result'] != 'SKIP':
+                passed += good
+                failed += bad or 1
+    return passed, failed
+
+
+def meson_tests(name, word):
+    def action(stage):
+        where = f'build/{name}'
+        names = meson_names(where, word) if word else []
+        if word and not names:
+            return
+        wrapper = without_aslr() if name == 'tsan' else []
+        multiplier = '1' if name == 'cov' else '4'
+        stage.run(wrapper + ['meson', 'test', '-C', where, '--no-rebuild', '--print-errorlogs',
+                             '-t', multiplier, '--num-processes', str(CORES), *names],
+                  check=False)
+        stage.count(*count_meson(where))
+    return action
+
+
+def node_tests(pattern, build_name, word):
+    """Files of node's test runner against the binary of one build."""
+    files = sorted(f for p in pattern for f in glob.glob(p) if word in f)
+
+    def action(stage):
+        if not files:
+            return
+        status, out = stage.run(['node', '--test', '--test-reporter=tap', *files], check=False,
+                                env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
+                                     'SIGNALBOX_BUILD': build_name})
+        total = {k: sum(map(int, re.findall(rf'^# {k} (\d+)$', out, re.M)))
+                 for k in ('pass', 'fail', 'cancelled')}
+        bad = total['fail'] + total['cancelled']
+        stage.count(total['pass'], bad or int(status != 0))
+    return action
+
+
+def python_tests(folder, build_name, word):
+    def action(stage):
+        if not glob.glob(f'{folder}/*_test.py'):
+            return
+        pattern = f'*{word}*_test.py' if word else '*_test.py'
+        status, out = stage.run(
+            [sys.executable, '-m', 'unittest', 'discover', '-v', '-s', folder, '-p', pattern],
+            check=False, env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
+                              'SIGNALBOX_BUILD': build_name})
+        ran = sum(map(int, re.findall(r'^Ran (\d+) tests?', out, re.M)))
+        bad = sum(map(int, re.findall(r'(?:failures|errors)=(\d+)', out)))
+        if ran == 0 and status == 5:  # newer Pythons: nothing matched
+            return
+        stage.count(max(0, ran - bad), bad or int(status != 0))
+    return action
+
+
+def fuzz_targets(word):
+    def action(stage):
+        targets = sorted(t for t in glob.glob('build/fuzz/fuzz_*')
+                         if os.path.isfile(t) and os.access(t, os.X_OK))
+        os.makedirs('build/fuzz/findings', exist_ok=True)
+        for target in targets:
+            name = os.path.basename(target)[len('fuzz_'):]
+            if word not in name:
+                continue
+            grown = f'build/fuzz/corpus/{name}'
+            os.makedirs(grown, exist_ok=True)
+            stage.check([target, grown, f'tests/corpus/{name}', f'-max_total_time={FUZZ_SECONDS}',
+                         '-timeout=10', '-rss_limit_mb=1024', '-verbosity=0',
+                         f'-artifact_prefix=build/fuzz/findings/{name}-'])
+    return action
+
+
+def coverage(stage):
+    status, out = stage.run(
+        ['gcovr', '-r', '.', '--object-directory', 'build/cov', '--filter', 'src/',
+         '--exclude', r'.*(_test\.c|_fuzz\.c|\.def)', '--exclude-throw-branches', '-j', str(CORES),
+         '--gcov-ignore-parse-errors', '--txt', '-', '--xml', f'{LOGS}/coverage.xml',
+         'build/cov'], check=False)
+    total = re.search(r'^TOTAL\s+(\d+)\s+(\d+)\s+(\d+)%', out, re.M)
+    if status != 0 or not total:
+        raise Failed('gcovr')
+    lines, hit = int(total.group(1)), int(total.group(2))
+    percent = 100 * hit / max(1, lines)
+    enough = percent >= COVERAGE_PERCENT_MIN
+    stage.note = f'{percent:.1f} % of {lines} lines of src/, {COVERAGE_PERCENT_MIN} % wanted'
+    stage.count(int(enough), int(not enough))
+
+
+def console(stage):
+    scripts = json.load(open('console/package.json', encoding='utf-8')).get('scripts', {})
+    for name in ('check', 'test'):
+        if name in scripts:
+            stage.check(['npm', 'run', '--silent', name], cwd='console')
+
+
+E2E = ['tests/e2e/*.test.mjs', 'tests/golden/*.test.mjs', 'tests/wire/*.test.mjs']
+BROWSER = ['tests/e2e/browser/*.test.mjs']
+
+
+def both(*actions):
+    def action(stage):
+        for a in actions:
+            a(stage)
+    return action
+
+
+def one(argv):
+    return lambda stage: stage.check(argv)
+
+
+def e2e(build_name, word):
+    return both(node_tests(E2E, build_name, word), python_tests('tests/e2e', build_name, word))
+
+
+def plan_all(fast):
+    """Every stage; the order is the order of starting where nothing has to be waited for."""
+    names = ['cov'] if fast else ['cov', 'asan', 'tsan', 'fuzz']
+    stages = [Stage(f'build-{n}', build(n), lock='build') for n in names]
+    stages += [
+        Stage('tidy', one(['tools/tidy'])),
+        Stage('tools', python_tests('tools', 'cov', '')),
+        Stage('unit-cov', meson_tests('cov', ''), ['build-cov']),
+        Stage('layers', one(['tools/layers', 'build/cov']), ['build-cov']),
+        Stage('docs', one(['build/cov/signalbox-docs', '--check', 'docs']), ['build-cov']),
+        Stage('e2e-cov', e2e('cov', ''), ['build-cov'], 'e2e'),
+        Stage('browser', node_tests(BROWSER, 'cov', ''), ['build-cov'], 'e2e'),
+    ]
+    if os.path.exists('console/package.json'):
+        stages.append(Stage('console', console))
+    if not fast:
+        stages += [
+            Stage('unit-asan', meson_tests('asan', ''), ['build-asan']),
+            Stage('e2e-asan', e2e('asan', ''), ['build-asan'], 'e2e'),
+            Stage('unit-tsan', meson_tests('tsan', ''), ['build-tsan']),
+            Stage('fuzz', fuzz_targets(''), ['build-fuzz']),
+        ]
+    stages.append(Stage('coverage', coverage, ['unit-cov', 'e2e-cov', 'browser']))
+    return stages
+
+
+def plan_word(word, name):
+    """What matches a word, in one build; a fuzz target is named by its own name."""
+    fixed = [s for s in plan_all(True)
+             if word in s.name and s.name in ('tidy', 'layers', 'docs', 'console', 'tools')]
+    stages = [Stage(f'build-{name}', build(name)),
+              Stage(f'unit-{name}', meson_tests(name, word), [f'build-{name}'])]
+    stages.append(Stage(f'e2e-{name}', both(
+        node_tests(E2E + BROWSER, name, word), python_tests('tests/e2e', name, word)),
+        [f'build-{name}'], 'e2e'))
+    if name == 'cov':
+        stages += fixed
+    return stages
+
+
+class Runner:
+    def __init__(self, stages):
+        self.stages = stages
+        self.changed = threading.Condition()
+        self.locks = set()
+        self.begin = time.monotonic()
+
+    def ready(self, stage):
+        by_name = {s.name: s for s in self.stages}
+        before = [by_name[n] for n in stage.needs]
+        if any(s.state in ('failed', 'skipped') and s.name.startswith('build-') for s in before):
+            stage.state, stage.failed = 'skipped', 1
+            print(f'skip          {stage.name}', flush=True)
+            self.changed.notify_all()
+            return False
+        done = all(s.state in ('ok', 'failed', 'skipped') for s in before)
+        return done and (stage.lock is None or stage.lock not in self.locks)
+
+    def take(self):
+        """The next stage that can start, or None when all are done."""
+        with self.changed:
+            while True:
+                waiting = [s for s in self.stages if s.state == 'waiting']
+                if not waiting:
+                    return None
+                for stage in waiting:
+                    if self.ready(stage):
+                        stage.state = 'running'
+                        self.locks.add(stage.lock or stage.name)
+                        return stage
+                if any(s.state == 'waiting' for s in self.stages):
+                    self.changed.wait(5)
+
+    def work(self):
+        while (stage := self.take()) is not None:
+            begin = time.monotonic()
+            with open(f'{LOGS}/{stage.name}.log', 'w', encoding='utf-8') as stage.log:
+                try:
+                    stage.action(stage)
+                except Exception as problem:  # a broken check is a failed check
+                    stage.log.write(f'\n{type(problem).__name__}: {problem}\n')
+                    stage.failed += 1
+            with self.changed:
+                stage.state = 'failed' if stage.failed else 'ok'
+                self.locks.discard(stage.lock or stage.name)
+                self.report(stage, time.monotonic() - begin)
+                self.changed.notify_all()
+
+    def report(self, stage, seconds):
+        tests = f'{stage.passed} passed' if stage.passed or stage.failed else ''
+        tests += f', {stage.failed} failed' if stage.failed else ''
+        mark = 'FAIL' if stage.failed else 'ok  '
+        print(f'{mark} {seconds:6.1f} s  {stage.name:<11} {stage.note or tests}', flush=True)
+        if stage.failed:
+            with open(f'{LOGS}/{stage.name}.log', encoding='utf-8', errors='replace') as log:
+                lines = log.read().splitlines()
+            print(f'---- end of {LOGS}/{stage.name}.log')
+            print('\n'.join(lines[-TAIL_LINES:]), flush=True)
+            print('----', flush=True)
+
+    def run(self):
+        os.makedirs(LOGS, exist_ok=True)
+        threads = [threading.Thread(target=self.work) for _ in range(CORES)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        passed = sum(s.passed for s in self.stages)
+        failed = sum(s.failed for s in self.stages)
+        print(f'in {time.monotonic() - self.begin:.0f} s')
+        print(f'{passed} passed, {failed} failed')
+        return 1 if failed or not passed else 0
+
+
+def main(argv):
+    flags = {a for a in argv if a.startswith('--')}
+    words = [a for a in argv if not a.startswith('--')]
+    if len(words) > 1 or not flags <= {'--fast', '--asan', '--tsan'}:
+        sys.exit('usage: ./dev test [NAME] [--fast | --asan | --tsan]')
+    if words:
+        name = 'asan' if '--asan' in flags else 'tsan' if '--tsan' in flags else 'cov'
+        return Runner(plan_word(words[0], name)).run()
+    return Runner(plan_all('--fast' in flags)).run()
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
