@@ -47,6 +47,7 @@ struct poller {
     ssize_t (*recv)(struct poller *p, int fd, void *out, size_t len);
     ssize_t (*send)(struct poller *p, int fd, const struct iovec *iov, int count);
     int (*local)(struct poller *p, int fd, struct sockaddr_storage *out);
+    int (*peer)(struct poller *p, int fd, struct sockaddr_storage *out);
     void (*shutdown_write)(struct poller *p, int fd);
     void (*close)(struct poller *p, int fd); /* ends reporting too */
 
