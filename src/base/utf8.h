@@ -8,8 +8,8 @@
 #include "base/span.h"
 
 struct utf8_state {
-    uint32_t state; /* 0: at a character boundary; initialise to 0 */
-    uint32_t codepoint;
+    uint32_t state;     /* 0: at a character boundary; initialise to 0. Enough for validation. */
+    uint32_t codepoint; /* only for those who want the characters */
 };
 
 bool utf8_valid(span s);

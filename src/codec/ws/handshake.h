@@ -28,7 +28,7 @@ struct ws_handshake {
 };
 
 enum ws_handshake_error {
-    WS_HANDSHAKE_E_UPGRADE = -1, /* Upgrade does not name websocket, or Connection not Upgrade: 400 */
+    WS_HANDSHAKE_E_UPGRADE = -1, /* Upgrade lacks websocket, or Connection lacks Upgrade: 400 */
     WS_HANDSHAKE_E_VERSION = -2, /* not version 13: 426 with Sec-WebSocket-Version: 13 (4.4) */
     WS_HANDSHAKE_E_KEY = -3,     /* not 24 characters of base64 for 16 bytes: 400 (4.2.1) */
 };

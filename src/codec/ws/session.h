@@ -6,7 +6,7 @@
  *     while (at < len) {
  *         ptrdiff_t n = ws_session_feed(&ws, &limits, in + at, len - at, &ev);
  *         if (n < 0) { fail the connection with close code -n; break; }
- *         if (n == 0) { keep in[at..len) (< WS_FEED_BYTES_MIN) in front of what is read next; break; }
+ *         if (n == 0) { keep in[at..len) (< WS_FEED_BYTES_MIN) in front of the next read; break; }
  *         at += n;
  *         switch (ev.type) ...
  *     }
@@ -37,14 +37,14 @@ enum ws_role {
 
 struct ws_limits {
     uint32_t message_bytes_max; /* over it: 1009, as soon as a header announces it; > 0 */
-    uint32_t fragments_max;     /* frames of one message; over it: 1008; 0 is any number */
+    uint16_t fragments_max;     /* frames of one message; over it: 1008; 0 is any number */
 };
 
 struct ws_session { /* fields are private to session.c */
     uint32_t left;      /* payload bytes of the current data frame still to come */
     uint32_t bytes;     /* announced by the frames of the unfinished message so far */
     uint8_t key[4];     /* of the current frame, turned so that key[0] masks the next byte */
-    uint32_t utf8;      /* packed state of the validator of the unfinished text message */
+    uint32_t utf8;      /* utf8_state.state of the unfinished text message */
     uint16_t fragments; /* frames of the unfinished message, saturating */
     uint8_t opcode;     /* of the unfinished message; 0 between messages */
     uint8_t flags;
