@@ -14,10 +14,13 @@
 size_t base64_encode(span in, char *out);
 /* Without padding, alphabet of 5; returns the length (at most BASE64_SIZE). */
 size_t base64url_encode(span in, char *out);
-/* Strict: canonical padding and zero spare bits; out holds in.len / 4 * 3 + 3. -1 when malformed. */
+/* Strict: canonical padding, zero spare bits, no white space. Writes at most in.len / 4 * 3 + 3
+ * bytes to `out`; returns the length, or -1 when malformed (out is then undefined). */
 ptrdiff_t base64_decode(span in, uint8_t *out);
+/* The same for the alphabet of 5; padding is malformed. */
 ptrdiff_t base64url_decode(span in, uint8_t *out);
 void hex_encode(span in, char *out); /* 2 * len characters, no NUL */
+/* Either case; out holds in.len / 2. False when malformed or of odd length. */
 bool hex_decode(span in, uint8_t *out);
 
 #endif

@@ -19,9 +19,12 @@ struct heap {
     size_t cap;
 };
 
+/* Frees the array; nodes are the caller's. The heap is empty and usable again. */
 void heap_deinit(struct heap *h);
+/* Puts a node that is in no heap (asserted) under n->key, which must not change while it is in. */
 void heap_push(struct heap *h, struct heap_node *n);
 struct heap_node *heap_peek(const struct heap *h); /* NULL when empty */
+/* Takes out a node that is in this heap (asserted); to pop, remove what heap_peek returned. */
 void heap_remove(struct heap *h, struct heap_node *n);
 
 #endif

@@ -27,8 +27,15 @@ static inline void list_insert_after(struct list *at, struct list *n)
     at->next = n;
 }
 
-static inline void list_push(struct list *head, struct list *n) { list_insert_after(head->prev, n); }
-static inline void list_push_front(struct list *head, struct list *n) { list_insert_after(head, n); }
+static inline void list_push(struct list *head, struct list *n)
+{
+    list_insert_after(head->prev, n);
+}
+
+static inline void list_push_front(struct list *head, struct list *n)
+{
+    list_insert_after(head, n);
+}
 
 /* Unlinks `n`; harmless when it is not linked. */
 static inline void list_remove(struct list *n)

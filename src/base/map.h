@@ -27,7 +27,7 @@ void map_deinit(struct map *m); /* frees the buckets; nodes are the caller's */
 struct map_node *map_get(const struct map *m, uint64_t hash, map_eq eq, const void *key);
 /* Links `node`; the caller has checked that the key is absent. */
 void map_put(struct map *m, uint64_t hash, struct map_node *node);
-/* Unlinks a node that is in the map. */
+/* Unlinks a node that is in the map (asserted). */
 void map_remove(struct map *m, struct map_node *node);
 /* Walks all nodes in no particular order: pass NULL first, then the node last returned; NULL at
  * the end. The map must not change during the walk; to empty it, use map_pop. */

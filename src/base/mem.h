@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* At least `bytes` bytes, uninitialised; zero bytes give a pointer that may be freed. Any thread. */
+/* `bytes` uninitialised bytes; zero bytes give a pointer that may be freed. Any thread. */
 void *mem_alloc(size_t bytes) __attribute__((malloc, returns_nonnull));
 /* The same for an array of zeroed items; asserts that the product does not overflow. */
 void *mem_calloc(size_t count, size_t item_bytes) __attribute__((malloc, returns_nonnull));

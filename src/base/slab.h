@@ -26,11 +26,13 @@ void slab_init(struct slab *s, size_t item_bytes);
 void slab_deinit(struct slab *s);
 /* A zeroed object; its index in *index. */
 void *slab_alloc(struct slab *s, uint32_t *index);
+/* Ends the life of a live index (asserted); handles to it become stale. */
 void slab_free(struct slab *s, uint32_t index);
 /* The object at a live index (asserted). */
 void *slab_at(const struct slab *s, uint32_t index);
 /* The object if index is live with this generation, else NULL. */
 void *slab_get(const struct slab *s, uint32_t index, uint32_t gen);
+/* The generation of a live index (asserted). */
 uint32_t slab_gen(const struct slab *s, uint32_t index);
 
 #endif

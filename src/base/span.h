@@ -45,7 +45,9 @@ ptrdiff_t span_find(span s, uint8_t byte);
 span span_slice(span s, size_t from, size_t len);
 /* Without leading and trailing SP and HTAB. */
 span span_trim(span s);
-/* Cuts the part before `sep` off `*rest` and returns it; without `sep` the whole, leaving none. */
+/* Cuts the part before `sep` off `*rest` and returns it; without `sep` the whole, leaving
+ * SPAN_NONE. After a final `sep` an empty part with a pointer remains, so a loop that ends at
+ * rest.ptr == NULL sees every part. */
 span span_cut(span *rest, uint8_t sep);
 /* An unsigned decimal of digits only (no sign, no space); false if empty, other bytes or > max. */
 bool span_u64(span s, uint64_t max, uint64_t *out);

@@ -13,8 +13,9 @@
 /* Writes TIME_MS_LEN characters and a NUL; years 0000-9999 (asserted). */
 void time_format_ms(int64_t epoch_ms, char text[TIME_MS_LEN + 1]);
 void time_format_s(int64_t epoch_ms, char text[TIME_S_LEN + 1]);
-/* RFC 3339 5.6 with any fraction (cut to ms) and any offset; false on anything else. Leap
- * seconds (:60) read as :59.999. */
+/* RFC 3339 5.6 with any fraction (cut to ms) and any offset; false on anything else, and on a
+ * time outside the years 0000-9999 of UTC, so that whatever was read can be written. A leap
+ * second (23:59:60 UTC) reads as :59.999. Fuzz target: timefmt_fuzz.c. */
 bool time_parse(span text, int64_t *epoch_ms);
 /* IMF-fixdate of RFC 9110 5.6.7, 29 characters and a NUL. */
 void time_format_http(int64_t epoch_ms, char text[30]);

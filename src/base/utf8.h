@@ -13,7 +13,8 @@ struct utf8_state {
 };
 
 bool utf8_valid(span s);
-/* Feeds the next piece; false as soon as no continuation could be valid. */
+/* Feeds the next piece; false as soon as no continuation could be valid, and ever after. `piece`
+ * may end anywhere, also within a character. */
 bool utf8_feed(struct utf8_state *st, span piece);
 static inline bool utf8_complete(const struct utf8_state *st) { return st->state == 0; }
 /* Writes the encoding of a Unicode scalar value (asserted: no surrogate, at most U+10FFFF) and

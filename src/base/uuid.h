@@ -37,7 +37,8 @@ uuid uuid_gen_next(struct uuid_gen *g, int64_t now_ms, const uint8_t entropy[10]
 void uuid_format(uuid u, char text[UUID_TEXT_LEN + 1]);
 /* Accepts exactly 36 characters 8-4-4-4-12 in either case, any version; false otherwise. */
 bool uuid_parse(span text, uuid *out);
-/* A well-mixed 64-bit hash, the same in every process (it chooses home loops). */
+/* A well-mixed 64-bit hash, the same in every process (it chooses home loops). It has no seed:
+ * a map keyed by UUIDs that peers choose freely takes hash_bytes instead. */
 uint64_t uuid_hash(uuid u);
 
 #endif

@@ -32,7 +32,9 @@ void wheel_set(struct wheel *w, struct wheel_node *n, int64_t due_ms);
 void wheel_clear(struct wheel_node *n);
 bool wheel_armed(const struct wheel_node *n);
 /* Unlinks every node due at or before now_ms, then calls fire(n, arg) for each; fire may set and
- * clear any node. Returns how many fired. */
+ * clear any node: one cleared or set again before its turn does not fire now. A node that fires
+ * is unarmed and may be freed. The order follows the ticks, not the times within a tick. Cost:
+ * the nodes of the slots that passed; nothing when the tick is the same and nothing is due. */
 unsigned wheel_advance(struct wheel *w, int64_t now_ms, void (*fire)(struct wheel_node *, void *),
                        void *arg);
 
