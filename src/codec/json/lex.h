@@ -2,7 +2,6 @@
 #ifndef SB_CODEC_JSON_LEX_H
 #define SB_CODEC_JSON_LEX_H
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -29,7 +28,10 @@ static inline uint64_t lex_load8(const uint8_t *p)
 {
     uint64_t w;
     memcpy(&w, p, sizeof w);
-    return le64toh(w);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap64(w);
+#endif
+    return w;
 }
 
 /* The high bit of each byte of `w` that equals `b`; a byte above an equal one may be set wrongly,

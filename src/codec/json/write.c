@@ -1,13 +1,13 @@
 /* Strings are copied in runs between bytes that need an escape; numbers are as short as exact. */
 #include "codec/json/write.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/utf8.h"
 #include "codec/json/lex.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define WHOLE_MAX 9007199254740992.0 /* 2^53: whole numbers below it are exact */
 /* Below this a value of up to three decimals times 1000 has at most 15 digits: exact, shortest. */

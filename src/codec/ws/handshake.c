@@ -47,7 +47,8 @@ static bool key_valid(span key)
 
 int ws_handshake_check(const struct ws_handshake *h)
 {
-    if (!ws_list_has(h->upgrade, SPAN("websocket")) || !ws_list_has(h->connection, SPAN("upgrade"))) {
+    if (!ws_list_has(h->upgrade, SPAN("websocket")) ||
+        !ws_list_has(h->connection, SPAN("upgrade"))) {
         return WS_HANDSHAKE_E_UPGRADE;
     }
     if (!span_eq(span_trim(h->version), SPAN("13"))) {
