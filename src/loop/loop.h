@@ -31,6 +31,16 @@
 
 struct loop;
 
+/*
+ * The way of mail between loops. Production has none: phase 6 pushes straight into the target's
+ * mailbox. The simulation gives one, holds the batches back and hands them over in a seeded
+ * order: each pair's in the order carried, each exactly once, with loop_deliver().
+ */
+struct courier {
+    /* Takes over a batch, oldest first, ended by NULL; from's thread; never mail to itself. */
+    void (*carry)(struct courier *c, unsigned from, unsigned to, struct mail *first);
+};
+
 struct loop_conf {
     unsigned index;
     unsigned count;            /* loops of the process, at most LOOP_COUNT_MAX */
@@ -39,10 +49,13 @@ struct loop_conf {
     struct poller *poller;     /* owned by the loop from loop_new on */
     unsigned events_max;       /* descriptors served a turn; 0: 1,024 */
     unsigned mail_max;         /* mail run a turn; 0: 65,536 */
+    struct courier *courier;   /* borrowed; NULL: mail goes straight to the target */
 };
 
 /* `peers` is the array of all loops of the process, shared and filled before any runs. */
 struct loop *loop_new(const struct loop_conf *conf, struct loop **peers);
+/* Frees the loop and its poller. Mail, timers and deferred releases that have not run never will:
+ * stop the senders and turn with wait 0 while loop_wait_ns() says 0, before freeing. */
 void loop_free(struct loop *l);
 
 unsigned loop_index(const struct loop *l);
@@ -54,24 +67,33 @@ uint64_t loop_now_ns(const struct loop *l);  /* monotonic */
 int64_t loop_now_ms(const struct loop *l);   /* monotonic */
 int64_t loop_wall_ms(const struct loop *l);  /* epoch */
 
-/* One pass through the phases; waits at most wait_ms (-1: until something happens). */
+/* One pass through the phases; waits at most wait_ms (-1: until something happens). Makes the
+ * calling thread the loop's for the turn. */
 void loop_turn(struct loop *l, int wait_ms);
-/* Turns until loop_stop(). Makes the calling thread the loop's. */
+/* Turns until loop_stop(). Makes the calling thread the loop's. A stop that came first ends it at
+ * once; afterwards it may be run or turned again. */
 void loop_run(struct loop *l);
 /* Ends loop_run after the current turn. Any thread. */
 void loop_stop(struct loop *l);
+/* Nanoseconds until the loop has something to do by itself: 0 when mail, a due timer or other
+ * work waits, -1 when nothing but an event or mail will wake it. Its own thread. */
+int64_t loop_wait_ns(struct loop *l);
 
 /* Mail. From the loop's own thread it is batched until phase 6 (also to itself); from any other
  * thread it is handed over at once and the loop woken if it slept. */
 void loop_post(struct loop *from, unsigned to, struct mail *m);   /* on from's thread */
 void loop_post_foreign(struct loop *to, struct mail *m);          /* any thread */
+/* Ends a courier's work: puts a batch, oldest first, into the target's mailbox. Any thread. */
+void loop_deliver(struct loop *to, struct mail *first);
 /* The post port of this process: picks the right one of the two by the calling thread. */
 struct post *loop_post_port(struct loop **peers, unsigned count);
 void loop_post_port_free(struct post *p);
 /* The loop that the calling thread runs, or NULL. */
 struct loop *loop_current(void);
 
-/* Precise timers (1-2 ms), in a heap. A zeroed timer is stopped. */
+/* Precise timers (1-2 ms), in a heap. A zeroed timer is stopped. Delays count from loop_now_ns()
+ * (outside a turn: from the call); a timer never fires early by that clock, and those due in one
+ * turn fire in the order of their times. Loop's thread. */
 struct timer {
     struct heap_node node;
     void (*fire)(struct timer *t); /* one shot; start again inside if wanted */
@@ -88,7 +110,8 @@ void loop_add_hook(struct loop *l, struct loop_hook *h);
 /* Whether the next poll must not sleep: a hook that leaves work for the next turn says so. */
 void loop_busy(struct loop *l);
 
-/* Runs release(object) in phase 7, so that events already reported for it find it alive. */
+/* Runs release(object) in phase 7, so that events already reported for it find it alive. What is
+ * deferred by a release runs in the next turn. */
 struct deferred {
     struct deferred *next;
     void (*release)(struct deferred *d);

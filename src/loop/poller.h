@@ -15,9 +15,14 @@
 #include "base/assert.h"
 #include "tables/errors.h"
 
+/*
+ * Order of a connection's end: io_close() (no event is reported for it any more, not even one
+ * that was already collected this turn), then loop_defer() of the record that embeds the io.
+ */
 #define IO_READ 1u
 #define IO_WRITE 2u
-#define IO_HANGUP 4u /* reported, never asked: both directions are dead */
+#define IO_HANGUP 4u /* reported, never asked: both directions are dead; bytes that arrived
+                        before may still be read */
 
 /* 16 bytes, embedded in every connection record. */
 struct io {
@@ -32,14 +37,18 @@ struct poller_event {
 };
 
 struct poller {
-    /* Starts, changes or (interest 0) ends reporting for io. Level-triggered. */
+    /* Starts, changes or (interest 0) ends reporting for io. Level-triggered. Costs nothing when
+     * the interest stays the same. A new io has interest 0. */
     void (*set)(struct poller *p, struct io *io, unsigned interest);
     /* Waits up to wait_ns (-1: for ever; 0: not at all); returns the events written. */
     unsigned (*wait)(struct poller *p, int64_t wait_ns, struct poller_event *out, unsigned max);
-    /* Makes a wait in progress, or the next one, return at once. Any thread. */
+    /* Makes a wait in progress, or the next one, return at once. Any thread. Costs a system
+     * call: loops call it only for a target that sleeps. */
     void (*wake)(struct poller *p);
 
-    /* Sockets; results as the system calls: >= 0, or -errno (never -1 with errno). */
+    /* Sockets; results as the system calls: >= 0, or -errno (never -1 with errno). Descriptors
+     * made here are non-blocking, close-on-exec and without Nagle's delay. */
+    /* One listener a loop on the same address (SO_REUSEPORT); IPv6 ones take no IPv4. */
     int (*listen)(struct poller *p, const struct sockaddr *addr, socklen_t len, int backlog);
     int (*accept)(struct poller *p, int fd, struct sockaddr_storage *peer);
     int (*connect)(struct poller *p, const struct sockaddr *addr, socklen_t len); /* fd, in progress */
@@ -54,7 +63,22 @@ struct poller {
     void (*free)(struct poller *p);
 };
 
+/* Closes io's descriptor, after which nothing is reported for it. Harmless when closed. */
+static inline void io_close(struct poller *p, struct io *io)
+{
+    if (io->fd >= 0) {
+        int fd = io->fd;
+        io->fd = -1;
+        io->interest = 0;
+        p->close(p, fd);
+    }
+}
+
 /* The epoll implementation; aborts when the kernel has no descriptor left (start-up only). */
 struct poller *poller_epoll_new(void);
+/* The congestion control of listeners made from now on and of what they accept ("reno" spares
+ * the pacing timers of "bbr"); "" keeps the kernel's. One that the kernel does not offer is
+ * ignored: then 0 turns to -errno. `name` is borrowed until poller->free. */
+int poller_epoll_set_congestion(struct poller *p, const char *name) MUST_CHECK;
 
 #endif

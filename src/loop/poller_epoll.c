@@ -1,0 +1,294 @@
+/*
+ * The poller of production: epoll, level-triggered, one a loop; BSD sockets behind it. Wake-ups
+ * come through an eventfd that is watched edge-triggered, so that nobody ever has to read it.
+ */
+#include "loop/poller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define NS_PER_MS 1000000
+
+struct poller_epoll {
+    struct poller poller;
+    int epoll_fd;
+    int wake_fd;
+    const char *congestion;     /* borrowed; "" keeps the kernel's */
+    struct epoll_event *events; /* owned, `event_cap` */
+    unsigned event_cap;
+};
+
+static struct poller_epoll *self_of(struct poller *p)
+{
+    return CONTAINER_OF(p, struct poller_epoll, poller);
+}
+
+/* ---- readiness ---- */
+
+static void epoll_set(struct poller *p, struct io *io, unsigned interest)
+{
+    ASSERT((interest & ~(IO_READ | IO_WRITE)) == 0);
+    if (io->interest == interest) {
+        return;
+    }
+    ASSERT(io->fd >= 0);
+    int op = interest == 0 ? EPOLL_CTL_DEL : io->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    struct epoll_event e = {
+        .events = ((interest & IO_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
+                  ((interest & IO_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0),
+        .data.ptr = io,
+    };
+    io->interest = interest;
+    int rc = epoll_ctl(self_of(p)->epoll_fd, op, io->fd, &e);
+    ASSERT(rc == 0);
+}
+
+static int wait_ms_of(int64_t wait_ns)
+{
+    if (wait_ns < 0) {
+        return -1;
+    }
+    /* Rounded up: rounding down would spin through the last millisecond before a timer. */
+    int64_t ms = wait_ns / NS_PER_MS + (wait_ns % NS_PER_MS != 0);
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static unsigned epoll_wait_events(struct poller *p, int64_t wait_ns, struct poller_event *out,
+                                  unsigned max)
+{
+    struct poller_epoll *pe = self_of(p);
+    ASSERT(max > 0 && max < INT_MAX);
+    if (pe->event_cap < max) {
+        pe->events = mem_realloc(pe->events, max * sizeof *pe->events);
+        pe->event_cap = max;
+    }
+    int n = epoll_wait(pe->epoll_fd, pe->events, (int)max, wait_ms_of(wait_ns));
+    ASSERT(n >= 0 || errno == EINTR);
+    unsigned count = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t e = pe->events[i].events;
+        struct io *io = pe->events[i].data.ptr;
+        if (io != NULL) { /* NULL: the wake-up */
+            out[count++] = (struct poller_event){
+                .io = io,
+                .events = ((e & EPOLLIN) != 0 ? IO_READ : 0) | ((e & EPOLLOUT) != 0 ? IO_WRITE : 0) |
+                          ((e & (EPOLLHUP | EPOLLERR)) != 0 ? IO_HANGUP : 0),
+            };
+        }
+    }
+    return count;
+}
+
+static void epoll_wake(struct poller *p)
+{
+    uint64_t one = 1;
+    ssize_t n = write(self_of(p)->wake_fd, &one, sizeof one);
+    ASSERT(n == (ssize_t)sizeof one || errno == EAGAIN); /* full: a wake-up is pending anyway */
+}
+
+/* ---- sockets ---- */
+
+static bool is_tcp(const struct sockaddr *addr)
+{
+    return addr->sa_family == AF_INET || addr->sa_family == AF_INET6;
+}
+
+static int set_flag(int fd, int level, int option)
+{
+    int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on);
+}
+
+/* Sockets accepted from a listener inherit TCP_NODELAY and TCP_CONGESTION, which saves a system
+ * call each. */
+static int listener_options(struct poller_epoll *pe, int fd, const struct sockaddr *addr)
+{
+    if (!is_tcp(addr)) {
+        return 0;
+    }
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) != 0 ||
+        set_flag(fd, SOL_SOCKET, SO_REUSEPORT) != 0 ||
+        set_flag(fd, IPPROTO_TCP, TCP_NODELAY) != 0 ||
+        (addr->sa_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0)) {
+        return -1;
+    }
+    if (pe->congestion[0] != '\0') {
+        return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, pe->congestion,
+                          (socklen_t)strlen(pe->congestion));
+    }
+    return 0;
+}
+
+static int open_socket(const struct sockaddr *addr)
+{
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd >= 0 ? fd : -errno;
+}
+
+static int close_failed(int fd)
+{
+    int error = errno;
+    (void)close(fd);
+    return -error;
+}
+
+static int socket_listen(struct poller *p, const struct sockaddr *addr, socklen_t len, int backlog)
+{
+    int fd = open_socket(addr);
+    if (fd < 0) {
+        return fd;
+    }
+    if (listener_options(self_of(p), fd, addr) != 0 || bind(fd, addr, len) != 0 ||
+        listen(fd, backlog) != 0) {
+        return close_failed(fd);
+    }
+    return fd;
+}
+
+static int socket_accept(struct poller *p, int fd, struct sockaddr_storage *peer)
+{
+    socklen_t len = sizeof *peer;
+    memset(peer, 0, sizeof *peer); /* a UNIX peer has no name, and the kernel writes none */
+    int conn = accept4(fd, (struct sockaddr *)peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return conn >= 0 ? conn : -errno;
+}
+
+static int socket_connect(struct poller *p, const struct sockaddr *addr, socklen_t len)
+{
+    int fd = open_socket(addr);
+    if (fd < 0) {
+        return fd;
+    }
+    if (is_tcp(addr) && set_flag(fd, IPPROTO_TCP, TCP_NODELAY) != 0) {
+        return close_failed(fd);
+    }
+    if (connect(fd, addr, len) != 0 && errno != EINPROGRESS) {
+        return close_failed(fd);
+    }
+    return fd;
+}
+
+static int socket_connected(struct poller *p, int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 ? -errno : -error;
+}
+
+static ssize_t socket_recv(struct poller *p, int fd, void *out, size_t len)
+{
+    ssize_t n = recv(fd, out, len, 0);
+    return n >= 0 ? n : -errno;
+}
+
+static ssize_t socket_send(struct poller *p, int fd, const struct iovec *iov, int count)
+{
+    ssize_t n;
+    if (count == 1) {
+        n = send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+    } else {
+        /* More pieces than the kernel takes at once are a short write like any other. */
+        struct msghdr msg = {
+            .msg_iov = (struct iovec *)iov,
+            .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX),
+        };
+        n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    }
+    return n >= 0 ? n : -errno;
+}
+
+static int socket_local(struct poller *p, int fd, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof *out;
+    memset(out, 0, sizeof *out);
+    return getsockname(fd, (struct sockaddr *)out, &len) == 0 ? 0 : -errno;
+}
+
+static int socket_peer(struct poller *p, int fd, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof *out;
+    memset(out, 0, sizeof *out);
+    return getpeername(fd, (struct sockaddr *)out, &len) == 0 ? 0 : -errno;
+}
+
+static void socket_shutdown_write(struct poller *p, int fd)
+{
+    (void)shutdown(fd, SHUT_WR); /* a peer that is gone already is no news */
+}
+
+static void socket_close(struct poller *p, int fd)
+{
+    /* No other descriptor refers to it, so the kernel takes it out of the epoll set, too. Linux
+     * frees the descriptor even when close reports an error. */
+    (void)close(fd);
+}
+
+/* ---- life ---- */
+
+static void epoll_free(struct poller *p)
+{
+    struct poller_epoll *pe = self_of(p);
+    (void)close(pe->wake_fd);
+    (void)close(pe->epoll_fd);
+    mem_free(pe->events);
+    mem_free(pe);
+}
+
+int poller_epoll_set_congestion(struct poller *p, const char *name)
+{
+    struct poller_epoll *pe = self_of(p);
+    pe->congestion = "";
+    if (name[0] == '\0') {
+        return 0;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) != 0) {
+        return close_failed(fd);
+    }
+    (void)close(fd);
+    pe->congestion = name;
+    return 0;
+}
+
+static const struct poller epoll_ops = {
+    .set = epoll_set,
+    .wait = epoll_wait_events,
+    .wake = epoll_wake,
+    .listen = socket_listen,
+    .accept = socket_accept,
+    .connect = socket_connect,
+    .connected = socket_connected,
+    .recv = socket_recv,
+    .send = socket_send,
+    .local = socket_local,
+    .peer = socket_peer,
+    .shutdown_write = socket_shutdown_write,
+    .close = socket_close,
+    .free = epoll_free,
+};
+
+struct poller *poller_epoll_new(void)
+{
+    struct poller_epoll *pe = mem_calloc(1, sizeof *pe);
+    pe->poller = epoll_ops;
+    pe->congestion = "";
+    pe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    pe->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    ASSERT(pe->epoll_fd >= 0 && pe->wake_fd >= 0);
+    struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    int rc = epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, pe->wake_fd, &e);
+    ASSERT(rc == 0);
+    return &pe->poller;
+}
