@@ -48,6 +48,28 @@ static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
+static bool is_tail(uint8_t byte) { return (byte & 0xc0) == 0x80; }
+
+/* Skips whole valid characters while four bytes are left to look at, and then ASCII. It stops at
+ * a byte that is not ASCII; the byte-wise states, half as fast, tell what is the matter there. */
+static const uint8_t *skip_whole(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 4) {
+        if (p[0] < 0x80) {
+            p = skip_ascii(p, end);
+            continue;
+        }
+        uint32_t state = lead_state(p[0]);
+        uint32_t need = STATE_NEED(state);
+        if (p[1] < STATE_LOW(state) || p[1] > STATE_HIGH(state) ||
+            (need >= 2 && !is_tail(p[2])) || (need == 3 && !is_tail(p[3]))) {
+            break;
+        }
+        p += 1 + need;
+    }
+    return skip_ascii(p, end);
+}
+
 bool utf8_feed(struct utf8_state *st, span piece)
 {
     if (piece.len == 0) {
@@ -56,10 +78,9 @@ bool utf8_feed(struct utf8_state *st, span piece)
     const uint8_t *p = piece.ptr;
     const uint8_t *end = p + piece.len;
     uint32_t state = st->state;
-    uint32_t codepoint = st->codepoint;
     for (;;) {
         if (state == 0) {
-            p = skip_ascii(p, end);
+            p = skip_whole(p, end);
         }
         if (p == end) {
             break;
@@ -67,11 +88,9 @@ bool utf8_feed(struct utf8_state *st, span piece)
         uint8_t byte = *p++;
         if (state == 0) {
             state = lead_state(byte);
-            codepoint = byte & (0x3fu >> STATE_NEED(state) % 8);
         } else if (byte >= STATE_LOW(state) && byte <= STATE_HIGH(state)) {
             uint32_t need = STATE_NEED(state) - 1;
             state = need == 0 ? 0 : STATE(need, 0x80, 0xbf);
-            codepoint = codepoint << 6 | (byte & 0x3f);
         } else {
             state = STATE_BAD;
         }
@@ -80,13 +99,12 @@ bool utf8_feed(struct utf8_state *st, span piece)
         }
     }
     st->state = state;
-    st->codepoint = codepoint;
     return state != STATE_BAD;
 }
 
 bool utf8_valid(span s)
 {
-    struct utf8_state st = {0, 0};
+    struct utf8_state st = {0};
     return utf8_feed(&st, s) && utf8_complete(&st);
 }
 

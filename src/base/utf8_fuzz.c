@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool expected = reference_valid(text.ptr, text.len);
     require(utf8_valid(text) == expected);
 
-    struct utf8_state st = {0, 0};
+    struct utf8_state st = {0};
     bool fed = true;
     for (size_t at = 0; at < text.len && fed;) {
         span piece = span_slice(text, at, step + at % 3);

@@ -9,7 +9,7 @@
 
 static bool is_scalar(uint32_t cp) { return cp <= 0x10ffff && (cp < 0xd800 || cp > 0xdfff); }
 
-static void every_scalar_value_is_valid_and_keeps_its_codepoint(void **state)
+static void every_scalar_value_is_valid_and_complete_at_its_last_byte(void **state)
 {
     for (uint32_t cp = 0; cp <= 0x10ffff; cp++) {
         if (!is_scalar(cp)) {
@@ -17,15 +17,38 @@ static void every_scalar_value_is_valid_and_keeps_its_codepoint(void **state)
         }
         uint8_t bytes[4];
         unsigned len = utf8_encode(cp, bytes);
-        struct utf8_state st = {0, 0};
+        struct utf8_state st = {0};
         assert_int_equal(len, cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4);
         for (unsigned i = 0; i < len; i++) {
             assert_true(utf8_complete(&st) == (i == 0));
             assert_true(utf8_feed(&st, span_of(bytes + i, 1)));
         }
         assert_true(utf8_complete(&st));
-        assert_true(len == 1 || st.codepoint == cp);
         assert_true(utf8_valid(span_of(bytes, len)));
+    }
+}
+
+/* Whole characters in the middle of a text take another way than those at its end. */
+static void characters_of_every_length_are_judged_at_every_place(void **state)
+{
+    static const char *const units[] = {"a", "\xc3\xb6", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    char text[64];
+    for (size_t i = 0; i < 4 * 4 * 4 * 4; i++) {
+        size_t len = 0;
+        for (size_t k = 0; k < 8; k++) { /* four characters, twice */
+            const char *unit = units[i >> (k % 4 * 2) & 3];
+            memcpy(text + len, unit, strlen(unit));
+            len += strlen(unit);
+        }
+        assert_true(utf8_valid(span_of(text, len)));
+        for (size_t at = 0; at < len; at++) {
+            char good = text[at];
+            text[at] = '\xff';
+            assert_false(utf8_valid(span_of(text, len)));
+            text[at] = (good & 0x80) != 0 ? 'a' : '\x80';
+            assert_false(utf8_valid(span_of(text, len)));
+            text[at] = good;
+        }
     }
 }
 
@@ -59,7 +82,7 @@ static void every_start_of_three_bytes_is_judged_by_its_value(void **state)
         bool expected = b[0] < 0xe0 ? b[0] >= 0xc2 && (b[1] & 0xc0) == 0x80 &&
                                           can_begin_a_character(b[2])
                                     : three_bytes_can_begin_a_character(b[0], b[1], b[2]);
-        struct utf8_state st = {0, 0};
+        struct utf8_state st = {0};
         if (utf8_feed(&st, span_of(b, 3)) != expected) {
             fail_msg("%02x %02x %02x", b[0], b[1], b[2]);
         }
@@ -74,7 +97,7 @@ static void error_shows_at_the_first_impossible_byte(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         span s = span_str(bad[i]);
-        struct utf8_state st = {0, 0};
+        struct utf8_state st = {0};
         assert_true(utf8_feed(&st, span_of(s.ptr, s.len - 1)));
         assert_false(utf8_feed(&st, span_of(s.ptr + s.len - 1, 1)));
         assert_false(utf8_complete(&st));
@@ -104,7 +127,7 @@ static void text_cut_within_a_character_is_incomplete(void **state)
     assert_true(utf8_valid(s));
     assert_true(utf8_valid(SPAN_NONE));
     for (size_t cut = 0; cut <= s.len; cut++) {
-        struct utf8_state st = {0, 0};
+        struct utf8_state st = {0};
         bool boundary = cut == s.len || (s.ptr[cut] & 0xc0) != 0x80;
         assert_true(utf8_feed(&st, span_of(s.ptr, cut)));
         assert_true(utf8_complete(&st) == boundary);
@@ -134,8 +157,9 @@ static void stored_strings_have_no_controls_but_tab_and_newline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_scalar_value_is_valid_and_keeps_its_codepoint),
+        cmocka_unit_test(every_scalar_value_is_valid_and_complete_at_its_last_byte),
         cmocka_unit_test(every_start_of_three_bytes_is_judged_by_its_value),
+        cmocka_unit_test(characters_of_every_length_are_judged_at_every_place),
         cmocka_unit_test(error_shows_at_the_first_impossible_byte),
         cmocka_unit_test(fast_path_sees_a_bad_byte_at_every_place),
         cmocka_unit_test(text_cut_within_a_character_is_incomplete),
