@@ -1,9 +1,9 @@
 #include "base/arena.h"
 
-#include <stdalign.h>
-
 #include "base/assert.h"
 #include "base/mem.h"
+
+#include <stdalign.h>
 
 /* One small request fits the first block; past the largest, fewer blocks no longer pay. */
 #define BLOCK_BYTES_MIN 1024

@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include "base/assert.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +10,6 @@
 #include <cmocka.h>
 
 #include <stdalign.h>
-
-#include "base/assert.h"
 
 static void memory_is_zeroed_and_aligned_at_every_size(void **state)
 {

@@ -1,13 +1,13 @@
 #include "base/base64.h"
 
+#include "base/assert.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/assert.h"
 
 /* RFC 4648 10, and bytes in which the alphabets differ. */
 static const struct {

@@ -1,9 +1,9 @@
 #include "base/buf.h"
 
+#include "base/mem.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "base/mem.h"
 
 /* The first allocation: most control messages and envelopes fit without growing again. */
 #define BUF_CAP_MIN 64

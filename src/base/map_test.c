@@ -1,13 +1,13 @@
 #include "base/map.h"
 
+#include "base/assert.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/assert.h"
 
 #define ITEMS 2000
 

@@ -1,12 +1,12 @@
 #include "base/mem.h"
 
+#include "base/assert.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "base/assert.h"
 
 static void out_of_memory(size_t bytes) __attribute__((noreturn, cold));
 

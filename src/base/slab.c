@@ -1,11 +1,11 @@
 #include "base/slab.h"
 
-#include <stdbool.h>
-#include <stdalign.h>
-#include <string.h>
-
 #include "base/assert.h"
 #include "base/mem.h"
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <string.h>
 
 /* A chunk is never moved or freed before deinit: that is what keeps addresses stable. */
 #define CHUNK_ITEMS 1024

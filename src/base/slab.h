@@ -22,7 +22,9 @@ struct slab {
     uint32_t chunk_count;
 };
 
+/* An empty slab of objects of item_bytes (at least 1); allocates nothing yet. */
 void slab_init(struct slab *s, size_t item_bytes);
+/* Frees all objects and memory; the slab is empty and usable again. */
 void slab_deinit(struct slab *s);
 /* A zeroed object; its index in *index. */
 void *slab_alloc(struct slab *s, uint32_t *index);

@@ -1,13 +1,13 @@
 #include "base/timefmt.h"
 
+#include "base/assert.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/assert.h"
 
 static const struct {
     int64_t epoch_ms;

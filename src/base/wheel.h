@@ -25,6 +25,8 @@ struct wheel {
     struct list slots[WHEEL_SLOTS];
 };
 
+/* An empty wheel of ticks of tick_ms (at least 1), beginning at now_ms (at least 0). Owns nothing:
+ * there is no deinit; nodes are the caller's. */
 void wheel_init(struct wheel *w, int64_t tick_ms, int64_t now_ms);
 /* (Re)arms `n` for due_ms (same clock as now_ms; past times fire on the next advance). */
 void wheel_set(struct wheel *w, struct wheel_node *n, int64_t due_ms);
