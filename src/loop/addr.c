@@ -1,12 +1,12 @@
 /* See addr.h. */
 #include "loop/addr.h"
 
+#include "base/assert.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/assert.h"
 
 #define PORT_MAX 65535
 

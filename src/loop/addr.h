@@ -1,4 +1,4 @@
-/* Socket addresses as text: parsing listen settings and URLs' authorities, and showing peers. Pure. */
+/* Socket addresses as text: parsing listen settings and URLs' authorities, showing peers. Pure. */
 #ifndef SB_LOOP_ADDR_H
 #define SB_LOOP_ADDR_H
 

@@ -5,10 +5,11 @@
  */
 #include "loop/digest.h"
 
-#include <openssl/evp.h>
-#include <pthread.h>
-
 #include "base/assert.h"
+
+#include <openssl/evp.h>
+
+#include <pthread.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha1;

@@ -1,6 +1,5 @@
-/* SHA-1 and SHA-256 of bytes in memory (FIPS 180-4), for the WebSocket handshake (RFC 6455 4.2.2,
- * where SHA-1 is no secret's guard) and for entity tags. Any thread; about 0.5 us and 4 ns a
- * byte. */
+/* Digests of bytes in memory, by OpenSSL, for the WebSocket handshake (RFC 6455 4.2.2, where
+ * SHA-1 guards no secret) and for entity tags. Any thread; cannot fail. */
 #ifndef SB_LOOP_DIGEST_H
 #define SB_LOOP_DIGEST_H
 
@@ -10,7 +9,9 @@
 #define DIGEST_SHA1_BYTES 20
 #define DIGEST_SHA256_BYTES 32
 
+/* SHA-1 (FIPS 180-4) of `len` bytes; has the shape of ws_sha1. */
 void digest_sha1(const void *data, size_t len, uint8_t digest[DIGEST_SHA1_BYTES]);
+/* SHA-256 (FIPS 180-4). */
 void digest_sha256(const void *data, size_t len, uint8_t digest[DIGEST_SHA256_BYTES]);
 
 #endif

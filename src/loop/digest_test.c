@@ -1,12 +1,13 @@
 #include "loop/digest.h"
 
+#include "base/base64.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "base/base64.h"
+#include <cmocka.h>
 
 /* FIPS 180-4 example vectors and RFC 6455 1.3's handshake. */
 static const struct {

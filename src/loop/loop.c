@@ -4,11 +4,11 @@
  */
 #include "loop/loop.h"
 
-#include <stdatomic.h>
-
 #include "base/mem.h"
 #include "loop/mailbox.h"
 #include "loop/timers.h"
+
+#include <stdatomic.h>
 
 /* Descriptors served a turn: enough to spread the cost of one poll, few enough that mail and
  * timers wait well under a millisecond. The rest are reported in the next turn. */

@@ -55,13 +55,15 @@ struct loop_conf {
 /* `peers` is the array of all loops of the process, shared and filled before any runs. */
 struct loop *loop_new(const struct loop_conf *conf, struct loop **peers);
 /* Frees the loop and its poller. Mail, timers and deferred releases that have not run never will:
- * stop the senders and turn with wait 0 while loop_wait_ns() says 0, before freeing. */
+ * stop the senders and turn with wait 0 while loop_wait_ns() says 0, before freeing. No thread
+ * may still post to it or stop it: join all loops before the first is freed. */
 void loop_free(struct loop *l);
 
+/* What the loop was made with; any thread. */
 unsigned loop_index(const struct loop *l);
-unsigned loop_count(const struct loop *l);
-struct poller *loop_poller(struct loop *l);
-struct log *loop_log(struct loop *l);
+unsigned loop_count(const struct loop *l); /* loops of the process */
+struct poller *loop_poller(struct loop *l); /* owned by the loop */
+struct log *loop_log(struct loop *l); /* borrowed, may be NULL */
 /* Times read once a turn, after polling: cheap, and equal for all that happens in one turn. */
 uint64_t loop_now_ns(const struct loop *l);  /* monotonic */
 int64_t loop_now_ms(const struct loop *l);   /* monotonic */

@@ -1,12 +1,13 @@
 /* The loop alone, on a clock and a poller that the test drives; threads are in storm_test.c. */
 #include "loop/loop.h"
 
+#include "base/mem.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
-#include "base/mem.h"
+#include <cmocka.h>
 
 struct fake {
     struct clock clock;

@@ -51,8 +51,10 @@ struct poller {
     /* One listener a loop on the same address (SO_REUSEPORT); IPv6 ones take no IPv4. */
     int (*listen)(struct poller *p, const struct sockaddr *addr, socklen_t len, int backlog);
     int (*accept)(struct poller *p, int fd, struct sockaddr_storage *peer);
-    int (*connect)(struct poller *p, const struct sockaddr *addr, socklen_t len); /* fd, in progress */
-    int (*connected)(struct poller *p, int fd); /* 0, or -errno of the connect */
+    /* A descriptor whose connect is in progress: IO_WRITE or IO_HANGUP tells when it ended, and
+     * connected() how: 0, or -errno of the connect. */
+    int (*connect)(struct poller *p, const struct sockaddr *addr, socklen_t len);
+    int (*connected)(struct poller *p, int fd);
     ssize_t (*recv)(struct poller *p, int fd, void *out, size_t len);
     ssize_t (*send)(struct poller *p, int fd, const struct iovec *iov, int count);
     int (*local)(struct poller *p, int fd, struct sockaddr_storage *out);

@@ -2,6 +2,7 @@
  * The poller of production: epoll, level-triggered, one a loop; BSD sockets behind it. Wake-ups
  * come through an eventfd that is watched edge-triggered, so that nobody ever has to read it.
  */
+#include "base/mem.h"
 #include "loop/poller.h"
 
 #include <errno.h>
@@ -13,8 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "base/mem.h"
 
 #define NS_PER_MS 1000000
 
@@ -80,7 +79,8 @@ static unsigned epoll_wait_events(struct poller *p, int64_t wait_ns, struct poll
         if (io != NULL) { /* NULL: the wake-up */
             out[count++] = (struct poller_event){
                 .io = io,
-                .events = ((e & EPOLLIN) != 0 ? IO_READ : 0) | ((e & EPOLLOUT) != 0 ? IO_WRITE : 0) |
+                .events = ((e & EPOLLIN) != 0 ? IO_READ : 0) |
+                          ((e & EPOLLOUT) != 0 ? IO_WRITE : 0) |
                           ((e & (EPOLLHUP | EPOLLERR)) != 0 ? IO_HANGUP : 0),
             };
         }

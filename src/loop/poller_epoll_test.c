@@ -1,4 +1,5 @@
 /* Real sockets on the loopback interface; waiting for an event, never for a time. */
+#include "loop/addr.h"
 #include "loop/poller.h"
 
 #include <errno.h>
@@ -9,9 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
-#include <cmocka.h>
 
-#include "loop/addr.h"
+#include <cmocka.h>
 
 #define WAIT_NS INT64_C(5000000000) /* only a failing test waits this long */
 

@@ -1,9 +1,9 @@
 /* See timers.h. */
 #include "loop/timers.h"
 
-#include <stddef.h>
-
 #include "base/assert.h"
+
+#include <stddef.h>
 
 void timers_set(struct heap *h, struct timer *t, uint64_t due_ns)
 {

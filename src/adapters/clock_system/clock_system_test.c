@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <time.h>
+
 #include <cmocka.h>
 
 static void wall_time_is_epoch_milliseconds(void **state)

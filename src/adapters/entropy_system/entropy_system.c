@@ -1,12 +1,12 @@
 /* See entropy_system.h. */
 #include "adapters/entropy_system/entropy_system.h"
 
+#include "base/assert.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <sys/random.h>
 #include <sys/types.h>
-
-#include "base/assert.h"
 
 static void fill(struct entropy *self, void *out, size_t len)
 {

@@ -1,6 +1,6 @@
 /* Adapter of ports/entropy: the kernel's generator (getrandom). Any thread. */
-#ifndef SB_ADAPTERS_ENTROPY_SYSTEM_H
-#define SB_ADAPTERS_ENTROPY_SYSTEM_H
+#ifndef SB_ADAPTERS_ENTROPY_SYSTEM_ENTROPY_SYSTEM_H
+#define SB_ADAPTERS_ENTROPY_SYSTEM_ENTROPY_SYSTEM_H
 
 #include "ports/entropy.h"
 
