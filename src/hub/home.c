@@ -1,0 +1,166 @@
+/*
+ * Topics at their home loop, and the mail between hubs. The home is told of every subscriber, so
+ * its owner can start and stop work for them; it publishes to loops, never to single members.
+ *
+ * Snapshot without a gap: the home marks the loop interested, then activates the subscriber,
+ * then lets the owner answer with the newest values, then goes on publishing; mail to one loop
+ * keeps that order.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "hub/internal.h"
+
+static bool topic_eq(const struct map_node *node, const void *key)
+{
+    const struct topic *t = CONTAINER_OF(node, struct topic, node);
+    return span_eq(span_of(t->name, t->name_len), *(const span *)key);
+}
+
+static struct topic *find(const struct hub *h, uint64_t hash, span name)
+{
+    struct map_node *node = map_get(&h->topics, hash, topic_eq, &name);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct topic, node);
+}
+
+struct topic *hub_topic(struct hub *h, span name) { return find(h, topic_hash(name), name); }
+span topic_name(const struct topic *t) { return span_of(t->name, t->name_len); }
+uint32_t topic_subscribers(const struct topic *t) { return t->subscribers; }
+
+static struct topic *make(struct hub *h, uint64_t hash, span name)
+{
+    struct topic *t = mem_calloc(1, sizeof *t + name.len);
+    t->hub = h;
+    t->name_len = (uint16_t)name.len;
+    memcpy(t->name, name.ptr, name.len);
+    if (h->conf.post->loop_count > 1) {
+        t->per_loop = mem_calloc(h->conf.post->loop_count, sizeof *t->per_loop);
+    }
+    for (unsigned i = 0; i < h->owner_count && t->owner == NULL; i++) {
+        if (span_starts(name, h->owners[i].prefix)) {
+            t->owner = h->owners[i].owner;
+            t->owner_arg = h->owners[i].arg;
+        }
+    }
+    map_put(&h->topics, hash, &t->node);
+    return t;
+}
+
+static void topic_free(struct topic *t)
+{
+    mem_free(t->per_loop);
+    mem_free(t);
+}
+
+void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span name)
+{
+    uint64_t hash = topic_hash(name);
+    struct topic *t = find(h, hash, name);
+    if (t == NULL) {
+        t = make(h, hash, name);
+    }
+    t->subscribers++;
+    t->loops |= 1ULL << who.loop;
+    if (t->per_loop != NULL) {
+        t->per_loop[who.loop]++;
+    }
+    if (who.loop == h->conf.loop) {
+        local_activate(h, who, token, name);
+    } else {
+        hub_mail_post(h, who.loop, MAIL_ACTIVATE, who, token, NULL, name);
+    }
+    if (t->owner != NULL && t->owner->on_subscribe != NULL) {
+        t->owner->on_subscribe(t, who, t->owner_arg);
+    }
+}
+
+void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
+{
+    struct topic *t = find(h, topic_hash(name), name);
+    ASSERT(t != NULL && t->subscribers > 0);
+    t->subscribers--;
+    if (t->per_loop == NULL ? t->subscribers == 0 : --t->per_loop[who.loop] == 0) {
+        t->loops &= ~(1ULL << who.loop);
+    }
+    if (t->owner != NULL && t->owner->on_unsubscribe != NULL) {
+        t->owner->on_unsubscribe(t, t->subscribers, t->owner_arg);
+    }
+    if (t->subscribers == 0) {
+        map_remove(&h->topics, &t->node);
+        topic_free(t);
+    }
+}
+
+void home_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
+{
+    struct topic *t = find(h, hash, name);
+    uint64_t loops = t == NULL ? 0 : t->loops;
+    while (loops != 0) {
+        unsigned loop = (unsigned)__builtin_ctzll(loops);
+        loops &= loops - 1;
+        struct blob *mine = loops == 0 ? b : blob_ref(b);
+        if (loop == h->conf.loop) {
+            local_publish(h, name, hash, mine);
+        } else {
+            hub_mail_post(h, loop, MAIL_PUBLISH, (struct hub_ticket){0}, 0, mine, name);
+        }
+    }
+    if (t == NULL || t->loops == 0) {
+        blob_unref(b);
+    }
+}
+
+static void on_mail(struct mail *mail)
+{
+    struct hub_mail *m = CONTAINER_OF(mail, struct hub_mail, mail);
+    struct hub *h = m->to;
+    span name = span_of(m->name, m->name_len);
+    switch (m->kind) {
+    case MAIL_SUBSCRIBE:
+        home_subscribe(h, m->who, m->token, name);
+        break;
+    case MAIL_UNSUBSCRIBE:
+        home_unsubscribe(h, m->who, name);
+        break;
+    case MAIL_ACTIVATE:
+        local_activate(h, m->who, m->token, name);
+        break;
+    case MAIL_REPLY:
+        hub_reply(h, m->who, m->blob);
+        break;
+    case MAIL_PUBLISH_HOME:
+        home_publish(h, name, m->hash, m->blob);
+        break;
+    case MAIL_PUBLISH:
+        local_publish(h, name, m->hash, m->blob);
+        break;
+    }
+    mem_free(m);
+}
+
+void hub_mail_post(struct hub *h, unsigned loop, enum hub_mail_kind kind, struct hub_ticket who,
+                   uint32_t token, struct blob *b, span name)
+{
+    struct hub_mail *m = mem_calloc(1, sizeof *m + name.len);
+    m->mail.run = on_mail;
+    m->to = h->conf.peers[loop];
+    m->kind = kind;
+    m->who = who;
+    m->token = token;
+    m->blob = b;
+    m->hash = name.len > 0 ? topic_hash(name) : 0;
+    m->name_len = (uint16_t)name.len;
+    if (name.len > 0) {
+        memcpy(m->name, name.ptr, name.len);
+    }
+    post_mail(h->conf.post, loop, &m->mail);
+}
+
+void home_free_all(struct hub *h)
+{
+    for (struct map_node *n = map_pop(&h->topics); n != NULL; n = map_pop(&h->topics)) {
+        topic_free(CONTAINER_OF(n, struct topic, node));
+    }
+    map_deinit(&h->topics);
+}

@@ -1,0 +1,199 @@
+/* Members of one loop's hub, and the public calls; the work is done in the files beside. */
+#include "hub/hub.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "hub/internal.h"
+
+_Static_assert(sizeof(struct member) == 40, "a member stands beside every connection");
+
+struct hub *hub_new(const struct hub_conf *conf)
+{
+    struct hub *h = mem_calloc(1, sizeof *h);
+    h->conf = *conf;
+    return h;
+}
+
+static void turn_reset_all(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->msg_count; i++) {
+        blob_unref(h->msgs[i].blob);
+    }
+    buf_deinit(&h->segment);
+    buf_deinit(&h->gather);
+    mem_free(h->msgs);
+    mem_free(h->dirty);
+    mem_free(h->ranges);
+    mem_free(h->slow);
+}
+
+void hub_free(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->member_cap; i++) {
+        struct member *m = &h->members[i];
+        if (m->flags & MEMBER_OPEN) {
+            outbox_free(h, m);
+            if (m->sub_count > 1) {
+                mem_free(m->many);
+            }
+        }
+    }
+    local_free_all(h);
+    home_free_all(h);
+    turn_reset_all(h);
+    mem_free(h->members);
+    mem_free(h);
+}
+
+const struct hub_stats *hub_stats(const struct hub *h) { return &h->stats; }
+uint64_t topic_hash(span name) { return hash_bytes(name); }
+
+struct member *member_get(const struct hub *h, uint32_t member)
+{
+    if (member >= h->member_cap || !(h->members[member].flags & MEMBER_OPEN)) {
+        return NULL;
+    }
+    return &h->members[member];
+}
+
+void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire,
+                     uint32_t queue_messages_max)
+{
+    ASSERT(wire < HUB_WIRES_MAX && member_get(h, member) == NULL);
+    if (member >= h->member_cap) {
+        uint32_t cap = h->member_cap == 0 ? 64 : h->member_cap;
+        while (cap <= member) {
+            cap *= 2;
+        }
+        h->members = mem_realloc(h->members, cap * sizeof *h->members);
+        memset(h->members + h->member_cap, 0, (cap - h->member_cap) * sizeof *h->members);
+        h->member_cap = cap;
+    }
+    uint32_t max = queue_messages_max == 0 ? h->conf.outbox_messages_max : queue_messages_max;
+    h->members[member] = (struct member){.gen = gen,
+                                         .dirty = NONE,
+                                         .queue_max = (uint16_t)(max > UINT16_MAX ? UINT16_MAX : max),
+                                         .wire = (uint8_t)wire,
+                                         .flags = MEMBER_OPEN};
+}
+
+void hub_member_close(struct hub *h, uint32_t member)
+{
+    struct member *m = member_get(h, member);
+    if (m == NULL) {
+        return;
+    }
+    if (m->out == NULL) {
+        turn_flush_member(h, member); /* what was said before the close leaves before it */
+    }
+    local_drop_all(h, member);
+    outbox_free(h, m);
+    if (m->dirty != NONE) {
+        h->dirty[m->dirty].member = NONE;
+    }
+    m->flags = 0;
+}
+
+void hub_writable(struct hub *h, uint32_t member)
+{
+    struct member *m = member_get(h, member);
+    if (m != NULL && m->out != NULL) {
+        m->flags |= MEMBER_WRITABLE;
+        outbox_drain(h, member);
+    }
+}
+
+void hub_member_queue(const struct hub *h, uint32_t member, uint32_t *messages, uint64_t *bytes)
+{
+    struct member *m = member_get(h, member);
+    *messages = m == NULL || m->out == NULL ? 0 : m->out->messages;
+    *bytes = m == NULL || m->out == NULL ? 0 : m->out->bytes;
+}
+
+void hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic)
+{
+    ASSERT(topic.len > 0 && topic.len <= HUB_TOPIC_BYTES_MAX);
+    struct member *m = member_get(h, member);
+    if (m != NULL && local_find_sub(h, m, topic) == NULL) {
+        local_subscribe(h, member, home, topic);
+    }
+}
+
+bool hub_unsubscribe(struct hub *h, uint32_t member, unsigned home, span topic)
+{
+    (void)home; /* the subscription knows it */
+    return member_get(h, member) != NULL && local_unsubscribe(h, member, topic);
+}
+
+bool hub_subscribed(const struct hub *h, uint32_t member, span topic)
+{
+    struct member *m = member_get(h, member);
+    return m != NULL && local_find_sub(h, m, topic) != NULL;
+}
+
+void hub_member_topics(struct hub *h, uint32_t member,
+                       void (*visit)(struct hub *h, uint32_t member, span topic, void *arg),
+                       void *arg)
+{
+    struct member *m = member_get(h, member);
+    uint32_t left = m == NULL ? 0 : m->sub_count;
+    while (left > 0) { /* from the end, so that a visit may drop what it is shown */
+        left--;
+        struct sub *s = m->sub_count == 1 ? &m->one : &m->many[left];
+        char name[HUB_TOPIC_BYTES_MAX];
+        size_t len = s->topic->name_len;
+        memcpy(name, s->topic->name, len);
+        visit(h, member, span_of(name, len), arg);
+        left = left < m->sub_count ? left : m->sub_count;
+    }
+}
+
+void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b)
+{
+    COUNT(h->stats.published, 1);
+    if (home == h->conf.loop) {
+        home_publish(h, topic, topic_hash(topic), b);
+    } else {
+        hub_mail_post(h, home, MAIL_PUBLISH_HOME, (struct hub_ticket){0}, 0, b, topic);
+    }
+}
+
+void hub_send(struct hub *h, uint32_t member, struct blob *b)
+{
+    struct member *m = member_get(h, member);
+    if (m == NULL) {
+        blob_unref(b);
+        return;
+    }
+    turn_deliver(h, member, turn_encode(h, m->wire, b, 0));
+}
+
+void hub_send_bytes(struct hub *h, uint32_t member, span message, enum blob_class cls)
+{
+    if (member_get(h, member) != NULL) {
+        turn_deliver(h, member, turn_bytes(h, message, cls));
+    }
+}
+
+void hub_reply(struct hub *h, struct hub_ticket who, struct blob *b)
+{
+    if (who.loop != h->conf.loop) {
+        hub_mail_post(h, who.loop, MAIL_REPLY, who, 0, b, SPAN_NONE);
+        return;
+    }
+    struct member *m = member_get(h, who.member);
+    if (m == NULL || m->gen != who.gen) {
+        blob_unref(b);
+        return;
+    }
+    hub_send(h, who.member, b);
+}
+
+void hub_own(struct hub *h, span prefix, const struct topic_owner *owner, void *arg)
+{
+    ASSERT(h->owner_count < OWNERS_MAX);
+    h->owners[h->owner_count++] = (struct owner_row){prefix, owner, arg};
+}

@@ -1,0 +1,209 @@
+/*
+ * What the files of hub/ share. Nobody outside hub/ includes this.
+ *
+ *   hub.c     members and the public calls            turn.c    the turn's segment, one write a member
+ *   home.c    topics at their home, mail between loops outbox.c  whole messages of a blocked member
+ *   local.c   this loop's subscribers
+ */
+#ifndef SB_HUB_INTERNAL_H
+#define SB_HUB_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/mail.h"
+#include "base/map.h"
+#include "hub/hub.h"
+
+#define NONE UINT32_MAX
+
+/* A subscription of a member: its place in the topic's array, or a token while the home has not
+ * answered yet (so that an answer to an older subscription is recognised). */
+#define SUB_PENDING 0x80000000u
+
+struct local;
+
+struct sub {
+    struct local *topic;
+    uint32_t index; /* place in topic->members, or SUB_PENDING | token */
+};
+
+/* 40 bytes, for it stands beside every connection. */
+struct member {
+    struct outbox *out; /* owned; not NULL exactly while the socket is full */
+    union {
+        struct sub one;    /* sub_count <= 1 */
+        struct sub *many;  /* owned; room for the next power of two */
+    };
+    uint32_t sub_count;
+    uint32_t gen;
+    uint32_t dirty; /* its place in hub->dirty, or NONE */
+    uint16_t queue_max;
+    uint8_t wire;
+    uint8_t flags;
+};
+
+enum member_flags {
+    MEMBER_OPEN = 1,
+    MEMBER_SLOW = 2,     /* to be closed at the end of the turn */
+    MEMBER_WRITABLE = 4, /* its outbox may be drained */
+};
+
+/* A topic with subscribers on this loop. */
+struct local {
+    struct map_node node;
+    uint32_t *members; /* owned; dense */
+    uint32_t count;
+    uint32_t cap;
+    uint32_t pending; /* subscriptions that the home has not answered */
+    uint16_t home;
+    uint16_t name_len;
+    uint8_t wires;    /* bit per wire that ever had a member */
+    char name[];
+};
+
+/* A topic at its home. */
+struct topic {
+    struct map_node node;
+    struct hub *hub;
+    const struct topic_owner *owner;
+    void *owner_arg;
+    uint64_t loops;      /* bit per loop with subscribers */
+    uint32_t subscribers;
+    uint16_t name_len;
+    uint32_t *per_loop;  /* owned; NULL with one loop */
+    char name[];
+};
+
+/* A message of this turn, encoded for one wire: a range of hub->segment. */
+struct turn_msg {
+    uint32_t from;
+    uint32_t len;
+    struct blob *blob; /* one reference; NULL for bytes */
+    uint64_t key;
+    uint8_t cls;
+};
+
+/* What one member is to get this turn: ranges of the segment, neighbours joined. */
+struct dirty {
+    uint32_t member;
+    uint32_t from;
+    uint32_t to;
+    uint32_t more; /* first of the further ranges, or NONE */
+    uint32_t last; /* last of them */
+};
+
+struct range {
+    uint32_t from;
+    uint32_t to;
+    uint32_t next;
+};
+
+struct outbox_entry {
+    struct list link;
+    struct blob *blob; /* one reference; NULL when the bytes follow */
+    uint64_t key;      /* STATE: what replaces what */
+    uint32_t bytes;
+    uint8_t cls;
+    uint8_t data[];    /* bytes, when blob is NULL */
+};
+
+struct outbox {
+    struct list entries;
+    uint32_t messages;
+    uint64_t bytes;
+};
+
+enum hub_mail_kind {
+    MAIL_SUBSCRIBE,    /* to the home */
+    MAIL_UNSUBSCRIBE,  /* to the home */
+    MAIL_ACTIVATE,     /* home to the subscriber's loop */
+    MAIL_REPLY,        /* home to the subscriber's loop */
+    MAIL_PUBLISH_HOME, /* to the home */
+    MAIL_PUBLISH,      /* home to each interested loop */
+};
+
+struct hub_mail {
+    struct mail mail;
+    struct hub *to;
+    enum hub_mail_kind kind;
+    struct hub_ticket who;
+    uint32_t token;
+    struct blob *blob;
+    uint64_t hash;
+    uint16_t name_len;
+    char name[];
+};
+
+#define OWNERS_MAX 8
+
+struct owner_row {
+    span prefix;
+    const struct topic_owner *owner;
+    void *arg;
+};
+
+struct hub {
+    struct hub_conf conf;
+    struct member *members; /* owned; by connection slot */
+    uint32_t member_cap;
+    uint32_t token;
+    struct map topics; /* struct topic: those whose home is here */
+    struct map locals; /* struct local: those with subscribers here */
+    struct owner_row owners[OWNERS_MAX];
+    unsigned owner_count;
+    buf segment; /* this turn's encoded messages */
+    buf gather;  /* several ranges made one, for one write */
+    struct turn_msg *msgs;
+    uint32_t msg_count, msg_cap;
+    struct dirty *dirty;
+    uint32_t dirty_count, dirty_cap;
+    struct range *ranges;
+    uint32_t range_count, range_cap;
+    uint32_t *slow; /* members to close at the end of the turn */
+    uint32_t slow_count, slow_cap;
+    struct hub_stats stats;
+};
+
+#define COUNT(field, n) atomic_fetch_add_explicit(&(field), (n), memory_order_relaxed)
+#define UNCOUNT(field, n) atomic_fetch_sub_explicit(&(field), (n), memory_order_relaxed)
+
+/* The member, when it is open; else NULL. */
+struct member *member_get(const struct hub *h, uint32_t member);
+uint64_t topic_hash(span name);
+
+/* local.c */
+struct sub *local_find_sub(const struct hub *h, struct member *m, span name);
+void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name);
+bool local_unsubscribe(struct hub *h, uint32_t member, span name);
+void local_drop_all(struct hub *h, uint32_t member);
+void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, span name);
+/* Delivers to this loop's subscribers; takes one reference. */
+void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b);
+void local_free_all(struct hub *h);
+
+/* home.c */
+void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span name);
+void home_unsubscribe(struct hub *h, struct hub_ticket who, span name);
+void home_publish(struct hub *h, span name, uint64_t hash, struct blob *b);
+void home_free_all(struct hub *h);
+/* Posts a copy of what is asked to the loop's hub; takes over a blob's reference. */
+void hub_mail_post(struct hub *h, unsigned loop, enum hub_mail_kind kind, struct hub_ticket who,
+                   uint32_t token, struct blob *b, span name);
+
+/* turn.c */
+/* Encodes a blob into the segment; takes one reference. Returns its place among the messages. */
+uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
+uint32_t turn_bytes(struct hub *h, span bytes, enum blob_class cls);
+void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);
+/* Writes what a member has waiting from this turn. */
+void turn_flush_member(struct hub *h, uint32_t member);
+
+/* outbox.c */
+/* Queues a message by the rules of its class; may mark the member slow. */
+void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uint64_t key,
+                 enum blob_class cls, uint32_t encoded_bytes);
+/* Writes until the outbox is empty (it is then freed) or the socket is full. */
+void outbox_drain(struct hub *h, uint32_t member);
+void outbox_free(struct hub *h, struct member *m);
+
+#endif

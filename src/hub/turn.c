@@ -1,0 +1,216 @@
+/*
+ * The turn's segment. Every message is encoded once a wire and appended; a member only notes
+ * which ranges are its own, neighbours joined, so a burst to one topic is one range and one
+ * write. At the end of the turn each dirty member is written to once; what a full socket leaves
+ * over becomes whole messages in its outbox.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "hub/internal.h"
+
+/* Memory of the segment that is kept between turns; a larger burst is given back. */
+#define SEGMENT_KEEP_BYTES (1u << 20)
+
+#define GROW(array, count, cap)                                                                    \
+    do {                                                                                           \
+        if ((count) == (cap)) {                                                                    \
+            (cap) = (cap) == 0 ? 64 : (cap) * 2;                                                   \
+            (array) = mem_realloc((array), (cap) * sizeof *(array));                               \
+        }                                                                                          \
+    } while (0)
+
+static uint32_t add_msg(struct hub *h, struct turn_msg msg)
+{
+    GROW(h->msgs, h->msg_count, h->msg_cap);
+    h->msgs[h->msg_count] = msg;
+    return h->msg_count++;
+}
+
+uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key)
+{
+    size_t from = h->segment.len;
+    h->conf.sink->encode(h->conf.sink, wire, b, &h->segment);
+    ASSERT(h->segment.len <= UINT32_MAX);
+    uint64_t key = b->state_key != 0 ? b->state_key : topic_key ^ ((uint64_t)b->event << 48);
+    return add_msg(h, (struct turn_msg){.from = (uint32_t)from,
+                                        .len = (uint32_t)(h->segment.len - from),
+                                        .blob = b,
+                                        .key = key,
+                                        .cls = b->class});
+}
+
+uint32_t turn_bytes(struct hub *h, span bytes, enum blob_class cls)
+{
+    size_t from = h->segment.len;
+    buf_append_span(&h->segment, bytes);
+    return add_msg(h, (struct turn_msg){
+                          .from = (uint32_t)from, .len = (uint32_t)bytes.len, .cls = (uint8_t)cls});
+}
+
+static void add_range(struct hub *h, struct dirty *d, uint32_t from, uint32_t to)
+{
+    uint32_t *end = d->more == NONE ? &d->to : &h->ranges[d->last].to;
+    if (*end == from) {
+        *end = to;
+        return;
+    }
+    GROW(h->ranges, h->range_count, h->range_cap);
+    h->ranges[h->range_count] = (struct range){.from = from, .to = to, .next = NONE};
+    if (d->more == NONE) {
+        d->more = h->range_count;
+    } else {
+        h->ranges[d->last].next = h->range_count;
+    }
+    d->last = h->range_count++;
+}
+
+void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
+{
+    struct member *m = &h->members[member];
+    const struct turn_msg *t = &h->msgs[msg];
+    if (UNLIKELY(m->out != NULL)) {
+        span bytes = span_of(h->segment.ptr + t->from, t->len);
+        outbox_push(h, member, t->blob, bytes, t->key, (enum blob_class)t->cls, t->len);
+        return;
+    }
+    if (m->dirty != NONE) {
+        add_range(h, &h->dirty[m->dirty], t->from, t->from + t->len);
+        return;
+    }
+    GROW(h->dirty, h->dirty_count, h->dirty_cap);
+    m->dirty = h->dirty_count;
+    h->dirty[h->dirty_count++] = (struct dirty){
+        .member = member, .from = t->from, .to = t->from + t->len, .more = NONE, .last = NONE};
+}
+
+/* The message that covers a position of the segment. */
+static uint32_t msg_at(const struct hub *h, uint32_t pos)
+{
+    uint32_t low = 0;
+    uint32_t high = h->msg_count;
+    while (high - low > 1) {
+        uint32_t mid = low + (high - low) / 2;
+        if (h->msgs[mid].from <= pos) {
+            low = mid;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+/* Queues the messages of one range from `pos` on; a message that was begun must be finished. */
+static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to)
+{
+    while (pos < to) {
+        const struct turn_msg *t = &h->msgs[msg_at(h, pos)];
+        uint32_t end = t->from + t->len;
+        if (pos > t->from) {
+            span rest = span_of(h->segment.ptr + pos, end - pos);
+            h->conf.sink->rest(h->conf.sink, member, rest);
+        } else {
+            outbox_push(h, member, t->blob, span_of(h->segment.ptr + pos, t->len), t->key,
+                        (enum blob_class)t->cls, t->len);
+        }
+        pos = end;
+    }
+}
+
+static void keep_unsent(struct hub *h, uint32_t member, const struct dirty *d, size_t sent)
+{
+    struct member *m = &h->members[member];
+    m->out = mem_calloc(1, sizeof *m->out);
+    list_init(&m->out->entries);
+    m->flags &= (uint8_t)~MEMBER_WRITABLE;
+    uint32_t from = d->from;
+    uint32_t to = d->to;
+    uint32_t next = d->more;
+    for (;;) {
+        if (sent < to - from) {
+            keep_range(h, member, from + (uint32_t)sent, to);
+            sent = 0;
+        } else {
+            sent -= to - from;
+        }
+        if (next == NONE) {
+            return;
+        }
+        from = h->ranges[next].from;
+        to = h->ranges[next].to;
+        next = h->ranges[next].next;
+    }
+}
+
+static span gather(struct hub *h, const struct dirty *d)
+{
+    if (d->more == NONE) {
+        return span_of(h->segment.ptr + d->from, d->to - d->from);
+    }
+    buf_clear(&h->gather);
+    buf_append(&h->gather, h->segment.ptr + d->from, d->to - d->from);
+    for (uint32_t r = d->more; r != NONE; r = h->ranges[r].next) {
+        buf_append(&h->gather, h->segment.ptr + h->ranges[r].from,
+                   h->ranges[r].to - h->ranges[r].from);
+    }
+    return buf_span(&h->gather);
+}
+
+static void flush(struct hub *h, struct dirty *d)
+{
+    struct member *m = &h->members[d->member];
+    span all = gather(h, d);
+    struct iovec iov = {.iov_base = (void *)all.ptr, .iov_len = all.len};
+    m->dirty = NONE;
+    size_t sent = h->conf.sink->send(h->conf.sink, d->member, &iov, 1);
+    if (sent < all.len) {
+        keep_unsent(h, d->member, d, sent);
+    }
+    COUNT(h->stats.delivered, 1);
+}
+
+void turn_flush_member(struct hub *h, uint32_t member)
+{
+    uint32_t at = h->members[member].dirty;
+    if (at != NONE) {
+        struct dirty *d = &h->dirty[at];
+        flush(h, d);
+        d->member = NONE;
+    }
+}
+
+static void close_slow(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->slow_count; i++) {
+        struct member *m = member_get(h, h->slow[i]);
+        if (m != NULL && (m->flags & MEMBER_SLOW)) {
+            COUNT(h->stats.slow_closed, 1);
+            h->conf.sink->close(h->conf.sink, h->slow[i], CLOSE_SLOW);
+        }
+    }
+    h->slow_count = 0;
+}
+
+void hub_turn_end(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->dirty_count; i++) {
+        if (h->dirty[i].member != NONE) {
+            flush(h, &h->dirty[i]);
+        }
+    }
+    close_slow(h);
+    for (uint32_t i = 0; i < h->msg_count; i++) {
+        blob_unref(h->msgs[i].blob);
+    }
+    h->dirty_count = 0;
+    h->range_count = 0;
+    h->msg_count = 0;
+    h->segment.len = 0;
+    if (h->segment.cap > SEGMENT_KEEP_BYTES) {
+        buf_deinit(&h->segment);
+    }
+    if (h->gather.cap > SEGMENT_KEEP_BYTES) {
+        buf_deinit(&h->gather);
+    }
+}
