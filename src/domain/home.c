@@ -1,0 +1,36 @@
+#include "domain/home.h"
+
+#include "base/assert.h"
+
+#define DEADLINE_TICK_MS 100
+
+void home_init(struct home *h)
+{
+    wheel_init(&h->wheel, DEADLINE_TICK_MS, clock_mono_ms(h->clock));
+}
+
+static void fire(struct wheel_node *n, void *arg)
+{
+    struct deadline *d = CONTAINER_OF(n, struct deadline, node);
+    (void)arg;
+    d->fire(d);
+}
+
+void home_tick(struct home *h)
+{
+    (void)wheel_advance(&h->wheel, clock_mono_ms(h->clock), fire, NULL);
+}
+
+void deadline_set(struct home *h, struct deadline *d, int64_t delay_ms)
+{
+    wheel_set(&h->wheel, &d->node, clock_mono_ms(h->clock) + delay_ms);
+}
+
+void deadline_clear(struct deadline *d) { wheel_clear(&d->node); }
+
+uuid home_new_id(struct home *h)
+{
+    uint8_t entropy[10];
+    entropy_fill(h->entropy, entropy, sizeof entropy);
+    return uuid_gen_next(&h->ids, clock_wall_ms(h->clock), entropy);
+}

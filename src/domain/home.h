@@ -1,0 +1,79 @@
+/*
+ * What a home loop gives to domain code: the ports, its number, its clock, its objects. Every
+ * device, principal, home room and chat room lives at hash(id) mod loops; its state is touched on
+ * that loop only, so nothing here is locked. Other loops ask by mail (ports/post.h).
+ */
+#ifndef SB_DOMAIN_HOME_H
+#define SB_DOMAIN_HOME_H
+
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "base/wheel.h"
+#include "hub/hub.h"
+#include "ports/clock.h"
+#include "ports/entropy.h"
+#include "ports/log.h"
+#include "ports/password.h"
+#include "ports/post.h"
+#include "ports/store.h"
+#include "ports/tokens.h"
+
+struct identity; /* domain/identity.h: one a home */
+struct fleet;    /* domain/device.h: one a home */
+
+/* Limits and times of the domain; each is a setting of the same name (tables/config.def). */
+struct domain_conf {
+    bool auth_anonymous_loopback;
+    int64_t token_access_s;          /* 900 */
+    int64_t token_refresh_s;         /* 30 d */
+    int64_t session_s;               /* console sessions, 30 d */
+    uint32_t connections_per_principal_max; /* 50 */
+    uint32_t device_stale_s;         /* 90 */
+    uint32_t device_gone_s;          /* 300 */
+    uint32_t viewers_per_device_max; /* 50 */
+    int64_t retention_raw_s;         /* 30 d: rows, states, process samples */
+    int64_t retention_minute_s;      /* 90 d */
+    int64_t retention_hour_s;        /* 2 y */
+    int64_t retention_log_s;         /* 30 d: connection and audit logs */
+    const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
+};
+
+struct home {
+    unsigned index;
+    unsigned count;
+    const struct domain_conf *conf;
+    struct home **peers; /* all homes by index */
+    struct post *post;
+    struct clock *clock;
+    struct log *log;
+    struct entropy *entropy;
+    struct store *store;
+    struct tokens *tokens;
+    struct hub *hub;
+    struct wheel wheel; /* domain deadlines, 100 ms ticks of monotonic time */
+    struct uuid_gen ids;
+    struct identity *identity;
+    struct fleet *fleet;
+};
+
+static inline unsigned home_of(const struct home *h, uuid id)
+{
+    return (unsigned)(uuid_hash(id) % h->count);
+}
+
+/* A domain deadline: fire(d) runs on the home's loop at or up to 100 ms after it is due. A zeroed
+ * one is not armed. */
+struct deadline {
+    struct wheel_node node;
+    void (*fire)(struct deadline *d);
+};
+void deadline_set(struct home *h, struct deadline *d, int64_t delay_ms);
+void deadline_clear(struct deadline *d);
+
+void home_init(struct home *h); /* the wheel and the ids, after the ports are filled in */
+/* Fires what is due; call every turn. */
+void home_tick(struct home *h);
+uuid home_new_id(struct home *h); /* UUIDv7 */
+
+#endif

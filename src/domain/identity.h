@@ -1,0 +1,110 @@
+/*
+ * Who is on the other end, and what they may do. A principal (user, device, guest, robot,
+ * service) is one row with one id; its status and rights are cached at its home loop and
+ * invalidated by mail. What an edge holds is a `grant`: an immutable snapshot for one session.
+ *
+ * Rules (CONTRACT 2): the algorithm of a token comes from the key; a key stands wherever a token
+ * may; revocation, disabling and changed rights reach live sessions of every loop within 1 s.
+ */
+#ifndef SB_DOMAIN_IDENTITY_H
+#define SB_DOMAIN_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/span.h"
+#include "base/uuid.h"
+#include "domain/home.h"
+#include "tables/errors.h"
+#include "tables/permissions.h"
+
+enum principal_kind {
+    PRINCIPAL_USER, PRINCIPAL_DEVICE, PRINCIPAL_GUEST, PRINCIPAL_ROBOT, PRINCIPAL_SERVICE,
+    PRINCIPAL_ANONYMOUS, /* the loopback client without a token; has no row */
+};
+
+enum scope_kind { SCOPE_GLOBAL, SCOPE_DEVICE, SCOPE_DEVICE_GROUP, SCOPE_HOME_ROOM, SCOPE_CHAT_ROOM };
+
+/* What a permission is asked for. Home rooms are integers, stored in the id's last 8 bytes. */
+struct scope {
+    enum scope_kind kind;
+    uuid id;
+};
+#define SCOPE_ALL ((struct scope){.kind = SCOPE_GLOBAL})
+static inline struct scope scope_device(uuid id)
+{
+    return (struct scope){.kind = SCOPE_DEVICE, .id = id};
+}
+
+struct binding {
+    enum role role;
+    struct scope scope;
+};
+
+/* A session's rights; owned by the session, freed with grant_free. */
+struct grant {
+    uuid principal;         /* nil for anonymous */
+    enum principal_kind kind;
+    uuid credential;        /* key, session or jti row; nil when none */
+    int64_t expires_ms;     /* epoch ms; 0: never (device keys) */
+    int64_t issued_ms;      /* epoch ms; compared with tokens_valid_after */
+    uint32_t global_roles;  /* bit per enum role */
+    uint16_t binding_count; /* scoped bindings that follow */
+    struct binding bindings[];
+};
+
+void grant_free(struct grant *g);
+/* The only permission check. Global roles first, then bindings whose scope contains `s`; a device
+ * has its own data only; anonymous has what tables/permissions.def marks for it. */
+bool can(const struct grant *g, enum permission p, struct scope s);
+/* Every permission name that the grant holds globally, for /auth/me. */
+unsigned grant_permissions(const struct grant *g, enum permission *out, unsigned max);
+
+/* One authentication, in flight. The caller owns it until done. */
+struct auth {
+    struct mail mail;       /* private */
+    unsigned loop;          /* private: where done runs */
+    struct home *home;      /* private */
+    span credential;        /* token or key text (copied at start; not valid in done) */
+    bool is_session;        /* credential is the console's cookie */
+    err error;              /* ERR_NONE, ERR_UNAUTHENTICATED/AUTHENTICATION_FAILED, ERR_SERVER_ERROR */
+    const char *reason;     /* metric label of a refusal: "expired", "unknown_key", "disabled"... */
+    struct grant *grant;    /* on success; the callee of done owns it */
+    void (*done)(struct auth *a);
+    void *owner;
+};
+/* Starts; done runs on this home's loop, later or before this returns (cached). Any kind of
+ * credential. Costs one HMAC or SHA-256, and a store read the first time. */
+void auth_start(struct home *h, struct auth *a);
+/* The grant of a client without credentials when the anonymous rule admits it (the edge has
+ * checked addresses and headers), else NULL. */
+struct grant *auth_anonymous(struct home *h);
+
+/* A live session of a principal, embedded in the edge's; registered on the session's own loop. */
+enum session_change {
+    SESSION_REVOKED,   /* close 4000 */
+    SESSION_DISABLED,  /* close 4002 */
+    SESSION_RIGHTS,    /* s->grant has been replaced: check subscriptions again */
+    SESSION_EXPIRING,  /* 60 s before the token ends: say auth_expiring */
+    SESSION_EXPIRED,   /* close 4100 */
+};
+struct session {
+    struct list link;       /* private */
+    struct list all;        /* private */
+    struct deadline expiry; /* private */
+    struct home *home;      /* the session's loop */
+    struct grant *grant;    /* owned by the session */
+    void (*on_change)(struct session *s, enum session_change change);
+};
+/* False when the principal holds connections_per_principal_max sessions on this loop's count. */
+bool session_open(struct home *h, struct session *s, struct grant *grant) MUST_CHECK;
+void session_close(struct session *s); /* frees the grant; harmless when not open */
+/* In-band refresh: the new token's grant must be of the same principal, else false and nothing
+ * changes (the edge closes). Takes the grant over on success. */
+bool session_refresh(struct session *s, struct grant *fresh) MUST_CHECK;
+
+struct identity *identity_new(struct home *h);
+void identity_free(struct identity *id);
+
+#endif
