@@ -101,3 +101,8 @@ uint32_t slab_gen(const struct slab *s, uint32_t index)
     ASSERT(is_live(s, index));
     return s->gens[index];
 }
+
+void *slab_peek(const struct slab *s, uint32_t index)
+{
+    return is_live(s, index) ? slab_at(s, index) : NULL;
+}

@@ -35,6 +35,8 @@ void *slab_at(const struct slab *s, uint32_t index);
 /* The object if index is live with this generation, else NULL. */
 void *slab_get(const struct slab *s, uint32_t index, uint32_t gen);
 /* The generation of a live index (asserted). */
+/* The object if the index is live now, else NULL; any index. For walks over 0..top-1. */
+void *slab_peek(const struct slab *s, uint32_t index);
 uint32_t slab_gen(const struct slab *s, uint32_t index);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef SB_NET_NET_H
 #define SB_NET_NET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,6 @@ struct net_stats {
     _Atomic uint64_t accepted;
     _Atomic uint64_t refused; /* over a limit at accept */
     _Atomic uint64_t closed[CLOSE_COUNT];
-    _Atomic uint64_t open_http;
     _Atomic uint64_t open_ws;
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;

@@ -1,0 +1,134 @@
+/*
+ * Echo and publish-subscribe without identity, limits of rate or addresses: what the public
+ * conformance suites and the load generators talk to.
+ *
+ *     s ROOM        subscribe, answered "ok ROOM"      e DATA  answered DATA
+ *     p ROOM DATA   DATA to every subscriber of ROOM   i DATA  only counted
+ *     c             answered with the count
+ */
+#include "edge/conformance/conformance.h"
+
+#include <string.h>
+
+#include "edge/edge.h"
+
+/* The echo's limits: Autobahn sends messages of 16 MiB in up to 64 bytes a fragment. */
+#define ECHO_MESSAGE_BYTES_MAX (16u << 20)
+#define PUBSUB_MESSAGE_BYTES_MAX 65536
+#define ROOM_BYTES_MAX 64
+
+static _Atomic uint64_t counted; /* `i` messages, over all loops */
+
+static void echo_message(struct conn *c, enum ws_opcode op, span payload)
+{
+    struct edge *e = edge_of(c);
+    buf frame = {0};
+    ws_frame_append(&frame, op, payload);
+    hub_send_bytes(e->hub, conn_slot(c), buf_span(&frame), BLOB_ORDERED);
+    buf_deinit(&frame);
+}
+
+static void member_closed(struct conn *c, close_reason reason)
+{
+    (void)reason;
+    edge_leave(edge_of(c), c);
+}
+
+static const struct ws_wire echo_wire = {
+    .name = "conformance_ws",
+    .limits = {.message_bytes_max = ECHO_MESSAGE_BYTES_MAX, .fragments_max = 0},
+    .on_message = echo_message,
+    .on_writable = edge_on_writable,
+    .on_close = member_closed,
+};
+
+static unsigned room_home(const struct edge *e, span room)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < room.len; i++) {
+        sum = sum * 31 + room.ptr[i];
+    }
+    return (unsigned)(sum % loop_count(e->loop));
+}
+
+static void pubsub_subscribe(struct conn *c, span room)
+{
+    struct edge *e = edge_of(c);
+    char answer[ROOM_BYTES_MAX + 4] = "ok ";
+    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), room);
+    memcpy(answer + 3, room.ptr, room.len);
+    edge_send_text(c, span_of(answer, room.len + 3), BLOB_ORDERED);
+}
+
+static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
+{
+    struct edge *e = edge_of(c);
+    (void)op;
+    if (payload.len == 0 || (payload.len > 1 && payload.ptr[1] != ' ')) {
+        conn_close(c, CLOSE_POLICY);
+        return;
+    }
+    span rest = span_slice(payload, 2, payload.len);
+    switch (payload.ptr[0]) {
+    case 's':
+        if (rest.len == 0 || rest.len > ROOM_BYTES_MAX) {
+            conn_close(c, CLOSE_POLICY);
+        } else {
+            pubsub_subscribe(c, rest);
+        }
+        break;
+    case 'p': {
+        span room = span_cut(&rest, ' ');
+        if (room.len > 0 && room.len <= ROOM_BYTES_MAX) {
+            struct blob *b = blob_new(BLOB_ORDERED, 0, loop_wall_ms(e->loop), rest);
+            hub_publish(e->hub, room_home(e, room), room, b);
+        }
+        break;
+    }
+    case 'e':
+        edge_send_text(c, rest, BLOB_ORDERED);
+        break;
+    case 'i':
+        atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
+        break;
+    case 'c': {
+        buf text = {0};
+        buf_append_u64(&text, atomic_load_explicit(&counted, memory_order_relaxed));
+        edge_send_text(c, buf_span(&text), BLOB_ORDERED);
+        buf_deinit(&text);
+        break;
+    }
+    default:
+        conn_close(c, CLOSE_POLICY);
+    }
+}
+
+static const struct ws_wire pubsub_wire = {
+    .name = "conformance_pubsub",
+    .limits = {.message_bytes_max = PUBSUB_MESSAGE_BYTES_MAX, .fragments_max = 64},
+    .text_only = true,
+    .on_message = pubsub_message,
+    .on_writable = edge_on_writable,
+    .on_close = member_closed,
+};
+
+bool conformance_request(struct http_exchange *x)
+{
+    struct edge *e = edge_of(x->conn);
+    if (span_eq(x->path, SPAN("/conformance/ws"))) {
+        struct conn *c = ws_upgrade(x, &echo_wire, NULL, SPAN_NONE);
+        if (c != NULL) {
+            edge_join(e, c, WIRE_TEXT, 0);
+        }
+    } else if (span_eq(x->path, SPAN("/conformance/pubsub"))) {
+        struct conn *c = ws_upgrade(x, &pubsub_wire, NULL, SPAN_NONE);
+        if (c != NULL) {
+            edge_join(e, c, WIRE_TEXT, 0);
+        }
+    } else if (span_eq(x->path, SPAN("/conformance/http"))) {
+        http_respond(x, 200, "application/octet-stream", x->body);
+    } else {
+        return false;
+    }
+    return true;
+}

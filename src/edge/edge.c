@@ -1,0 +1,88 @@
+#include "edge/edge.h"
+
+#include "base/mem.h"
+#include "edge/monitor/wrap.h"
+
+typedef void (*wrap_fn)(const struct blob *b, buf *out);
+
+static void wrap_text(const struct blob *b, buf *out)
+{
+    ws_frame_append(out, WS_OP_TEXT, blob_payload(b));
+}
+
+static const wrap_fn wraps[WIRE_COUNT] = {
+    [WIRE_TEXT] = wrap_text,
+    [WIRE_MONITOR] = monitor_wrap,
+};
+
+void edge_wrap(unsigned wire, const struct blob *b, buf *out) { wraps[wire](b, out); }
+
+struct edge *edge_of(const struct conn *c) { return net_user(conn_net(c)); }
+
+static struct edge *of_sink(struct hub_sink *s) { return CONTAINER_OF(s, struct edge, sink); }
+
+static size_t sink_send(struct hub_sink *s, uint32_t member, const struct iovec *iov, int count)
+{
+    return conn_send(conn_at(of_sink(s)->net, member), iov, count);
+}
+
+static void sink_rest(struct hub_sink *s, uint32_t member, span bytes)
+{
+    conn_send_rest(conn_at(of_sink(s)->net, member), bytes);
+}
+
+static void sink_encode(struct hub_sink *s, unsigned wire, const struct blob *b, buf *out)
+{
+    (void)s;
+    edge_wrap(wire, b, out);
+}
+
+static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
+{
+    conn_close(conn_at(of_sink(s)->net, member), reason);
+}
+
+static void turn_end(struct loop_hook *hook)
+{
+    struct edge *e = CONTAINER_OF(hook, struct edge, turn_end);
+    if (e->home != NULL) {
+        home_tick(e->home);
+    }
+    hub_turn_end(e->hub);
+}
+
+void edge_init(struct edge *e, struct post *post, struct hub **hubs)
+{
+    e->sink = (struct hub_sink){
+        .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close};
+    struct hub_conf conf = {.loop = loop_index(e->loop),
+                            .post = post,
+                            .sink = &e->sink,
+                            .outbox_messages_max = e->conf->outbox_messages_max,
+                            .outbox_bytes_max = e->conf->outbox_bytes_max,
+                            .peers = hubs};
+    e->hub = hub_new(&conf);
+    hubs[conf.loop] = e->hub;
+    e->turn_end.run = turn_end;
+    loop_add_hook(e->loop, &e->turn_end);
+}
+
+void edge_deinit(struct edge *e) { hub_free(e->hub); }
+
+void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max)
+{
+    hub_member_open(e->hub, conn_slot(c), conn_ref_of(c).gen, wire, queue_messages_max);
+}
+
+void edge_leave(struct edge *e, struct conn *c) { hub_member_close(e->hub, conn_slot(c)); }
+
+void edge_on_writable(struct conn *c) { hub_writable(edge_of(c)->hub, conn_slot(c)); }
+
+void edge_send_text(struct conn *c, span text, enum blob_class cls)
+{
+    struct edge *e = edge_of(c);
+    buf frame = {0};
+    ws_frame_append(&frame, WS_OP_TEXT, text);
+    hub_send_bytes(e->hub, conn_slot(c), buf_span(&frame), cls);
+    buf_deinit(&frame);
+}

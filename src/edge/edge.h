@@ -1,0 +1,61 @@
+/*
+ * The inbound side of one loop: it joins the network (net/), the hub and the domain, and owns
+ * what every wire shares. Each wire is a folder beside; edge/rest routes HTTP requests to them.
+ */
+#ifndef SB_EDGE_EDGE_H
+#define SB_EDGE_EDGE_H
+
+#include "domain/home.h"
+#include "hub/hub.h"
+#include "loop/loop.h"
+#include "net/net.h"
+
+/* Wire formats as the hub counts them: each encodes a blob its own way (edge_wrap). */
+enum edge_wire {
+    WIRE_TEXT, /* the payload as one text frame: conformance */
+    WIRE_MONITOR,
+    WIRE_COUNT
+};
+
+struct edge_conf {
+    bool conformance;
+    bool anonymous_loopback;
+    const char *allowed_origins; /* comma separated; may be empty */
+    const char *public_hosts;    /* comma separated; may be empty */
+    uint32_t ws_message_bytes_max;
+    uint32_t ws_fragments_max;
+    uint32_t outbox_messages_max;
+    uint32_t outbox_bytes_max;
+};
+
+struct edge {
+    const struct edge_conf *conf; /* borrowed */
+    struct loop *loop;            /* borrowed, as all below */
+    struct home *home;
+    struct net *net;
+    struct hub *hub;
+    struct hub_sink sink;
+    struct loop_hook turn_end;
+    struct edge **peers; /* all edges by loop */
+};
+
+/* The edge of a connection's loop. */
+struct edge *edge_of(const struct conn *c);
+
+/* Makes the hub (whose sink is the net's connections) and registers the turn-end hook. The net
+ * is made afterwards with net_conf.user = the edge, and stored in edge->net. */
+void edge_init(struct edge *e, struct post *post, struct hub **hubs);
+void edge_deinit(struct edge *e);
+
+/* Appends the whole frame of a blob for a wire. */
+void edge_wrap(unsigned wire, const struct blob *b, buf *out);
+
+/* Hub membership of an upgraded connection: its slot is its member number. */
+void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max);
+void edge_leave(struct edge *e, struct conn *c);
+/* A WebSocket's on_writable for every hub member. */
+void edge_on_writable(struct conn *c);
+/* Sends text to one member, in order with what the hub has for it. */
+void edge_send_text(struct conn *c, span text, enum blob_class cls);
+
+#endif

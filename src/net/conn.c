@@ -1,0 +1,385 @@
+/*
+ * Connection records: reading, writing, closing, and the sweep's part that is common to HTTP and
+ * WebSocket. Owners never see a partial write: what the socket does not take is either theirs
+ * (conn_send) or kept here (conn_queue, conn_send_rest).
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "loop/addr.h"
+#include "net/internal.h"
+
+_Static_assert(sizeof(struct conn) <= 104, "a connection at rest costs its record and no more");
+
+static void conn_ready(struct io *io, unsigned events);
+
+struct conn *conn_open(struct net *n, int fd, enum conn_kind kind)
+{
+    uint32_t slot;
+    struct conn *c = slab_alloc(&n->conns, &slot);
+    c->io.fd = fd;
+    c->io.ready = conn_ready;
+    c->net = n;
+    c->slot = slot;
+    c->kind = kind;
+    c->state = CONN_OPEN;
+    c->seen_tick = net_tick(n);
+    c->ping_tick = c->seen_tick;
+    if (!timer_running(&n->sweep)) {
+        timer_start(n->loop, &n->sweep, NET_TICK_MS);
+    }
+    return c;
+}
+
+struct conn_ref conn_ref_of(const struct conn *c)
+{
+    return (struct conn_ref){.loop = loop_index(c->net->loop),
+                             .slot = c->slot,
+                             .gen = slab_gen(&c->net->conns, c->slot)};
+}
+
+struct conn *conn_find(struct net *n, struct conn_ref ref)
+{
+    ASSERT(ref.loop == loop_index(n->loop));
+    struct conn *c = slab_get(&n->conns, ref.slot, ref.gen);
+    return c != NULL && c->state == CONN_OPEN ? c : NULL;
+}
+
+struct conn *conn_at(struct net *n, uint32_t slot) { return slab_at(&n->conns, slot); }
+uint32_t conn_slot(const struct conn *c) { return c->slot; }
+struct net *conn_net(const struct conn *c) { return c->net; }
+bool conn_peer_loopback(const struct conn *c) { return (c->flags & CONN_LOOPBACK) != 0; }
+bool conn_is_open(const struct conn *c) { return c->state == CONN_OPEN; }
+
+bool conn_peer(const struct conn *c, struct sockaddr_storage *out)
+{
+    struct poller *p = c->net->poller;
+    return c->state != CONN_DEAD && p->peer(p, c->io.fd, out) == 0;
+}
+
+/* Reading stops while a handler has the request, and for good once the socket is half-closed. */
+void conn_interest(struct conn *c)
+{
+    unsigned want = IO_READ;
+    if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER) {
+        want = 0;
+    }
+    if (c->out != NULL || (c->flags & CONN_NOTIFY)) {
+        want |= IO_WRITE;
+    }
+    if (want != c->io.interest) {
+        c->net->poller->set(c->net->poller, &c->io, want);
+    }
+}
+
+size_t conn_send(struct conn *c, const struct iovec *iov, int count)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        total += iov[i].iov_len;
+    }
+    if (c->state == CONN_DEAD || total == 0) {
+        return total;
+    }
+    ssize_t sent = 0;
+    if (c->out == NULL) {
+        sent = c->net->poller->send(c->net->poller, c->io.fd, iov, count);
+        if (sent < 0 && sent != -EAGAIN && sent != -EWOULDBLOCK && sent != -ENOBUFS) {
+            return total; /* the poller reports the hang-up; the bytes have nobody to go to */
+        }
+        sent = sent < 0 ? 0 : sent;
+    }
+    atomic_fetch_add_explicit(&c->net->stats.bytes_out, (uint64_t)sent, memory_order_relaxed);
+    if ((size_t)sent < total && !(c->flags & CONN_NOTIFY)) {
+        c->flags |= CONN_NOTIFY;
+        conn_interest(c);
+    }
+    return (size_t)sent;
+}
+
+void conn_send_rest(struct conn *c, span rest)
+{
+    if (c->state == CONN_DEAD || rest.len == 0) {
+        return;
+    }
+    if (c->out == NULL) {
+        c->out = mem_calloc(1, sizeof *c->out);
+        c->out->since_tick = net_tick(c->net);
+    }
+    buf_append_span(&c->out->bytes, rest);
+    conn_interest(c);
+}
+
+size_t conn_pending_bytes(const struct conn *c)
+{
+    return c->out == NULL ? 0 : c->out->bytes.len - c->out->at;
+}
+
+void conn_queue(struct conn *c, span bytes)
+{
+    struct iovec iov = {.iov_base = (void *)bytes.ptr, .iov_len = bytes.len};
+    unsigned notify = c->flags & CONN_NOTIFY;
+    size_t sent = conn_send(c, &iov, 1);
+    if (notify == 0) {
+        c->flags &= (uint8_t)~CONN_NOTIFY; /* the owner is not the one that waits */
+    }
+    conn_send_rest(c, span_of(bytes.ptr + sent, bytes.len - sent));
+}
+
+static void out_free(struct conn *c)
+{
+    if (c->out != NULL) {
+        buf_deinit(&c->out->bytes);
+        mem_free(c->out);
+        c->out = NULL;
+    }
+}
+
+static void half_close(struct conn *c)
+{
+    struct net *n = c->net;
+    c->flags &= (uint8_t)~CONN_END_AFTER;
+    n->poller->shutdown_write(n->poller, c->io.fd);
+    c->ping_tick = net_tick(n);
+    c->phase = HTTP_LINGER;
+    conn_interest(c);
+}
+
+void conn_end_after(struct conn *c)
+{
+    c->state = CONN_CLOSING;
+    c->phase = HTTP_LINGER;
+    c->ping_tick = net_tick(c->net);
+    if (c->out == NULL) {
+        half_close(c);
+    } else {
+        c->flags |= CONN_END_AFTER;
+        conn_interest(c);
+    }
+}
+
+/* The socket takes bytes again: what is kept here first, then the owner's. */
+static void conn_flush(struct conn *c)
+{
+    struct poller *p = c->net->poller;
+    struct conn_out *o = c->out;
+    if (o != NULL) {
+        struct iovec iov = {.iov_base = o->bytes.ptr + o->at, .iov_len = o->bytes.len - o->at};
+        ssize_t sent = p->send(p, c->io.fd, &iov, 1);
+        if (sent < 0) {
+            return; /* full again, or broken: the poller says which */
+        }
+        atomic_fetch_add_explicit(&c->net->stats.bytes_out, (uint64_t)sent, memory_order_relaxed);
+        o->at += (size_t)sent;
+        o->since_tick = net_tick(c->net);
+        if (o->at < o->bytes.len) {
+            return;
+        }
+        out_free(c);
+    }
+    if (c->flags & CONN_END_AFTER) {
+        half_close(c);
+        return;
+    }
+    bool notify = (c->flags & CONN_NOTIFY) != 0;
+    c->flags &= (uint8_t)~CONN_NOTIFY;
+    conn_interest(c);
+    if (c->state != CONN_OPEN) {
+        return;
+    }
+    if (c->kind == CONN_HTTP) {
+        http_resume(c);
+    } else if (c->kind == CONN_WS) {
+        ws_early(c);
+        if (notify && c->state == CONN_OPEN && c->wire->on_writable != NULL) {
+            c->wire->on_writable(c);
+        }
+    }
+}
+
+static void conn_eof(struct conn *c)
+{
+    if (c->state == CONN_CLOSING) {
+        conn_kill(c);
+    } else if (c->kind == CONN_HTTP) {
+        http_eof(c);
+    } else if (c->kind == CONN_WS) {
+        ws_eof(c);
+    } else {
+        conn_close(c, CLOSE_PEER_GONE);
+    }
+}
+
+static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
+{
+    if (c->kind == CONN_WS) {
+        ws_bytes(c, bytes, len);
+    } else if (c->state == CONN_CLOSING) {
+        return; /* lingering: read so that the peer gets our answer, and dropped */
+    } else if (c->kind == CONN_HTTP) {
+        http_bytes(c, bytes, len);
+    } else {
+        client_bytes(c, bytes, len);
+    }
+}
+
+static void conn_read(struct conn *c)
+{
+    struct net *n = c->net;
+    for (unsigned i = 0; i < NET_READS_MAX && c->state != CONN_DEAD; i++) {
+        if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER) {
+            return;
+        }
+        size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
+        ssize_t got = n->poller->recv(n->poller, c->io.fd, n->recv + held, NET_RECV_BYTES);
+        if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR) {
+            return;
+        }
+        if (got <= 0) {
+            conn_eof(c);
+            return;
+        }
+        atomic_fetch_add_explicit(&n->stats.bytes_in, (uint64_t)got, memory_order_relaxed);
+        if (c->kind != CONN_HTTP) {
+            c->seen_tick = net_tick(n);
+        }
+        conn_bytes(c, n->recv, held + (size_t)got);
+        if (got < NET_RECV_BYTES) {
+            return; /* drained: saves the read that would say so */
+        }
+    }
+}
+
+static void conn_ready(struct io *io, unsigned events)
+{
+    struct conn *c = CONTAINER_OF(io, struct conn, io);
+    if (c->state == CONN_DEAD) {
+        return;
+    }
+    if (c->kind == CONN_CLIENT && (events & (IO_WRITE | IO_HANGUP))) {
+        client_ready(c, events);
+        return;
+    }
+    if (events & IO_WRITE) {
+        conn_flush(c);
+    }
+    if ((events & IO_READ) && c->state != CONN_DEAD) {
+        conn_read(c);
+    } else if ((events & IO_HANGUP) && c->state != CONN_DEAD) {
+        if (c->state == CONN_OPEN) {
+            conn_close(c, CLOSE_PEER_GONE);
+        }
+        conn_kill(c);
+    }
+}
+
+void conn_log_close(struct conn *c, close_reason reason)
+{
+    struct net *n = c->net;
+    atomic_fetch_add_explicit(&n->stats.closed[reason], 1, memory_order_relaxed);
+    bool usual = reason == CLOSE_HTTP_DONE || reason == CLOSE_IDLE_TIMEOUT ||
+                 (c->kind == CONN_HTTP && reason <= CLOSE_DRAIN) ||
+                 (c->kind == CONN_HTTP && reason == CLOSE_PEER_CLOSED);
+    enum log_level level = usual ? LOG_DEBUG : LOG_INFO;
+    if (loop_log(n->loop) == NULL || level < loop_log(n->loop)->level_min) {
+        return;
+    }
+    struct sockaddr_storage peer;
+    char text[ADDR_TEXT_MAX] = "";
+    if (conn_peer(c, &peer)) {
+        addr_format(&peer, text);
+    }
+    LOG(loop_log(n->loop), level, "conn.close", LOG_U64("conn", c->slot),
+        LOG_STR("wire", c->kind == CONN_HTTP ? "http" : c->wire->name),
+        LOG_STR("reason", close_label(reason)), LOG_STR("peer", text));
+}
+
+void conn_close(struct conn *c, close_reason reason)
+{
+    if (c->state != CONN_OPEN) {
+        return;
+    }
+    conn_log_close(c, reason);
+    if (c->kind == CONN_WS) {
+        ws_close(c, reason);
+    } else if (c->kind == CONN_CLIENT) {
+        c->state = CONN_CLOSING;
+        client_ended(c, reason);
+        conn_kill(c);
+    } else {
+        c->state = CONN_CLOSING;
+        http_ended(c);
+        if (c->out != NULL && close_code(reason) != 0) {
+            conn_end_after(c);
+        } else {
+            conn_kill(c);
+        }
+    }
+}
+
+static void reap(struct deferred *d)
+{
+    struct net *n = CONTAINER_OF(d, struct net, reap);
+    n->reap_queued = false;
+    while (n->dead_count > 0) {
+        slab_free(&n->conns, n->dead[--n->dead_count]);
+    }
+}
+
+void conn_kill(struct conn *c)
+{
+    struct net *n = c->net;
+    if (c->state == CONN_DEAD) {
+        return;
+    }
+    ASSERT(c->state == CONN_CLOSING);
+    c->state = CONN_DEAD;
+    out_free(c);
+    if (c->kind == CONN_HTTP) {
+        http_ended(c);
+    } else if (c->kind == CONN_WS) {
+        ws_ended(c);
+    }
+    if (c->kind == CONN_CLIENT || (c->flags & CONN_MASKED)) {
+        client_release(c);
+    }
+    n->poller->close(n->poller, c->io.fd);
+    if (c->flags & CONN_COUNTED) {
+        addrs_leave(&n->shared->addrs, c->addr_key);
+        atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
+    }
+    if (n->dead_count == n->dead_cap) {
+        n->dead_cap = n->dead_cap == 0 ? 64 : n->dead_cap * 2;
+        n->dead = mem_realloc(n->dead, n->dead_cap * sizeof *n->dead);
+    }
+    n->dead[n->dead_count++] = c->slot;
+    if (!n->reap_queued) {
+        n->reap_queued = true;
+        n->reap.release = reap;
+        loop_defer(n->loop, &n->reap);
+    }
+}
+
+/* Called for every record about once a second, at most every tick. */
+void conn_sweep(struct conn *c, uint32_t now_tick)
+{
+    const struct net_limits *lim = c->net->limits;
+    if (c->state == CONN_DEAD) {
+        return;
+    }
+    if (c->state == CONN_CLOSING) {
+        if ((now_tick - c->ping_tick) * NET_TICK_MS >= lim->close_wait_ms) {
+            conn_kill(c);
+        }
+    } else if (c->kind == CONN_HTTP) {
+        http_sweep(c, now_tick);
+    } else if (c->kind == CONN_WS) {
+        ws_sweep(c, now_tick);
+    } else {
+        client_sweep(c, now_tick);
+    }
+}

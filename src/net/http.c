@@ -1,0 +1,380 @@
+/*
+ * HTTP/1.1 server session (RFC 9112): bytes to requests, answers to bytes.
+ *
+ *   FRESH/IDLE --first byte--> HEAD --whole head--> BODY --whole body--> HANDLER --answer--> IDLE
+ *        any --refused, Connection: close--> LINGER (half-closed, reading until the peer ends)
+ *
+ * What the peer sends ahead stays in `in` (or in the kernel while a handler works), so pipelined
+ * requests cost one buffer and are answered in order.
+ */
+#include "net/http.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/http1/response.h"
+#include "codec/http1/target.h"
+#include "net/internal.h"
+
+struct http_session {
+    buf in;     /* received and not yet consumed */
+    size_t at;  /* consumed of it */
+    struct http1_scan scan;
+    struct http1_body body;
+    struct http_exchange *x; /* owned: the request being read or answered */
+    bool pumping;            /* inside http_pump: answers come back to its loop */
+};
+
+static void http_pump(struct conn *c);
+
+static struct http_session *session_of(struct conn *c)
+{
+    if (c->http == NULL) {
+        c->http = mem_calloc(1, sizeof *c->http);
+    }
+    return c->http;
+}
+
+static void exchange_free(struct http_exchange *x)
+{
+    arena_reset(&x->arena);
+    buf_deinit(&x->head);
+    buf_deinit(&x->body_bytes);
+    buf_deinit(&x->extra);
+    mem_free(x->req);
+    mem_free(x);
+}
+
+static void session_free(struct conn *c)
+{
+    struct http_session *s = c->http;
+    c->http = NULL;
+    if (s != NULL) {
+        if (s->x != NULL) {
+            exchange_free(s->x);
+        }
+        buf_deinit(&s->in);
+        mem_free(s);
+    }
+}
+
+void http_ended(struct conn *c)
+{
+    struct http_session *s = c->http;
+    if (s == NULL) {
+        return;
+    }
+    if (s->x != NULL && c->phase == HTTP_HANDLER && !s->x->answered &&
+        c->net->http->on_abandoned != NULL) {
+        c->net->http->on_abandoned(s->x);
+    }
+    if (s->pumping) {
+        return; /* http_pump frees it on its way out */
+    }
+    session_free(c);
+}
+
+static void set_phase(struct conn *c, enum http_phase phase)
+{
+    c->phase = (uint8_t)phase;
+    c->seen_tick = net_tick(c->net);
+    conn_interest(c);
+}
+
+static struct http_exchange *exchange_new(struct conn *c)
+{
+    struct http_exchange *x = mem_calloc(1, sizeof *x);
+    x->conn = c;
+    x->req = mem_calloc(1, sizeof *x->req);
+    x->started_ns = loop_now_ns(c->net->loop);
+    return x;
+}
+
+struct http_exchange *http_find(struct net *n, struct conn_ref ref)
+{
+    struct conn *c = conn_find(n, ref);
+    if (c == NULL || c->kind != CONN_HTTP || c->phase != HTTP_HANDLER || c->http == NULL) {
+        return NULL;
+    }
+    return c->http->x;
+}
+
+void http_header(struct http_exchange *x, const char *name, span value)
+{
+    http1_put(&x->extra, span_str(name), value);
+}
+
+void http_close_after(struct http_exchange *x) { x->close_after = true; }
+
+/* Head and body in one write; what the socket does not take is kept by the connection. */
+static void send_answer(struct conn *c, span head, span body)
+{
+    struct iovec iov[2] = {{.iov_base = (void *)head.ptr, .iov_len = head.len},
+                           {.iov_base = (void *)body.ptr, .iov_len = body.len}};
+    size_t sent = conn_send(c, iov, body.len == 0 ? 1 : 2);
+    if (sent < head.len) {
+        conn_send_rest(c, span_slice(head, sent, head.len));
+        conn_send_rest(c, body);
+    } else if (sent < head.len + body.len) {
+        conn_send_rest(c, span_slice(body, sent - head.len, body.len));
+    }
+}
+
+void http_respond(struct http_exchange *x, unsigned status, const char *content_type, span body)
+{
+    struct conn *c = x->conn;
+    struct net *n = c->net;
+    ASSERT(!x->answered && c->http != NULL && c->http->x == x);
+    x->answered = true;
+    bool keep = x->req->keep_alive && !x->close_after && !n->draining && status != 408;
+    bool bodiless = status == 204 || status == 304 || status < 200;
+
+    buf *head = &n->scratch;
+    buf_clear(head);
+    http1_response_begin(head, status, loop_wall_ms(n->loop));
+    buf_append_span(head, buf_span(&x->extra));
+    if (content_type != NULL && !bodiless) {
+        http1_put_str(head, "Content-Type", content_type);
+    }
+    if (!keep) {
+        http1_put_str(head, "Connection", "close");
+    } else if (x->req->minor == 0) {
+        http1_put_str(head, "Connection", "keep-alive");
+    }
+    http1_head_end(head, bodiless ? HTTP1_NO_BODY : HTTP1_LENGTH, body.len);
+    bool no_body = bodiless || x->req->method == HTTP1_HEAD;
+    send_answer(c, buf_span(head), no_body ? SPAN_NONE : body);
+
+    if (c->state != CONN_OPEN) {
+        return;
+    }
+    struct http_session *s = c->http;
+    exchange_free(s->x);
+    s->x = NULL;
+    if (!keep) {
+        conn_log_close(c, CLOSE_HTTP_DONE);
+        conn_end_after(c);
+        if (!s->pumping) {
+            session_free(c);
+        }
+        return;
+    }
+    set_phase(c, HTTP_IDLE);
+    if (!s->pumping) {
+        http_pump(c);
+    }
+}
+
+/* Malformed, too large or too slow: the handler words the answer, the connection ends. */
+static void refuse(struct conn *c, int status, const char *why, close_reason reason)
+{
+    struct http_session *s = session_of(c);
+    if (s->x == NULL) {
+        s->x = exchange_new(c);
+        s->x->req->path = SPAN("/");
+        s->x->req->method_text = SPAN("GET");
+    }
+    s->x->close_after = true;
+    s->x->req->keep_alive = false;
+    c->phase = HTTP_HANDLER;
+    LOG(loop_log(c->net->loop), LOG_INFO, "http.refused", LOG_U64("conn", c->slot),
+        LOG_I64("status", status), LOG_STR("why", why), LOG_STR("reason", close_label(reason)));
+    atomic_fetch_add_explicit(&c->net->stats.closed[reason], 1, memory_order_relaxed);
+    c->net->http->on_refused(s->x, status, why);
+}
+
+/*
+ * The head is whole: `len` bytes at in[at]. When the body is still to come, the head is copied
+ * out of the way, for the input may move while it grows.
+ */
+static bool begin_request(struct conn *c, int len)
+{
+    struct http_session *s = c->http;
+    struct http_exchange *x = s->x;
+    const struct net_limits *lim = c->net->limits;
+    int rc = http1_body_init(&s->body, x->req->content_length, x->req->chunked,
+                             lim->http_body_bytes_max);
+    if (rc < 0) {
+        refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
+        return false;
+    }
+    if (http1_request_has_body(x->req)) {
+        struct http1_limits hl = HTTP1_LIMITS_DEFAULT;
+        hl.head_bytes_max = lim->http_header_bytes_max;
+        buf_append(&x->head, s->in.ptr + s->at, (size_t)len);
+        struct http1_scan scan = {0};
+        int again = http1_request_parse(buf_span(&x->head), &hl, &scan, x->req);
+        ASSERT(again == len);
+        if (x->req->expect_continue && s->in.len - s->at == (size_t)len) {
+            conn_queue(c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+        }
+    }
+    buf path = {0};
+    if (!http1_path_normalize(x->req->path, &path) && !span_eq(x->req->path, SPAN("*"))) {
+        buf_deinit(&path);
+        refuse(c, 400, "the path cannot be normalised", CLOSE_BAD_REQUEST);
+        return false;
+    }
+    x->path = path.len == 0 ? SPAN("*") : arena_dup(&x->arena, buf_span(&path));
+    buf_deinit(&path);
+    s->at += (size_t)len;
+    set_phase(c, HTTP_BODY);
+    return true;
+}
+
+/* False when more bytes are needed or the connection is done for. */
+static bool read_head(struct conn *c)
+{
+    struct http_session *s = c->http;
+    struct http1_limits lim = HTTP1_LIMITS_DEFAULT;
+    lim.head_bytes_max = c->net->limits->http_header_bytes_max;
+    if (c->phase != HTTP_HEAD) {
+        set_phase(c, HTTP_HEAD);
+    }
+    if (s->x == NULL) {
+        s->x = exchange_new(c);
+    }
+    span rest = span_of(s->in.ptr + s->at, s->in.len - s->at);
+    int len = http1_request_parse(rest, &lim, &s->scan, s->x->req);
+    if (len == 0) {
+        return false;
+    }
+    if (len < 0) {
+        memset(s->x->req, 0, sizeof *s->x->req);
+        s->x->req->path = SPAN("/");
+        refuse(c, http1_error_status(len), http1_error_text(len), CLOSE_BAD_REQUEST);
+        return false;
+    }
+    s->x->started_ns = loop_now_ns(c->net->loop);
+    return begin_request(c, len);
+}
+
+static bool read_body(struct conn *c)
+{
+    struct http_session *s = c->http;
+    while (!http1_body_done(&s->body)) {
+        span piece = SPAN_NONE;
+        size_t used = 0;
+        span rest = span_of(s->in.ptr + s->at, s->in.len - s->at);
+        int rc = http1_body_feed(&s->body, rest, &piece, &used);
+        if (rc < 0) {
+            refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
+            return false;
+        }
+        buf_append_span(&s->x->body_bytes, piece);
+        s->at += used;
+        if (rc == 0 && s->at == s->in.len) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void give_to_handler(struct conn *c)
+{
+    struct http_exchange *x = c->http->x;
+    x->body = buf_span(&x->body_bytes);
+    set_phase(c, HTTP_HANDLER);
+    atomic_fetch_add_explicit(&c->net->stats.requests, 1, memory_order_relaxed);
+    c->net->http->on_request(x);
+}
+
+/* Drops what was consumed; spans of the request in hand keep the rest where it is. */
+static void compact(struct http_session *s)
+{
+    if (s->x == NULL && s->at > 0) {
+        buf_consume(&s->in, s->at);
+        s->at = 0;
+    } else if (s->at == s->in.len && s->x != NULL && s->x->head.len > 0) {
+        buf_clear(&s->in);
+        s->at = 0;
+    }
+}
+
+static void http_pump(struct conn *c)
+{
+    struct http_session *s = c->http;
+    s->pumping = true;
+    while (c->state == CONN_OPEN && c->kind == CONN_HTTP && c->phase != HTTP_HANDLER &&
+           c->out == NULL) {
+        compact(s);
+        if (c->phase == HTTP_BODY) {
+            if (!read_body(c)) {
+                break;
+            }
+            give_to_handler(c);
+        } else if (s->at == s->in.len || !read_head(c)) {
+            break;
+        }
+    }
+    if (c->kind != CONN_HTTP) {
+        return; /* ws_upgrade has freed the session */
+    }
+    s->pumping = false;
+    if (c->state != CONN_OPEN || (s->x == NULL && s->at == s->in.len)) {
+        session_free(c); /* nothing at rest */
+    } else {
+        compact(s);
+    }
+}
+
+void http_bytes(struct conn *c, uint8_t *bytes, size_t len)
+{
+    struct http_session *s = session_of(c);
+    buf_append(&s->in, bytes, len);
+    if (c->phase != HTTP_HANDLER) {
+        http_pump(c);
+    }
+}
+
+void http_resume(struct conn *c)
+{
+    if (c->http != NULL && c->phase != HTTP_HANDLER) {
+        http_pump(c);
+    }
+}
+
+void http_eof(struct conn *c) { conn_close(c, CLOSE_PEER_CLOSED); }
+
+void http_sweep(struct conn *c, uint32_t now_tick)
+{
+    const struct net_limits *lim = c->net->limits;
+    uint32_t ms = (now_tick - c->seen_tick) * NET_TICK_MS;
+    if (c->out != NULL &&
+        (now_tick - c->out->since_tick) * NET_TICK_MS >= lim->http_body_ms) {
+        conn_close(c, CLOSE_WRITE_TIMEOUT);
+        return;
+    }
+    switch ((enum http_phase)c->phase) {
+    case HTTP_FRESH:
+        if (ms >= lim->http_header_ms) {
+            conn_close(c, CLOSE_HEADER_TIMEOUT);
+        }
+        break;
+    case HTTP_HEAD:
+        if (ms >= lim->http_header_ms && c->out == NULL) {
+            refuse(c, 408, "the request head took too long", CLOSE_HEADER_TIMEOUT);
+        }
+        break;
+    case HTTP_BODY:
+        if (ms >= lim->http_body_ms && c->out == NULL) {
+            refuse(c, 408, "the request body took too long", CLOSE_BODY_TIMEOUT);
+        }
+        break;
+    case HTTP_IDLE:
+        if (ms >= lim->http_idle_ms) {
+            conn_close(c, CLOSE_IDLE_TIMEOUT);
+        }
+        break;
+    case HTTP_HANDLER:
+    case HTTP_LINGER:
+        break;
+    }
+}
+
+void http_detach(struct conn *c, buf *rest)
+{
+    struct http_session *s = c->http;
+    buf_append(rest, s->in.ptr + s->at, s->in.len - s->at);
+    session_free(c);
+}

@@ -1,0 +1,159 @@
+/*
+ * The connection record and what the files of net/ share. Nobody outside net/ includes this.
+ *
+ * A record is 96 bytes and owns no buffer at rest:
+ *   out    bytes the socket did not take (conn.c)
+ *   http   an unfinished or unanswered request (http.c)
+ *   parts  an unfinished WebSocket message or frame (ws.c)
+ *   client the client role's handshake and masks (ws_client.c)
+ */
+#ifndef SB_NET_INTERNAL_H
+#define SB_NET_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/slab.h"
+#include "codec/http1/body.h"
+#include "codec/http1/request.h"
+#include "codec/ws/session.h"
+#include "loop/loop.h"
+#include "net/net.h"
+
+#define NET_TICK_MS 100        /* resolution of every time-out here */
+#define NET_RECV_BYTES 65536   /* one shared buffer a loop: what one read can give */
+#define NET_READS_MAX 4        /* reads of one connection a turn, so that nobody starves others */
+#define NET_CONTROL_BYTES_MAX 4096 /* pongs waiting for a peer that does not read; more are dropped */
+#define NET_LINGER_BYTES_MAX 1048576 /* read and dropped after an answer that closes */
+
+enum conn_kind { CONN_HTTP, CONN_WS, CONN_CLIENT /* before its handshake is done */ };
+enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_DEAD };
+
+/* What an HTTP connection is waiting for; each has its own time-out. */
+enum http_phase {
+    HTTP_FRESH,   /* the first byte */
+    HTTP_HEAD,    /* the end of a head */
+    HTTP_BODY,    /* the end of a body */
+    HTTP_HANDLER, /* the answer: nothing is read meanwhile */
+    HTTP_IDLE,    /* the next request */
+    HTTP_LINGER,  /* the peer's end, after an answer that closes */
+};
+
+enum conn_flags {
+    CONN_LOOPBACK = 1,     /* the peer's address is loopback */
+    CONN_NOTIFY = 2,       /* the owner waits for on_writable */
+    CONN_CLOSE_SENT = 4,   /* WebSocket close frame is out or pending */
+    CONN_CLOSE_CAME = 8,   /* the peer's close frame has come */
+    CONN_END_AFTER = 16,   /* close the socket when pending bytes are out */
+    CONN_MASKED = 32,      /* client role: frames leave masked */
+    CONN_COUNTED = 64,     /* holds a place in net_shared */
+};
+
+struct conn_out {
+    buf bytes;
+    size_t at;           /* sent so far */
+    uint32_t since_tick; /* last progress */
+};
+
+struct ws_parts {
+    buf message;                     /* pieces of an unfinished message */
+    buf early;                       /* bytes that came behind the handshake */
+    uint32_t held_len;               /* bytes of an unfinished header or control frame */
+    uint8_t held[WS_FEED_BYTES_MIN];
+};
+
+struct http_session;
+struct ws_client;
+
+struct conn {
+    struct io io;
+    struct net *net;
+    struct conn_out *out; /* owned, NULL at rest */
+    union {
+        struct http_session *http; /* owned, NULL between requests */
+        struct ws_parts *parts;    /* owned, NULL between messages */
+    };
+    const struct ws_wire *wire;
+    void *user;
+    struct ws_session ws;
+    uint32_t slot;
+    uint32_t seen_tick; /* last bytes from the peer; of HTTP: start of the phase */
+    uint32_t ping_tick; /* last ping sent; while closing: when that began */
+    uint32_t addr_key;
+    uint8_t kind;   /* enum conn_kind */
+    uint8_t state;  /* enum conn_state */
+    uint8_t flags;  /* enum conn_flags */
+    uint8_t phase;  /* enum http_phase */
+};
+
+struct net_listener {
+    struct io io;
+    struct net *net;
+    struct net_listener *next;
+};
+
+struct net {
+    struct loop *loop;
+    struct poller *poller;
+    const struct net_limits *limits;
+    struct net_shared *shared;
+    const struct http_handler *http;
+    void *user;
+    struct slab conns;
+    struct net_listener *listeners; /* owned */
+    struct timer sweep;
+    struct timer accept_again; /* after the process ran out of descriptors */
+    struct deferred reap;
+    bool reap_queued;
+    bool draining;
+    uint32_t sweep_at;   /* next slot that the sweep visits */
+    uint32_t *dead;      /* owned: slots to free in the reap phase */
+    uint32_t dead_count;
+    uint32_t dead_cap;
+    struct ws_client *clients; /* client connections' extra state, linked */
+    uint64_t refused_logged_ms;
+    buf scratch; /* response heads, client frames; contents live for one call */
+    struct net_stats stats;
+    uint8_t recv[WS_FEED_BYTES_MIN + NET_RECV_BYTES];
+};
+
+static inline uint32_t net_tick(const struct net *n)
+{
+    return (uint32_t)(loop_now_ms(n->loop) / NET_TICK_MS);
+}
+
+/* conn.c */
+struct conn *conn_open(struct net *n, int fd, enum conn_kind kind);
+void conn_interest(struct conn *c); /* sets what the poller reports, from the record's state */
+void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */
+void conn_log_close(struct conn *c, close_reason reason);
+void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes and answers */
+void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, then waits for the end */
+void conn_sweep(struct conn *c, uint32_t now_tick);
+
+/* http.c */
+void http_bytes(struct conn *c, uint8_t *bytes, size_t len);
+void http_eof(struct conn *c);
+void http_resume(struct conn *c); /* pending bytes are out: look at the next request */
+void http_sweep(struct conn *c, uint32_t now_tick);
+/* For ws_upgrade: takes the bytes behind the request out and frees the HTTP session. */
+void http_detach(struct conn *c, buf *rest);
+void http_ended(struct conn *c); /* frees the session; the handler hears on_abandoned */
+
+/* ws.c */
+void ws_bytes(struct conn *c, uint8_t *bytes, size_t len);
+size_t ws_held(struct conn *c, uint8_t *out); /* bytes kept from the last read, copied to out */
+void ws_early(struct conn *c); /* reads what came behind the handshake */
+void ws_eof(struct conn *c);
+void ws_close(struct conn *c, close_reason reason);
+void ws_sweep(struct conn *c, uint32_t now_tick);
+void ws_ended(struct conn *c);
+void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user);
+
+/* ws_client.c */
+void client_ready(struct conn *c, unsigned events);
+void client_bytes(struct conn *c, uint8_t *bytes, size_t len);
+void client_sweep(struct conn *c, uint32_t now_tick);
+void client_ended(struct conn *c, close_reason reason);
+void client_release(struct conn *c); /* frees the extra state */
+void client_mask_key(struct conn *c, uint8_t key[4]);
+
+#endif

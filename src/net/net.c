@@ -1,0 +1,237 @@
+/*
+ * One loop's network side: listeners, accepting within the limits, the sweep of time-outs, drain.
+ */
+#include "net/net.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "loop/addr.h"
+#include "net/internal.h"
+
+#define ACCEPTS_MAX 64            /* connections accepted a turn and listener */
+#define ACCEPT_PAUSE_MS 100       /* rest after the process ran out of descriptors */
+#define LISTEN_BACKLOG 4096       /* the kernel clamps it to net.core.somaxconn */
+#define SWEEP_ALL_MAX 4096        /* up to so many records are swept every tick, more in tenths */
+#define REFUSED_LOG_MS 1000       /* one line a second about refused connections */
+
+static void sweep(struct timer *t);
+static void accept_resume(struct timer *t);
+
+struct net *net_new(const struct net_conf *conf)
+{
+    struct net *n = mem_calloc(1, sizeof *n);
+    n->loop = conf->loop;
+    n->poller = loop_poller(conf->loop);
+    n->limits = conf->limits;
+    n->shared = conf->shared;
+    n->http = conf->http;
+    n->user = conf->user;
+    n->sweep.fire = sweep;
+    n->accept_again.fire = accept_resume;
+    slab_init(&n->conns, sizeof(struct conn));
+    return n;
+}
+
+void *net_user(const struct net *n) { return n->user; }
+struct loop *net_loop(const struct net *n) { return n->loop; }
+const struct net_stats *net_stats(const struct net *n) { return &n->stats; }
+const struct net_limits *net_limits(const struct net *n) { return n->limits; }
+uint32_t net_count(const struct net *n) { return n->conns.count - n->dead_count; }
+
+/* Visits every record that is in use; `visit` may close the one it is given. */
+static void each_conn(struct net *n, void (*visit)(struct conn *c, void *arg), void *arg)
+{
+    for (uint32_t slot = 0; slot < n->conns.top; slot++) {
+        struct conn *c = slab_peek(&n->conns, slot);
+        if (c != NULL && c->state != CONN_DEAD) {
+            visit(c, arg);
+        }
+    }
+}
+
+struct each_ws {
+    void (*visit)(struct conn *c, void *arg);
+    void *arg;
+};
+
+static void visit_ws(struct conn *c, void *arg)
+{
+    struct each_ws *e = arg;
+    if (c->kind == CONN_WS && c->state == CONN_OPEN) {
+        e->visit(c, e->arg);
+    }
+}
+
+void net_each_ws(struct net *n, void (*visit)(struct conn *c, void *arg), void *arg)
+{
+    struct each_ws e = {.visit = visit, .arg = arg};
+    each_conn(n, visit_ws, &e);
+}
+
+static void end_conn(struct conn *c, void *arg)
+{
+    (void)arg;
+    conn_close(c, CLOSE_PEER_GONE);
+    c->state = c->state == CONN_DEAD ? CONN_DEAD : CONN_CLOSING;
+    conn_kill(c);
+}
+
+static void stop_listening(struct net *n)
+{
+    while (n->listeners != NULL) {
+        struct net_listener *l = n->listeners;
+        n->listeners = l->next;
+        n->poller->close(n->poller, l->io.fd);
+        mem_free(l);
+    }
+    timer_stop(n->loop, &n->accept_again);
+}
+
+void net_free(struct net *n)
+{
+    n->draining = true;
+    stop_listening(n);
+    each_conn(n, end_conn, NULL);
+    timer_stop(n->loop, &n->sweep);
+    loop_turn(n->loop, 0); /* the reap phase frees the records */
+    slab_deinit(&n->conns);
+    buf_deinit(&n->scratch);
+    mem_free(n->dead);
+    mem_free(n);
+}
+
+static void sweep(struct timer *t)
+{
+    struct net *n = CONTAINER_OF(t, struct net, sweep);
+    uint32_t now = net_tick(n);
+    uint32_t left = n->conns.top;
+    if (left > SWEEP_ALL_MAX) {
+        left = left / 10 + 1; /* ten ticks make a second: each record once */
+    }
+    for (; left > 0; left--) {
+        n->sweep_at = n->sweep_at + 1 >= n->conns.top ? 0 : n->sweep_at + 1;
+        struct conn *c = slab_peek(&n->conns, n->sweep_at);
+        if (c != NULL) {
+            conn_sweep(c, now);
+        }
+    }
+    if (n->conns.count > 0) {
+        timer_start(n->loop, &n->sweep, NET_TICK_MS);
+    }
+}
+
+static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, const char *why)
+{
+    n->poller->close(n->poller, fd);
+    atomic_fetch_add_explicit(&n->stats.refused, 1, memory_order_relaxed);
+    uint64_t now = (uint64_t)loop_now_ms(n->loop);
+    if (now - n->refused_logged_ms >= REFUSED_LOG_MS || n->refused_logged_ms == 0) {
+        char text[ADDR_TEXT_MAX];
+        addr_format(peer, text);
+        n->refused_logged_ms = now;
+        LOG(loop_log(n->loop), LOG_WARN, "conn.refused", LOG_STR("reason", why),
+            LOG_STR("peer", text),
+            LOG_U64("refused_total", atomic_load_explicit(&n->stats.refused, memory_order_relaxed)));
+    }
+}
+
+static void admit(struct net *n, int fd, const struct sockaddr_storage *peer)
+{
+    const struct net_limits *lim = n->limits;
+    uint32_t key = addrs_key(peer);
+    uint64_t now_us = loop_now_ns(n->loop) / 1000;
+    if (!addrs_rate(&n->shared->addrs, key, lim->handshakes_per_s, now_us)) {
+        refuse(n, fd, peer, "handshake_rate");
+        return;
+    }
+    if (!addrs_enter(&n->shared->addrs, key, lim->per_address_max)) {
+        refuse(n, fd, peer, "connections_per_address_max");
+        return;
+    }
+    uint32_t held =
+        atomic_fetch_add_explicit(&n->shared->connections, 1, memory_order_relaxed);
+    if (held >= lim->connections_max) {
+        atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
+        addrs_leave(&n->shared->addrs, key);
+        refuse(n, fd, peer, "connections_max");
+        return;
+    }
+    struct conn *c = conn_open(n, fd, CONN_HTTP);
+    c->addr_key = key;
+    c->flags = CONN_COUNTED | (addr_is_loopback(peer) ? CONN_LOOPBACK : 0);
+    atomic_fetch_add_explicit(&n->stats.accepted, 1, memory_order_relaxed);
+    conn_interest(c);
+}
+
+static void listener_ready(struct io *io, unsigned events)
+{
+    struct net_listener *l = CONTAINER_OF(io, struct net_listener, io);
+    struct net *n = l->net;
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
+        struct sockaddr_storage peer;
+        int fd = n->poller->accept(n->poller, io->fd, &peer);
+        if (fd >= 0) {
+            admit(n, fd, &peer);
+        } else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+            LOG(loop_log(n->loop), LOG_ERROR, "error", LOG_STR("what", "accept"),
+                LOG_I64("errno", -fd), LOG_U64("connections", n->conns.count));
+            n->poller->set(n->poller, io, 0);
+            timer_start(n->loop, &n->accept_again, ACCEPT_PAUSE_MS);
+            return;
+        } else if (fd != -ECONNABORTED && fd != -EINTR) {
+            return;
+        }
+    }
+}
+
+static void accept_resume(struct timer *t)
+{
+    struct net *n = CONTAINER_OF(t, struct net, accept_again);
+    for (struct net_listener *l = n->listeners; l != NULL; l = l->next) {
+        n->poller->set(n->poller, &l->io, IO_READ);
+    }
+}
+
+int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,
+               struct sockaddr_storage *bound)
+{
+    int fd = n->poller->listen(n->poller, addr, len, LISTEN_BACKLOG);
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = n->poller->local(n->poller, fd, bound);
+    if (rc < 0) {
+        n->poller->close(n->poller, fd);
+        return rc;
+    }
+    struct net_listener *l = mem_calloc(1, sizeof *l);
+    l->io.fd = fd;
+    l->io.ready = listener_ready;
+    l->net = n;
+    l->next = n->listeners;
+    n->listeners = l;
+    n->poller->set(n->poller, &l->io, IO_READ);
+    return 0;
+}
+
+static void drain_conn(struct conn *c, void *arg)
+{
+    close_reason reason = *(close_reason *)arg;
+    if (c->state != CONN_OPEN) {
+        return;
+    }
+    if (c->kind == CONN_HTTP && (c->phase == HTTP_IDLE || c->phase == HTTP_FRESH)) {
+        conn_close(c, reason);
+    } else if (c->kind == CONN_WS) {
+        conn_close(c, reason);
+    }
+}
+
+void net_drain(struct net *n, close_reason reason)
+{
+    n->draining = true;
+    stop_listening(n);
+    each_conn(n, drain_conn, &reason);
+}

@@ -1,0 +1,357 @@
+/*
+ * WebSocket sessions (RFC 6455) on connections, both roles: messages are put together here, pings
+ * answered, closes agreed, time-outs kept. The bits are codec/ws; this file is the conversation.
+ */
+#include "net/ws.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/http1/response.h"
+#include "codec/ws/handshake.h"
+#include "loop/digest.h"
+#include "net/internal.h"
+
+static struct ws_parts *parts_of(struct conn *c)
+{
+    if (c->parts == NULL) {
+        c->parts = mem_calloc(1, sizeof *c->parts);
+    }
+    return c->parts;
+}
+
+/* Nothing is kept between messages. */
+static void parts_rest(struct conn *c)
+{
+    struct ws_parts *p = c->parts;
+    if (p != NULL && p->message.len == 0 && p->held_len == 0 && p->early.len == 0 &&
+        !ws_session_in_message(&c->ws)) {
+        buf_deinit(&p->message);
+        buf_deinit(&p->early);
+        mem_free(p);
+        c->parts = NULL;
+    }
+}
+
+void ws_ended(struct conn *c)
+{
+    if (c->parts != NULL) {
+        buf_deinit(&c->parts->message);
+        buf_deinit(&c->parts->early);
+        mem_free(c->parts);
+        c->parts = NULL;
+    }
+    atomic_fetch_sub_explicit(&c->net->stats.open_ws, 1, memory_order_relaxed);
+}
+
+void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user)
+{
+    c->kind = CONN_WS;
+    c->wire = wire;
+    c->user = user;
+    c->parts = NULL;
+    c->phase = HTTP_FRESH;
+    c->seen_tick = c->ping_tick = net_tick(c->net);
+    if (role == WS_CLIENT) {
+        c->flags |= CONN_MASKED;
+    }
+    ws_session_init(&c->ws, role);
+    atomic_fetch_add_explicit(&c->net->stats.open_ws, 1, memory_order_relaxed);
+    conn_interest(c);
+}
+
+void *ws_user(const struct conn *c) { return c->user; }
+void ws_set_user(struct conn *c, void *user) { c->user = user; }
+const struct ws_wire *ws_wire_of(const struct conn *c) { return c->wire; }
+
+void ws_frame_append(buf *out, enum ws_opcode op, span payload)
+{
+    uint8_t *at = buf_reserve(out, WS_HEAD_BYTES_MAX + payload.len);
+    size_t head = ws_frame_encode_head(at, true, op, payload.len, NULL);
+    if (payload.len > 0) {
+        memcpy(at + head, payload.ptr, payload.len);
+    }
+    out->len += head + payload.len;
+}
+
+void ws_send(struct conn *c, enum ws_opcode op, span payload)
+{
+    if (c->kind != CONN_WS || c->state != CONN_OPEN) {
+        return;
+    }
+    buf *b = &c->net->scratch;
+    buf_clear(b);
+    if (c->flags & CONN_MASKED) {
+        uint8_t key[4];
+        client_mask_key(c, key);
+        uint8_t *at = buf_reserve(b, WS_HEAD_BYTES_MAX + payload.len);
+        size_t head = ws_frame_encode_head(at, true, op, payload.len, key);
+        if (payload.len > 0) {
+            memcpy(at + head, payload.ptr, payload.len);
+            ws_mask(at + head, payload.len, key, 0);
+        }
+        b->len = head + payload.len;
+    } else {
+        ws_frame_append(b, op, payload);
+    }
+    conn_queue(c, buf_span(b));
+}
+
+static void send_control(struct conn *c, enum ws_opcode op, span payload)
+{
+    uint8_t frame[WS_CONTROL_FRAME_BYTES_MAX];
+    uint8_t key[4];
+    bool masked = (c->flags & CONN_MASKED) != 0;
+    if (masked) {
+        client_mask_key(c, key);
+    }
+    size_t len = ws_control_encode(frame, op, payload, masked ? key : NULL);
+    conn_queue(c, span_of(frame, len));
+}
+
+static void send_close(struct conn *c, int code, span text)
+{
+    uint8_t payload[WS_CONTROL_BYTES_MAX];
+    size_t len = ws_close_encode((uint16_t)code, text, payload);
+    c->flags |= CONN_CLOSE_SENT;
+    send_control(c, WS_OP_CLOSE, span_of(payload, len));
+}
+
+/* conn_close() of an open WebSocket: tell the owner, tell the peer, wait for its answer. */
+void ws_close(struct conn *c, close_reason reason)
+{
+    c->state = CONN_CLOSING;
+    c->ping_tick = net_tick(c->net);
+    c->wire->on_close(c, reason);
+    if (close_code(reason) == 0 && reason != CLOSE_PEER_CLOSED) {
+        conn_kill(c);
+        return;
+    }
+    if (reason != CLOSE_PEER_CLOSED) {
+        send_close(c, close_code(reason), span_str(close_text(reason)));
+    }
+    bool failed = reason == CLOSE_PROTOCOL || reason == CLOSE_BAD_UTF8 || reason == CLOSE_TOO_BIG;
+    if (c->flags & CONN_MASKED) {
+        conn_interest(c); /* the server closes the TCP connection first (7.1.1) */
+    } else if ((c->flags & CONN_CLOSE_CAME) || failed) {
+        conn_end_after(c);
+    }
+}
+
+static close_reason reason_of_code(int code)
+{
+    switch (code) {
+    case 1007:
+        return CLOSE_BAD_UTF8;
+    case 1008:
+        return CLOSE_POLICY;
+    case 1009:
+        return CLOSE_TOO_BIG;
+    default:
+        return CLOSE_PROTOCOL;
+    }
+}
+
+/* The peer closes: answer with its own code (5.5.1), then the server ends the connection. */
+static void on_close_frame(struct conn *c, const struct ws_event *ev)
+{
+    bool first = (c->flags & CONN_CLOSE_CAME) == 0;
+    c->flags |= CONN_CLOSE_CAME;
+    if (c->state == CONN_CLOSING) {
+        if (first && !(c->flags & CONN_MASKED)) {
+            conn_end_after(c);
+        }
+        return;
+    }
+    if (!(c->flags & CONN_CLOSE_SENT)) {
+        send_close(c, ev->code == 1005 ? 0 : ev->code, SPAN_NONE);
+    }
+    conn_close(c, CLOSE_PEER_CLOSED);
+}
+
+static void deliver(struct conn *c, enum ws_opcode op, span payload)
+{
+    if (op == WS_OP_BINARY && c->wire->text_only) {
+        conn_close(c, CLOSE_UNSUPPORTED);
+        return;
+    }
+    atomic_fetch_add_explicit(&c->net->stats.messages_in, 1, memory_order_relaxed);
+    c->wire->on_message(c, op, payload);
+}
+
+static void on_fragment(struct conn *c, const struct ws_event *ev)
+{
+    if (ev->opcode == WS_OP_BINARY && c->wire->text_only) {
+        conn_close(c, CLOSE_UNSUPPORTED);
+        return;
+    }
+    struct ws_parts *p = parts_of(c);
+    buf_append_span(&p->message, ev->payload);
+    if (ev->last) {
+        buf whole = p->message;
+        p->message = (buf){0};
+        deliver(c, (enum ws_opcode)ev->opcode, buf_span(&whole));
+        buf_deinit(&whole);
+    }
+}
+
+static void on_event(struct conn *c, const struct ws_event *ev)
+{
+    if (ev->type == WS_EVENT_CLOSE) {
+        on_close_frame(c, ev);
+        return;
+    }
+    if (c->state != CONN_OPEN) {
+        return; /* after our close frame only the peer's matters */
+    }
+    switch (ev->type) {
+    case WS_EVENT_MESSAGE:
+        deliver(c, (enum ws_opcode)ev->opcode, ev->payload);
+        break;
+    case WS_EVENT_FRAGMENT:
+        on_fragment(c, ev);
+        break;
+    case WS_EVENT_PING:
+        if (conn_pending_bytes(c) < NET_CONTROL_BYTES_MAX) {
+            send_control(c, WS_OP_PONG, ev->payload);
+        }
+        break;
+    case WS_EVENT_PONG:
+    case WS_EVENT_NONE:
+    case WS_EVENT_CLOSE:
+        break;
+    }
+}
+
+static void feed(struct conn *c, uint8_t *bytes, size_t len)
+{
+    size_t at = 0;
+    while (at < len && c->state != CONN_DEAD && !ws_session_is_over(&c->ws)) {
+        struct ws_event ev;
+        ptrdiff_t used = ws_session_feed(&c->ws, &c->wire->limits, bytes + at, len - at, &ev);
+        if (used < 0) {
+            LOG(loop_log(c->net->loop), LOG_INFO, "ws.violation", LOG_U64("conn", c->slot),
+                LOG_STR("wire", c->wire->name), LOG_STR("rule", ev.why == NULL ? "" : ev.why));
+            conn_close(c, reason_of_code((int)-used));
+            return;
+        }
+        if (used == 0) {
+            struct ws_parts *p = parts_of(c);
+            ASSERT(len - at < sizeof p->held);
+            memcpy(p->held, bytes + at, len - at);
+            p->held_len = (uint32_t)(len - at);
+            return;
+        }
+        at += (size_t)used;
+        on_event(c, &ev);
+    }
+}
+
+/* Bytes kept from the last read go in front of the next one's. */
+size_t ws_held(struct conn *c, uint8_t *out)
+{
+    ws_early(c);
+    if (c->state == CONN_DEAD || c->kind != CONN_WS || c->parts == NULL) {
+        return 0;
+    }
+    memcpy(out, c->parts->held, c->parts->held_len);
+    return c->parts->held_len;
+}
+
+void ws_bytes(struct conn *c, uint8_t *bytes, size_t len)
+{
+    if (c->parts != NULL) {
+        c->parts->held_len = 0;
+    }
+    feed(c, bytes, len);
+    if (c->state != CONN_DEAD) {
+        parts_rest(c);
+    }
+}
+
+void ws_early(struct conn *c)
+{
+    if (c->parts == NULL || c->parts->early.len == 0) {
+        return;
+    }
+    buf early = c->parts->early;
+    c->parts->early = (buf){0};
+    ws_bytes(c, early.ptr, early.len);
+    buf_deinit(&early);
+}
+
+void ws_eof(struct conn *c)
+{
+    conn_close(c, CLOSE_PEER_GONE);
+    conn_kill(c);
+}
+
+void ws_sweep(struct conn *c, uint32_t now_tick)
+{
+    const struct ws_wire *w = c->wire;
+    if (c->out != NULL && w->write_ms != 0 &&
+        (now_tick - c->out->since_tick) * NET_TICK_MS >= w->write_ms) {
+        conn_close(c, CLOSE_WRITE_TIMEOUT);
+    } else if (w->idle_ms != 0 && (now_tick - c->seen_tick) * NET_TICK_MS >= w->idle_ms) {
+        conn_close(c, CLOSE_TIMEOUT);
+    } else if (w->ping_ms != 0 && (now_tick - c->ping_tick) * NET_TICK_MS >= w->ping_ms) {
+        c->ping_tick = now_tick;
+        if (c->out == NULL) {
+            send_control(c, WS_OP_PING, SPAN_NONE);
+        }
+    }
+}
+
+static void answer_refusal(struct http_exchange *x, int status, const char *why)
+{
+    http_close_after(x);
+    if (status == 426) {
+        http_header(x, "Sec-WebSocket-Version", SPAN("13"));
+        http_header(x, "Upgrade", SPAN("websocket"));
+    }
+    x->conn->net->http->on_refused(x, status, why);
+}
+
+struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, void *user,
+                        span subprotocol)
+{
+    struct conn *c = x->conn;
+    struct net *n = c->net;
+    struct ws_handshake h = {.upgrade = http1_field(x->req, "Upgrade"),
+                             .connection = http1_field(x->req, "Connection"),
+                             .key = http1_field(x->req, "Sec-WebSocket-Key"),
+                             .version = http1_field(x->req, "Sec-WebSocket-Version")};
+    int rc = ws_handshake_check(&h);
+    bool doubled = http1_field_count(x->req, "Sec-WebSocket-Key") > 1 ||
+                   http1_field_count(x->req, "Sec-WebSocket-Version") > 1;
+    if (!x->req->upgrade_websocket || x->req->method != HTTP1_GET || rc != 0 || doubled ||
+        x->body.len > 0) {
+        answer_refusal(x, rc == WS_HANDSHAKE_E_VERSION ? 426 : 400,
+                       "not a WebSocket version 13 handshake");
+        return NULL;
+    }
+    char accept[WS_ACCEPT_LEN];
+    ws_accept_make(h.key, digest_sha1, accept);
+    buf *head = &n->scratch;
+    buf_clear(head);
+    http1_response_begin(head, 101, -1);
+    http1_put_str(head, "Upgrade", "websocket");
+    http1_put_str(head, "Connection", "Upgrade");
+    http1_put(head, SPAN("Sec-WebSocket-Accept"), span_of(accept, WS_ACCEPT_LEN));
+    if (subprotocol.len > 0) {
+        http1_put(head, SPAN("Sec-WebSocket-Protocol"), subprotocol);
+    }
+    http1_head_end(head, HTTP1_NO_BODY, 0);
+    x->answered = true;
+
+    buf rest = {0};
+    http_detach(c, &rest);
+    ws_begin(c, WS_SERVER, wire, user);
+    conn_queue(c, buf_span(head));
+    if (rest.len > 0) {
+        parts_of(c)->early = rest;
+        c->flags |= CONN_NOTIFY; /* writable at once: the next turn reads it */
+        conn_interest(c);
+    }
+    return c;
+}

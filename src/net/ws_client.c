@@ -1,0 +1,182 @@
+/*
+ * The client role (the agent, and later the simulator): connect, ask for the upgrade, check the
+ * answer (RFC 6455 4.1), then the session is like a server's but for the masks.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/http1/response.h"
+#include "codec/ws/handshake.h"
+#include "loop/digest.h"
+#include "net/internal.h"
+#include "net/ws.h"
+
+#define ANSWER_BYTES_MAX 16384 /* head of the server's answer; more: not a server of ours */
+
+struct ws_client {
+    struct ws_client *next;
+    struct conn *conn;
+    buf request;             /* until it is sent */
+    buf in;                  /* the answer so far */
+    struct http1_scan scan;
+    char key[WS_KEY_LEN];
+    uint64_t mask_state;
+    uint32_t open_ms;
+    int status;
+    bool connected;
+};
+
+static struct ws_client *client_of(const struct conn *c)
+{
+    struct ws_client *cl = c->net->clients;
+    while (cl != NULL && cl->conn != c) {
+        cl = cl->next;
+    }
+    return cl;
+}
+
+void client_release(struct conn *c)
+{
+    struct ws_client **at = &c->net->clients;
+    while (*at != NULL && (*at)->conn != c) {
+        at = &(*at)->next;
+    }
+    struct ws_client *cl = *at;
+    if (cl != NULL) {
+        *at = cl->next;
+        buf_deinit(&cl->request);
+        buf_deinit(&cl->in);
+        mem_free(cl);
+    }
+}
+
+/* Masks keep intermediaries from being tricked by payloads (10.3); a xorshift64* stream from an
+ * unpredictable seed is enough, for the server that sees them gains nothing by guessing. */
+void client_mask_key(struct conn *c, uint8_t key[4])
+{
+    struct ws_client *cl = client_of(c);
+    ASSERT(cl != NULL);
+    cl->mask_state ^= cl->mask_state >> 12;
+    cl->mask_state ^= cl->mask_state << 25;
+    cl->mask_state ^= cl->mask_state >> 27;
+    uint64_t out = cl->mask_state * 0x2545f4914f6cdd1dULL;
+    memcpy(key, (uint8_t *)&out + 4, 4);
+}
+
+int ws_client_status(const struct conn *c)
+{
+    struct ws_client *cl = client_of(c);
+    return cl == NULL ? 0 : cl->status;
+}
+
+void client_ended(struct conn *c, close_reason reason)
+{
+    c->wire->on_close(c, reason);
+}
+
+struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
+{
+    int fd = n->poller->connect(n->poller, conf->addr, conf->addr_len);
+    if (fd < 0) {
+        return NULL;
+    }
+    struct conn *c = conn_open(n, fd, CONN_CLIENT);
+    c->wire = conf->wire;
+    c->user = conf->user;
+    struct ws_client *cl = mem_calloc(1, sizeof *cl);
+    cl->conn = c;
+    cl->open_ms = conf->open_ms;
+    cl->mask_state = ((uint64_t)conf->mask_seed << 32) | 1u;
+    cl->next = n->clients;
+    n->clients = cl;
+    ws_key_make(conf->entropy, cl->key);
+    http1_request_begin(&cl->request, HTTP1_GET, conf->target, conf->host);
+    http1_put_str(&cl->request, "Upgrade", "websocket");
+    http1_put_str(&cl->request, "Connection", "Upgrade");
+    http1_put(&cl->request, SPAN("Sec-WebSocket-Key"), span_of(cl->key, WS_KEY_LEN));
+    http1_put_str(&cl->request, "Sec-WebSocket-Version", "13");
+    if (conf->authorization.len > 0) {
+        http1_put(&cl->request, SPAN("Authorization"), conf->authorization);
+    }
+    http1_head_end(&cl->request, HTTP1_NO_BODY, 0);
+    n->poller->set(n->poller, &c->io, IO_WRITE);
+    return c;
+}
+
+void client_ready(struct conn *c, unsigned events)
+{
+    struct ws_client *cl = client_of(c);
+    struct poller *p = c->net->poller;
+    (void)events;
+    if (!cl->connected) {
+        if (p->connected(p, c->io.fd) < 0) {
+            conn_close(c, CLOSE_PEER_GONE);
+            return;
+        }
+        cl->connected = true;
+        conn_queue(c, buf_span(&cl->request));
+        conn_interest(c);
+        return;
+    }
+    if (events & IO_HANGUP) {
+        conn_close(c, CLOSE_PEER_GONE);
+        return;
+    }
+    if (c->out != NULL) { /* the rest of the request */
+        buf again = c->out->bytes;
+        size_t at = c->out->at;
+        mem_free(c->out);
+        c->out = NULL;
+        conn_queue(c, span_of(again.ptr + at, again.len - at));
+        buf_deinit(&again);
+    }
+    conn_interest(c);
+}
+
+static bool answer_good(struct ws_client *cl, const struct http1_response *res)
+{
+    return res->status == 101 && res->upgrade_websocket &&
+           ws_accept_check(http1_response_field(res, "Sec-WebSocket-Accept"),
+                           span_of(cl->key, WS_KEY_LEN), digest_sha1) &&
+           http1_response_field(res, "Sec-WebSocket-Extensions").ptr == NULL &&
+           http1_response_field(res, "Sec-WebSocket-Protocol").ptr == NULL;
+}
+
+void client_bytes(struct conn *c, uint8_t *bytes, size_t len)
+{
+    struct ws_client *cl = client_of(c);
+    struct http1_limits lim = HTTP1_LIMITS_DEFAULT;
+    lim.head_bytes_max = ANSWER_BYTES_MAX;
+    buf_append(&cl->in, bytes, len);
+    struct http1_response *res = mem_calloc(1, sizeof *res);
+    int head = http1_response_parse(buf_span(&cl->in), &lim, &cl->scan, HTTP1_GET, res);
+    if (head > 0) {
+        cl->status = res->status;
+    }
+    bool good = head > 0 && answer_good(cl, res);
+    mem_free(res);
+    if (head == 0) {
+        return;
+    }
+    if (!good) {
+        conn_close(c, CLOSE_BAD_REQUEST);
+        return;
+    }
+    buf rest = cl->in;
+    cl->in = (buf){0};
+    ws_begin(c, WS_CLIENT, c->wire, c->user);
+    c->wire->on_open(c);
+    if (c->state == CONN_OPEN && rest.len > (size_t)head) {
+        ws_bytes(c, rest.ptr + head, rest.len - (size_t)head);
+    }
+    buf_deinit(&rest);
+}
+
+void client_sweep(struct conn *c, uint32_t now_tick)
+{
+    struct ws_client *cl = client_of(c);
+    if ((now_tick - c->ping_tick) * NET_TICK_MS >= cl->open_ms) {
+        conn_close(c, CLOSE_TIMEOUT);
+    }
+}
