@@ -1,0 +1,67 @@
+// Who is signed in.
+import { computed, signal } from "@preact/signals";
+import { ApiError, request, setUnauthenticatedHandler } from "./api";
+import { applyTheme, rememberedTheme, rememberTheme, type Theme } from "./theme";
+import type { User } from "./types";
+
+/** undefined: not known yet. null: nobody. */
+export const user = signal<User | null | undefined>(undefined);
+/** The session ended while in use: the sign-in page says so. */
+export const expired = signal(false);
+/** Why it is not known who is signed in. */
+export const bootError = signal<ApiError | null>(null);
+
+export const canManage = computed(() => {
+  const roles = user.value?.roles ?? [];
+  return roles.includes("admin") || roles.includes("operator");
+});
+
+export const theme = signal<Theme>(rememberedTheme());
+
+export function setTheme(next: Theme): void {
+  theme.value = next;
+  rememberTheme(next);
+  applyTheme(next);
+}
+
+export function endSession(): void {
+  if (user.peek()) {
+    expired.value = true;
+  }
+  user.value = null;
+}
+
+setUnauthenticatedHandler(endSession);
+
+export async function loadSession(): Promise<void> {
+  bootError.value = null;
+  try {
+    user.value = await request<User>("GET", "/api/v1/auth/me", undefined, { keepSession: true });
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      user.value = null;
+    } else {
+      bootError.value = error instanceof ApiError ? error : new ApiError(0, "UNKNOWN", String(error));
+    }
+  }
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  const data = await request<{ user: User }>(
+    "POST", "/api/v1/auth/login", { username, password, session: true }, { keepSession: true },
+  );
+  expired.value = false;
+  user.value = data.user;
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    await request("POST", "/api/v1/auth/logout", {}, { keepSession: true });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) {
+      throw error; // still signed in: the cookie could not be cleared
+    }
+  }
+  expired.value = false;
+  user.value = null;
+}

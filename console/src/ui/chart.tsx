@@ -1,0 +1,307 @@
+// One chart over time. The plot is a canvas; its text alternative is the figure's caption
+// (now, min, mean, max), and the plot is a slider over its samples for the keyboard.
+import { signal } from "@preact/signals";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import { axisTimes, moment, NONE } from "../lib/format";
+import { theme } from "../lib/session";
+import {
+  columns, summary, within, type Band, type Pick, type Sample,
+} from "../lib/samples";
+
+export interface Line {
+  label: string;
+  color: string; // a custom property's name
+  pick: Pick;
+}
+
+export interface ChartProps {
+  title: string;
+  lines: readonly Line[];
+  format: (value: number | null | undefined) => string;
+  /** Marks of the value axis may need fewer digits. */
+  axis: (value: number) => string;
+  /** The top of the value axis, given the largest value in view. */
+  top: (max: number) => number;
+  /** Distances between marks of the value axis, where the default decimal ones do not fit. */
+  increments?: number[];
+  /** Said after the title, as "of 16 GiB". */
+  note?: string;
+  series: readonly Sample[];
+  from: number;
+  to: number;
+  bands: readonly Band[];
+  picked: number | null;
+  loading: boolean;
+  onZoom: (from: number, to: number) => void;
+  onPick: (at: number) => void;
+}
+
+/** Counts changes of the palette: canvases do not follow custom properties by themselves. */
+const palette = signal(0);
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", () => palette.value++);
+theme.subscribe(() => palette.value++);
+
+const css = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function hatch(): CanvasPattern | string {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 8;
+  const ctx = tile.getContext("2d")!;
+  ctx.strokeStyle = css("--band-none");
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(-2, 10);
+  ctx.lineTo(10, -2);
+  ctx.moveTo(-2, 2);
+  ctx.lineTo(2, -2);
+  ctx.moveTo(6, 10);
+  ctx.lineTo(10, 6);
+  ctx.stroke();
+  return ctx.createPattern(tile, "repeat") ?? css("--band-none");
+}
+
+function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i: number | null) => void): uPlot {
+  const ink = css("--ink-3");
+  const grid = { stroke: css("--line"), width: 1 };
+  const font = `11px ${css("--font")}`;
+  const pattern = hatch();
+  const filled = css("--band-filled");
+  const accent = css("--accent");
+  let dragged = false;
+
+  const opts: uPlot.Options = {
+    width: Math.max(100, host.clientWidth),
+    height: host.clientHeight,
+    ms: 1,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      sync: { key: "device", setSeries: false },
+      drag: { x: true, y: false, setScale: false, dist: 4 },
+      points: { size: 7, width: 2 },
+    },
+    scales: {
+      x: { time: true },
+      y: { range: (_u, _min, max) => [0, live.current.top(Number.isFinite(max) ? max : 0)] },
+    },
+    axes: [
+      {
+        stroke: ink, font, size: 26, gap: 4, space: 70,
+        grid: { show: false },
+        ticks: { stroke: css("--line-strong"), width: 1, size: 4 },
+        values: (_u, splits, _axis, _space, incr) => axisTimes(splits, incr / 1000),
+      },
+      {
+        stroke: ink, font, size: 58, gap: 6, space: 34, grid,
+        ticks: { show: false },
+        values: (_u, splits) => splits.map((v) => live.current.axis(v)),
+        ...(live.current.increments ? { incrs: live.current.increments } : {}),
+      },
+    ],
+    series: [
+      {},
+      ...live.current.lines.map((line, i) => ({
+        label: line.label,
+        stroke: css(line.color),
+        width: 1.5,
+        points: { show: false },
+        spanGaps: false,
+        ...(i === 0 ? { fill: css(`${line.color}-fill`) } : {}),
+      })),
+    ],
+    hooks: {
+      drawClear: [
+        (u) => {
+          const { ctx, bbox } = u;
+          ctx.save();
+          for (const band of live.current.bands) {
+            const x1 = Math.max(bbox.left, u.valToPos(band.from, "x", true));
+            const x2 = Math.min(bbox.left + bbox.width, u.valToPos(band.to, "x", true));
+            if (x2 > x1) {
+              ctx.fillStyle = band.kind === "none" ? pattern : filled;
+              ctx.fillRect(x1, bbox.top, x2 - x1, bbox.height);
+            }
+          }
+          ctx.restore();
+        },
+      ],
+      draw: [
+        (u) => {
+          const at = live.current.picked;
+          const { ctx, bbox } = u;
+          if (at === null) {
+            return;
+          }
+          const x = Math.round(u.valToPos(at, "x", true));
+          if (x >= bbox.left && x <= bbox.left + bbox.width) {
+            ctx.save();
+            ctx.fillStyle = accent;
+            ctx.fillRect(x - 1, bbox.top, 2, bbox.height);
+            ctx.beginPath();
+            ctx.arc(x, bbox.top, 4 * devicePixelRatio, 0, 2 * Math.PI);
+            ctx.fill();
+            ctx.restore();
+          }
+        },
+      ],
+      setCursor: [(u) => onCursor(u.cursor.idx ?? null)],
+      setSelect: [
+        (u) => {
+          if (u.select.width > 4) {
+            dragged = true;
+            const from = u.posToVal(u.select.left, "x");
+            const to = u.posToVal(u.select.left + u.select.width, "x");
+            u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            live.current.onZoom(from, to);
+          }
+        },
+      ],
+      ready: [
+        (u) => {
+          u.over.addEventListener("mousedown", () => {
+            dragged = false;
+          });
+          u.over.addEventListener("click", (event) => {
+            if (!dragged) {
+              const at = u.posToVal(event.clientX - u.over.getBoundingClientRect().left, "x");
+              live.current.onPick(Math.min(at, Date.now()));
+            }
+          });
+        },
+      ],
+    },
+  };
+  return new uPlot(opts, [[], ...live.current.lines.map(() => [])], host);
+}
+
+export function Chart(props: ChartProps) {
+  const { title, lines, format, series, from, to, bands, picked } = props;
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const live = useRef(props);
+  live.current = props;
+  const [cursor, setCursor] = useState<number | null>(null);
+  const version = palette.value;
+
+  const data = useMemo(() => columns(series, lines.map((l) => l.pick)), [series, lines]);
+  const shown = useMemo(() => within(series, from, to), [series, from, to]);
+
+  useEffect(() => {
+    const u = makePlot(host.current!, live, setCursor);
+    plot.current = u;
+    const resize = new ResizeObserver(() => {
+      const { clientWidth: width, clientHeight: height } = host.current!;
+      if (width > 0 && (width !== u.width || height !== u.height)) {
+        u.setSize({ width, height });
+      }
+    });
+    resize.observe(host.current!);
+    return () => {
+      resize.disconnect();
+      u.destroy();
+      plot.current = null;
+    };
+  }, [version]);
+
+  useEffect(() => {
+    plot.current?.batch((u: uPlot) => {
+      u.setData(data as uPlot.AlignedData, false);
+      u.setScale("x", { min: from, max: to });
+    });
+  }, [data, from, to, version]);
+
+  useEffect(() => {
+    plot.current?.redraw(false);
+  }, [bands, picked]);
+
+  const at = cursor === null ? null : (data[0]?.[cursor] ?? null);
+  const hovered = at === null ? null : (series.find((s) => s.ts === at) ?? null);
+  const newest = shown[shown.length - 1] ?? null;
+  const reading = hovered ?? newest;
+  const sums = lines.map((line) => summary(shown, line.pick));
+  const index = hovered ? shown.indexOf(hovered) : -1;
+
+  function moveTo(i: number) {
+    const sample = shown[Math.max(0, Math.min(shown.length - 1, i))];
+    const u = plot.current;
+    if (sample && u) {
+      u.setCursor({ left: u.valToPos(sample.ts, "x"), top: u.over.clientHeight / 2 });
+    }
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    const start = index >= 0 ? index : shown.length - 1;
+    const steps: Record<string, number> = {
+      ArrowLeft: start - 1, ArrowDown: start - 1, ArrowRight: start + 1, ArrowUp: start + 1,
+      PageDown: start - 10, PageUp: start + 10, Home: 0, End: shown.length - 1,
+    };
+    const next = steps[event.key];
+    if (next !== undefined && shown.length > 0) {
+      event.preventDefault();
+      moveTo(next);
+    } else if ((event.key === "Enter" || event.key === " ") && reading) {
+      event.preventDefault();
+      props.onPick(reading.ts);
+    } else if (event.key === "Escape") {
+      plot.current?.setCursor({ left: -10, top: -10 });
+    }
+  }
+
+  const text = (s: Sample | null) =>
+    s === null
+      ? "no data"
+      : `${moment(s.ts)}: ${lines.map((l) => `${lines.length > 1 ? l.label + " " : ""}${format(l.pick(s))}`).join(", ")}`;
+
+  return (
+    <figure class="chart">
+      <figcaption>
+        <h3>{title}</h3>
+        <p class="readings">
+          {lines.map((line) => (
+            <span class="reading" key={line.label}>
+              {lines.length > 1 && (
+                <span class="key">
+                  <span class={`swatch ${line.color.slice(2)}`} aria-hidden="true" />
+                  {line.label}
+                </span>
+              )}
+              <strong>{reading ? format(line.pick(reading)) : NONE}</strong>
+            </span>
+          ))}
+          {props.note && <span class="note">{props.note}</span>}
+        </p>
+        <p class="summary">
+          {hovered && <span class="at">at {moment(hovered.ts)}</span>}
+          <span class={hovered ? "under" : ""}>
+            {sums.map((sum, i) => sum && (
+              <span class="line" key={i}>
+                {lines.length > 1 && <span class="sr-only">{lines[i]!.label}: </span>}
+                {lines.length > 1 && <span aria-hidden="true">{i === 0 ? "↓ " : "↑ "}</span>}
+                <span>min {format(sum.min)}</span> <span>mean {format(sum.mean)}</span> <span>max {format(sum.max)}</span>
+              </span>
+            ))}
+          </span>
+        </p>
+      </figcaption>
+      <div
+        class="plot"
+        ref={host}
+        role="slider"
+        tabIndex={0}
+        aria-label={`${title}, moment`}
+        aria-description="Arrow keys move over the samples, Enter shows what ran then."
+        aria-valuemin={0}
+        aria-valuemax={Math.max(0, shown.length - 1)}
+        aria-valuenow={index >= 0 ? index : Math.max(0, shown.length - 1)}
+        aria-valuetext={text(reading)}
+        onKeyDown={onKeyDown}
+        onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
+      />
+      {shown.length === 0 && <p class="blank">{props.loading ? "Loading…" : "No data in this time"}</p>}
+    </figure>
+  );
+}
