@@ -1,52 +1,59 @@
 // Builds the console: node build.mjs OUT.
 // OUT receives index.html and assets/NAME.HASH.EXT, each with a .gz beside it.
 import { build } from "esbuild";
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = resolve(process.argv[2] ?? join(here, "../build/console"));
 
-const result = await build({
+const common = {
   absWorkingDir: here,
-  entryPoints: { app: "src/main.tsx", theme: "src/theme-boot.ts" },
+  entryNames: "[name].[hash]",
+  chunkNames: "[name].[hash]",
+  loader: { ".svg": "copy" },
   bundle: true,
   minify: true,
   write: false,
-  outdir: "/out",
-  format: "esm",
+  outdir: join(here, "out"),
   target: ["es2022", "chrome108", "firefox115", "safari16.4"],
-  jsx: "automatic",
-  jsxImportSource: "preact",
   legalComments: "none",
   charset: "utf8",
-  define: { "process.env.NODE_ENV": '"production"' },
+};
+const result = await build({
+  ...common,
+  entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
+  splitting: true,
+  metafile: true,
+  format: "esm",
+  jsx: "automatic",
+  jsxImportSource: "preact",
 });
-
-function hashed(name, bytes) {
-  const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 10);
-  const dot = name.lastIndexOf(".");
-  return `assets/${name.slice(0, dot)}.${hash}${name.slice(dot)}`;
-}
+// A classic script, so that it runs before the first paint.
+const theme = await build({ ...common, entryPoints: { theme: "src/theme-boot.ts" }, format: "iife" });
 
 const files = new Map();
-const names = {};
-function add(name, bytes) {
-  names[name] = hashed(name, bytes);
-  files.set(names[name], bytes);
+const names = {}; // "app.js" -> "app.HASH.js"
+for (const file of [...result.outputFiles, ...theme.outputFiles]) {
+  const name = basename(file.path);
+  names[name.replace(/\.[0-9A-Z]{8}\./, ".")] = name;
+  files.set(`assets/${name}`, Buffer.from(file.contents));
 }
-for (const file of result.outputFiles) {
-  add(file.path.split("/").pop(), Buffer.from(file.contents));
-}
-add("icon.svg", await readFile(join(here, "src/icon.svg")));
+
+// What the first file imports at once is fetched beside it, not after it.
+const [, app] = Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint === "src/main.tsx");
+const preload = app.imports
+  .filter((i) => i.kind === "import-statement")
+  .map((i) => `<link rel="modulepreload" href="/console/assets/${basename(i.path)}">`)
+  .join("\n");
 
 const template = await readFile(join(here, "src/index.html"), "utf8");
 const page = template.replace(/\{\{([\w.-]+)\}\}/g, (_, name) => {
+  if (name === "preload") return preload;
   if (!names[name]) throw new Error(`index.html names ${name}, which was not built`);
-  return "/console/" + names[name];
+  return `/console/assets/${names[name]}`;
 });
 files.set("index.html", Buffer.from(page));
 

@@ -1,14 +1,13 @@
 // Starts the console: who is signed in decides what is shown.
 import { Component, render, type ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import "uplot/dist/uPlot.min.css";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
-import { BASE, moves, navigate, path, route } from "./lib/router";
+import { BASE, navigate, path, route } from "./lib/router";
 import { bootError, loadSession, user } from "./lib/session";
-import { DevicePage } from "./pages/device";
 import { Devices } from "./pages/devices";
 import { NotFound } from "./pages/not-found";
 import { SignIn } from "./pages/sign-in";
@@ -47,13 +46,32 @@ class Boundary extends Component<{ children: ComponentChildren; at: string }, { 
   }
 }
 
+// The device page brings the charts, half of all the code: it is a file of its own, fetched
+// when it is first needed or when nothing else is to do.
+type DevicePage = typeof import("./pages/device").DevicePage;
+let devicePage: DevicePage | null = null;
+
+async function loadDevicePage(): Promise<DevicePage> {
+  devicePage ??= (await import("./pages/device")).DevicePage;
+  return devicePage;
+}
+
+function DeviceLoader({ id }: { id: string }) {
+  const [state, setState] = useState<"loading" | "ready" | "failed">(devicePage ? "ready" : "loading");
+  useEffect(() => {
+    if (!devicePage) {
+      loadDevicePage().then(() => setState("ready"), () => setState("failed"));
+    }
+  }, []);
+  if (state === "failed") {
+    throw new Error("the device page could not be fetched");
+  }
+  const Device = devicePage;
+  return Device ? <Device id={id} /> : <div class="page" aria-busy="true" />;
+}
+
 function Page() {
   const to = route.value;
-  useEffect(() => {
-    if (moves.value > 0) {
-      document.getElementById("page-title")?.focus({ preventScroll: true });
-    }
-  }, [moves.value]);
   useEffect(() => {
     if (to.name === "sign-in") {
       navigate(BASE, true);
@@ -64,7 +82,7 @@ function Page() {
     case "sign-in":
       return <Devices />;
     case "device":
-      return <DevicePage key={to.id} id={to.id} />;
+      return <DeviceLoader key={to.id} id={to.id} />;
     case "unknown":
       return <NotFound />;
   }
@@ -90,5 +108,9 @@ function App() {
   );
 }
 
-void loadSession();
+void loadSession().then(() => {
+  if (user.peek()) {
+    setTimeout(() => void loadDevicePage().catch(() => {}), 1000); // asked for again when needed
+  }
+});
 render(<App />, document.getElementById("app")!);

@@ -43,6 +43,9 @@ export const devicePath = (id: string): string => `${BASE}devices/${encodeURICom
 
 export function navigate(to: string, replace = false): void {
   const before = window.location.pathname;
+  if (to === before + window.location.search) {
+    return;
+  }
   if (replace) {
     history.replaceState(null, "", to);
   } else {

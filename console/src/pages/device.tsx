@@ -24,8 +24,8 @@ const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const CPU: Line[] = [{ label: "CPU", color: "--c-cpu", pick: (s) => s.cpu }];
 const MEMORY: Line[] = [{ label: "Used", color: "--c-memory", pick: (s) => s.memUsed }];
 const NETWORK: Line[] = [
-  { label: "Download", color: "--c-down", pick: (s) => s.down },
-  { label: "Upload", color: "--c-up", pick: (s) => s.up },
+  { label: "Down", color: "--c-down", pick: (s) => s.down },
+  { label: "Up", color: "--c-up", pick: (s) => s.up },
 ];
 const LOAD: Line[] = [{ label: "Load", color: "--c-load", pick: (s) => s.load }];
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i);
@@ -68,8 +68,8 @@ function Link({ live }: { live: Live }) {
   let retry = false;
   if (state.kind === "open") {
     words = newest
-      ? <>Live <span class="dim">newest sample {ago(newest.ts, now.value)}</span></>
-      : <>Live <span class="dim">waiting for the first sample</span></>;
+      ? <>Live <span class="dim">· newest sample {ago(newest.ts, now.value)}</span></>
+      : <>Live <span class="dim">· waiting for the first sample</span></>;
   } else if (state.kind === "connecting") {
     words = <>Connecting…</>;
   } else if (state.kind === "waiting") {
@@ -218,8 +218,8 @@ function Charts({ live, view, at, onView, onPick }: {
           top={(max) => nice(Math.max(max * 1.05, 1000))}
         />
         <Chart
-          {...common} title="Load" lines={LOAD} format={(v) => number(v)} axis={(v) => number(v, v % 1 === 0 ? 0 : 2).replace(/0$/, "")}
-          top={(max) => nice(Math.max(max * 1.05, 1))} note="mean of 1 minute"
+          {...common} title="Load" lines={LOAD} format={(v) => number(v)} axis={(v) => String(Number(v.toFixed(2)))}
+          top={(max) => nice(Math.max(max * 1.05, 1))} note="1 min average"
         />
       </div>
       <p class="hint foot">Drag over a chart to zoom. Select a moment to see what ran then.</p>
@@ -256,8 +256,8 @@ export function DevicePage({ id }: { id: string }) {
       <Charts live={live} view={view} at={at} onView={onView} onPick={onPick} />
       <div class="panels">
         <Processes live={live} history={view.kind !== "live"} onNewest={() => setQuery(formatView(view, null))} />
-        <System live={live} />
         <Interfaces live={live} />
+        <System live={live} />
       </div>
     </div>
   );

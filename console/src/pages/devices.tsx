@@ -68,8 +68,12 @@ function Row({ device: d }: { device: Device }) {
     <tr role="row">
       <th scope="row" role="rowheader" class="c-name">
         <a class="row-link" href={devicePath(d.id)}>{d.name}</a>
-        {d.status !== "active" && <span class="tag">{d.status}</span>}
-        <span class="below">{below || "\u00a0"}</span>
+        {(below || d.status !== "active") && (
+          <span class="below">
+            {d.status !== "active" && <span class="tag">{d.status}</span>}
+            {below}
+          </span>
+        )}
       </th>
       <td role="cell" class="c-type">{d.type ?? NONE}</td>
       <td role="cell" class="c-conn">
@@ -79,10 +83,10 @@ function Row({ device: d }: { device: Device }) {
         </span>
       </td>
       <td role="cell" class="c-meter" data-label="CPU">
-        <Meter value={m?.cpu ?? null} /><span class="num">{percent(m?.cpu)}</span>
+        {m?.cpu != null && <Meter value={m.cpu} />}<span class="num">{percent(m?.cpu)}</span>
       </td>
       <td role="cell" class="c-meter" data-label="Memory">
-        <Meter value={memory} /><span class="num">{percent(memory)}</span>
+        {memory !== null && <Meter value={memory} tone={memory >= 95 ? "bad" : memory >= 85 ? "warn" : "memory"} />}<span class="num">{percent(memory)}</span>
       </td>
       <td role="cell" class="c-net">
         {m?.network

@@ -3,14 +3,24 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../lib/api";
 import type { Connection } from "../lib/types";
+import { moves } from "../lib/router";
 import { announce } from "./announce";
+
+let placed = 0; // the move whose page has the focus
 
 /** The page's h1; takes the focus when the page was reached by a link. */
 export function Title({ text, children }: { text: string; children?: ComponentChildren }) {
   useEffect(() => {
     document.title = text === "Signalbox" ? text : `${text} · Signalbox`;
   }, [text]);
-  return <h1 id="page-title" tabIndex={-1}>{children ?? text}</h1>;
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (moves.peek() !== placed) {
+      placed = moves.peek();
+      heading.current?.focus({ preventScroll: true });
+    }
+  }, []);
+  return <h1 ref={heading} tabIndex={-1}>{children ?? text}</h1>;
 }
 
 /** A bar beside a number; the number carries the meaning, so the bar is hidden from readers. */

@@ -63,6 +63,26 @@ function hatch(): CanvasPattern | string {
   return ctx.createPattern(tile, "repeat") ?? css("--band-none");
 }
 
+/** The largest value that is drawn, with the sample before the window: its line enters it. */
+function largest({ series, lines, from, to }: ChartProps): number {
+  let max = 0;
+  for (let i = 0; i < series.length && series[i]!.ts <= to; i++) {
+    const next = series[i + 1];
+    if (series[i]!.ts >= from || (next !== undefined && next.ts >= from)) {
+      for (const line of lines) {
+        max = Math.max(max, line.pick(series[i]!) ?? 0);
+      }
+    }
+  }
+  return max;
+}
+
+/** A value with its unit set smaller. */
+function Value({ text }: { text: string }) {
+  const [value, unit] = text.split("\u202f");
+  return <strong>{value}{unit && <small>{"\u202f"}{unit}</small>}</strong>;
+}
+
 function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i: number | null) => void): uPlot {
   const ink = css("--ink-3");
   const grid = { stroke: css("--line"), width: 1 };
@@ -70,6 +90,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
   const pattern = hatch();
   const filled = css("--band-filled");
   const accent = css("--accent");
+  let own = false; // a drag began on this chart; the others see it, too, through the sync
   let dragged = false;
 
   const opts: uPlot.Options = {
@@ -86,7 +107,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
     },
     scales: {
       x: { time: true },
-      y: { range: (_u, _min, max) => [0, live.current.top(Number.isFinite(max) ? max : 0)] },
+      y: { range: () => [0, live.current.top(largest(live.current))] },
     },
     axes: [
       {
@@ -96,7 +117,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
         values: (_u, splits, _axis, _space, incr) => axisTimes(splits, incr / 1000),
       },
       {
-        stroke: ink, font, size: 58, gap: 6, space: 34, grid,
+        stroke: ink, font, size: 58, gap: 6, space: 26, grid,
         ticks: { show: false },
         values: (_u, splits) => splits.map((v) => live.current.axis(v)),
         ...(live.current.increments ? { incrs: live.current.increments } : {}),
@@ -151,7 +172,8 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
       setCursor: [(u) => onCursor(u.cursor.idx ?? null)],
       setSelect: [
         (u) => {
-          if (u.select.width > 4) {
+          if (own && u.select.width > 4) {
+            own = false;
             dragged = true;
             const from = u.posToVal(u.select.left, "x");
             const to = u.posToVal(u.select.left + u.select.width, "x");
@@ -163,6 +185,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
       ready: [
         (u) => {
           u.over.addEventListener("mousedown", () => {
+            own = true;
             dragged = false;
           });
           u.over.addEventListener("click", (event) => {
@@ -191,15 +214,16 @@ export function Chart(props: ChartProps) {
   const shown = useMemo(() => within(series, from, to), [series, from, to]);
 
   useEffect(() => {
-    const u = makePlot(host.current!, live, setCursor);
+    const box = host.current!;
+    const u = makePlot(box, live, setCursor);
     plot.current = u;
     const resize = new ResizeObserver(() => {
-      const { clientWidth: width, clientHeight: height } = host.current!;
+      const { clientWidth: width, clientHeight: height } = box;
       if (width > 0 && (width !== u.width || height !== u.height)) {
         u.setSize({ width, height });
       }
     });
-    resize.observe(host.current!);
+    resize.observe(box);
     return () => {
       resize.disconnect();
       u.destroy();
@@ -269,7 +293,7 @@ export function Chart(props: ChartProps) {
                   {line.label}
                 </span>
               )}
-              <strong>{reading ? format(line.pick(reading)) : NONE}</strong>
+              <Value text={reading ? format(line.pick(reading)) : NONE} />
             </span>
           ))}
           {props.note && <span class="note">{props.note}</span>}
@@ -280,8 +304,8 @@ export function Chart(props: ChartProps) {
             {sums.map((sum, i) => sum && (
               <span class="line" key={i}>
                 {lines.length > 1 && <span class="sr-only">{lines[i]!.label}: </span>}
-                {lines.length > 1 && <span aria-hidden="true">{i === 0 ? "↓ " : "↑ "}</span>}
-                <span>min {format(sum.min)}</span> <span>mean {format(sum.mean)}</span> <span>max {format(sum.max)}</span>
+                {lines.length > 1 && <span class={`swatch ${lines[i]!.color.slice(2)}`} aria-hidden="true" />}
+                <span class={lines.length > 1 ? "sr-only" : ""}>min {format(sum.min)}</span> <span>mean {format(sum.mean)}</span> <span>max {format(sum.max)}</span>
               </span>
             ))}
           </span>

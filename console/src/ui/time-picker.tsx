@@ -84,7 +84,7 @@ export function TimePicker({ view, onView }: { view: View; onView: (view: View) 
       />
       <button
         type="button"
-        class={`quiet ${view.kind === "fixed" ? "on" : ""}`}
+        class={view.kind === "fixed" ? "on" : ""}
         aria-expanded={custom}
         aria-controls="custom-span"
         onClick={open}
