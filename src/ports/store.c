@@ -2,6 +2,9 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "ports/post.h"
+
+#include <pthread.h>
 
 #define STEPS_MAX 16
 #define ROWS_DEFAULT_MAX 10000
@@ -76,4 +79,104 @@ const struct store_value *store_cell(const struct store_req *req, unsigned i, un
     const struct store_step *step = &req->steps[i];
     ASSERT(row < step->row_count && column < query_column_count(step->query));
     return &step->cells[(size_t)row * query_column_count(step->query) + column];
+}
+
+static bool value_fits(char letter, bool null_allowed, const struct store_value *v)
+{
+    switch (v->type) {
+    case STORE_NULL:
+        return null_allowed;
+    case STORE_INT:
+        return letter == 'i' || letter == 'r';
+    case STORE_REAL:
+        return letter == 'r';
+    case STORE_TEXT:
+        return letter == 't';
+    case STORE_BLOB:
+        return letter == 'b';
+    }
+    return false;
+}
+
+unsigned store_req_check(const struct store_req *req)
+{
+    unsigned sets = 0;
+    for (unsigned i = 0; i < req->step_count; i++) {
+        const struct store_step *step = &req->steps[i];
+        ASSERT(step->query > QUERY_NONE && step->query < QUERY_COUNT);
+        ASSERT(step->set_count == 1 || query_is_write(step->query));
+        const struct store_value *v = step->params;
+        for (unsigned set = 0; set < step->set_count; set++) {
+            for (const char *p = query_params(step->query); *p != '\0'; p++, v++) {
+                bool null_allowed = p[1] == '?';
+                ASSERT(value_fits(*p, null_allowed, v));
+                p += null_allowed;
+            }
+        }
+        sets += step->set_count;
+    }
+    return sets;
+}
+
+bool store_req_is_read(const struct store_req *req)
+{
+    for (unsigned i = 0; i < req->step_count; i++) {
+        if (query_is_write(req->steps[i].query)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_mail(struct mail *m)
+{
+    struct store_req *req = CONTAINER_OF(m, struct store_req, mail);
+    req->done(req);
+}
+
+void store_complete(struct post *post, struct store_req *req)
+{
+    req->mail.run = on_mail;
+    if (req->loop == STORE_LOOP_NONE) {
+        on_mail(&req->mail);
+    } else {
+        ASSERT(post != NULL);
+        post_mail(post, req->loop, &req->mail);
+    }
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    bool done;
+};
+
+static void on_run_done(struct store_req *req)
+{
+    struct waiter *w = req->owner;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+}
+
+err store_run(struct store *s, struct store_req *req)
+{
+    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    void (*done)(struct store_req *) = req->done;
+    void *owner = req->owner;
+    req->loop = STORE_LOOP_NONE;
+    req->done = on_run_done;
+    req->owner = &w;
+    s->submit(s, req);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done) {
+        pthread_cond_wait(&w.answered, &w.lock);
+    }
+    pthread_mutex_unlock(&w.lock);
+    pthread_mutex_destroy(&w.lock);
+    pthread_cond_destroy(&w.answered);
+    req->done = done;
+    req->owner = owner;
+    return req->error;
 }

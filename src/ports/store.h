@@ -21,6 +21,11 @@
 #include "tables/errors.h"
 #include "tables/queries.h"
 
+struct post;
+
+/* As the `loop` of a request: done runs at once on a thread of the store. For store_run only. */
+#define STORE_LOOP_NONE (~0u)
+
 enum store_type { STORE_NULL, STORE_INT, STORE_REAL, STORE_TEXT, STORE_BLOB };
 
 struct store_value {
@@ -82,14 +87,31 @@ struct store {
     /* Takes the request over until done. Reads (every step is a read query) run on workers
      * beside the writer and see everything acknowledged before submit. Any thread. */
     void (*submit)(struct store *self, struct store_req *req);
-    /* Asks that done run without the result; a write that was submitted still happens. */
+    /* Asks that done run without the result: a read that is not finished completes soon with
+     * ERR_STORE_CANCELLED; a write that was submitted still happens and completes as usual.
+     * Only between submit and done, on the loop that submitted. */
     void (*cancel)(struct store *self, struct store_req *req);
     void (*stats)(struct store *self, struct store_stats *out);
-    /* A consistent copy into a new file at `path`, while running. Blocks: call on a worker. */
+    /* A consistent copy into a new file at `path`, while running. Blocks: call on a worker.
+     * ERR_CONFLICT when the file exists already; else the errors of a write. */
     err (*backup)(struct store *self, const char *path);
     /* Finishes what is queued, checkpoints, closes. Blocks. */
     void (*close)(struct store *self);
 };
+
+/*
+ * Submits and waits; for the command line, start-up and tests, never on a loop: the calling
+ * thread sleeps until the request is answered. Sets req->loop; req->done is not called. The
+ * request still belongs to the caller afterwards. Returns req->error.
+ */
+err store_run(struct store *s, struct store_req *req);
+
+/* For adapters. Posts the answer to the request's loop (or runs it, for STORE_LOOP_NONE). */
+void store_complete(struct post *post, struct store_req *req);
+/* For adapters. Asserts that every parameter fits its query's shape ('r' takes integers too) and
+ * that reads have one set; returns the number of parameter sets over all steps. */
+unsigned store_req_check(const struct store_req *req);
+bool store_req_is_read(const struct store_req *req); /* every step is a read query */
 
 /* A request of `step_count` zeroed steps (at most 16), owned by the caller. */
 struct store_req *store_req_new(unsigned loop, unsigned step_count,

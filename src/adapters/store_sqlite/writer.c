@@ -1,0 +1,193 @@
+/*
+ * The writer thread: one turn takes what is queued, commits it as one transaction, answers, and
+ * only then looks after the write-ahead log, so that no answer waits for a checkpoint.
+ */
+#include "adapters/store_sqlite/state.h"
+
+/* Frames (4 KiB) after which the log is copied into the file: about 4 MiB, some 10 ms. */
+#define CHECKPOINT_PAGES 1000
+/* From here on (64 MiB) new readers are held off for a moment so that the log can start over. */
+#define CHECKPOINT_HARD_PAGES 16384
+#define CHECKPOINT_HARD_MS 100
+/* An idle writer empties the log after this long. */
+#define CHECKPOINT_IDLE_MS 1000
+
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_store *s = ctx;
+    s->wal_pages = (unsigned)pages;
+    return SQLITE_OK;
+}
+
+void writer_watch_log(struct sqlite_store *s)
+{
+    s->wal_checkpoint_at = CHECKPOINT_PAGES;
+    sqlite3_wal_hook(s->conn.db, on_commit, s);
+}
+
+/* A lone statement is atomic by itself: it needs no savepoint unless its success can be the
+ * reason to roll back. */
+static bool needs_savepoint(const struct store_req *req)
+{
+    return req->step_count > 1 || req->steps[0].set_count > 1 ||
+           req->steps[0].expect == STORE_NO_ROW;
+}
+
+/* Runs one request inside the group's transaction. Returns an error only when that transaction
+ * is gone; the request's own failure is in req->error. */
+static err run_one(struct sqlite_store *s, struct store_req *req)
+{
+    struct conn *c = &s->conn;
+    if (store_req_is_read(req)) {
+        req->error = reader_run(c, req, s->conf.read_ms_max);
+        return conn_in_transaction(c) ? ERR_NONE : req->error;
+    }
+    bool savepoint = needs_savepoint(req);
+    err e = savepoint ? conn_control(c, CONN_SAVEPOINT) : ERR_NONE;
+    e = e != ERR_NONE ? e : conn_run(c, req);
+    req->error = e;
+    if (!conn_in_transaction(c)) { /* SQLite rolled everything back: full, I/O error, ... */
+        return e == ERR_NONE ? ERR_STORE_FAILED : e;
+    }
+    if (!savepoint) {
+        return ERR_NONE;
+    }
+    err undo = e == ERR_NONE ? ERR_NONE : conn_control(c, CONN_ROLLBACK_TO);
+    err release = conn_control(c, CONN_RELEASE);
+    return undo != ERR_NONE ? undo : release;
+}
+
+static void roll_back(struct conn *c)
+{
+    if (conn_in_transaction(c)) {
+        err ignored = conn_control(c, CONN_ROLLBACK);
+        (void)ignored; /* the next BEGIN tells */
+    }
+}
+
+/* Runs and commits a group; the error is that of the whole group. */
+static err commit_group(struct sqlite_store *s, struct store_req *first)
+{
+    err e = conn_control(&s->conn, CONN_BEGIN);
+    for (struct store_req *r = first; r != NULL && e == ERR_NONE; r = queue_next(r)) {
+        e = run_one(s, r);
+    }
+    if (e == ERR_NONE) {
+        e = conn_control(&s->conn, CONN_COMMIT);
+    }
+    return e;
+}
+
+static uint64_t rows_changed(const struct store_req *req)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < req->step_count; i++) {
+        n += req->steps[i].change_count;
+    }
+    return n;
+}
+
+/* A change of health is one log line, however many requests fail. */
+static void set_health(struct sqlite_store *s, err e, const char *detail)
+{
+    err before = (err)atomic_exchange(&s->health, (int)e);
+    if (before == e) {
+        return;
+    }
+    if (e == ERR_NONE) {
+        LOG(s->log, LOG_INFO, "store.recovered", LOG_STR("from", err_name(before)));
+    } else {
+        LOG(s->log, LOG_ERROR, "store.failed", LOG_STR("error", err_name(e)),
+            LOG_STR("text", err_text(e)), LOG_STR("detail", detail));
+    }
+}
+
+/* Gives every request its final error, counts, and answers in the order submitted. */
+static void answer_group(struct sqlite_store *s, struct store_req *first, err group,
+                         const char *detail)
+{
+    err ours = store_error_is_ours(group) ? group : ERR_NONE;
+    uint64_t rows = 0;
+    for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
+        if (group != ERR_NONE && (r->error == ERR_NONE || r->error == ERR_CONFLICT)) {
+            conn_drop_results(r);
+            r->error = group;
+        }
+        ours = ours == ERR_NONE && store_error_is_ours(r->error) ? r->error : ours;
+        s->failures += store_error_is_ours(r->error);
+        rows += rows_changed(r);
+    }
+    s->rows_written += rows;
+    if (ours != ERR_NONE || rows > 0) {
+        set_health(s, ours, detail);
+    }
+    for (struct store_req *r = first, *next; r != NULL; r = next) {
+        next = queue_next(r);
+        store_complete(s->post, r);
+    }
+}
+
+static void run_group(struct sqlite_store *s, struct store_req *first)
+{
+    for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
+        r->error = ERR_NONE;
+    }
+    pthread_mutex_lock(&s->conn_lock);
+    uint64_t start = store_now_ns();
+    err e = commit_group(s, first);
+    char detail[200] = "";
+    if (e != ERR_NONE) {
+        sqlite3_snprintf(sizeof detail, detail, "%s", sqlite3_errmsg(s->conn.db));
+        roll_back(&s->conn);
+    } else {
+        uint64_t took = store_now_ns() - start;
+        s->commits++;
+        s->commit_ns_last = took;
+        s->commit_ns_max = took > s->commit_ns_max ? took : s->commit_ns_max;
+    }
+    pthread_mutex_unlock(&s->conn_lock);
+    answer_group(s, first, e, detail);
+}
+
+/* Copies the log into the file. With nothing left in it, the next commit starts it over. */
+static void checkpoint(struct sqlite_store *s)
+{
+    bool hard = s->wal_pages >= CHECKPOINT_HARD_PAGES;
+    int in_log = 0;
+    int copied = 0;
+    sqlite3_busy_timeout(s->conn.db, CHECKPOINT_HARD_MS);
+    int code = sqlite3_wal_checkpoint_v2(
+        s->conn.db, NULL, hard ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &in_log,
+        &copied);
+    sqlite3_busy_timeout(s->conn.db, (int)s->conf.busy_ms_max);
+    bool failed = code != SQLITE_OK && code != SQLITE_BUSY;
+    if (failed && !s->checkpoint_failing) {
+        LOG(s->log, LOG_WARN, "store.checkpoint_failed",
+            LOG_STR("detail", sqlite3_errmsg(s->conn.db)));
+    }
+    s->checkpoint_failing = failed;
+    if (code == SQLITE_OK && copied >= in_log) {
+        s->wal_pages = 0;
+        s->wal_checkpoint_at = CHECKPOINT_PAGES;
+    } else {
+        s->wal_checkpoint_at = s->wal_pages + CHECKPOINT_PAGES; /* a reader still needs it */
+    }
+}
+
+void *writer_main(void *store)
+{
+    struct sqlite_store *s = store;
+    while (!queue_is_done(&s->writes)) {
+        int wait_ms = s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
+        struct store_req *first = queue_take(&s->writes, s->conf.commit_rows_max, wait_ms);
+        if (first != NULL) {
+            run_group(s, first);
+        }
+        /* An emptied log also gives a full disk room for the next commit. */
+        bool full = atomic_load(&s->health) == ERR_STORE_FULL;
+        if (s->wal_pages > 0 && (first == NULL || full || s->wal_pages >= s->wal_checkpoint_at)) {
+            checkpoint(s);
+        }
+    }
+    return NULL;
+}
