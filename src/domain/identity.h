@@ -20,11 +20,21 @@
 #include "tables/permissions.h"
 
 enum principal_kind {
-    PRINCIPAL_USER, PRINCIPAL_DEVICE, PRINCIPAL_GUEST, PRINCIPAL_ROBOT, PRINCIPAL_SERVICE,
+    PRINCIPAL_USER,
+    PRINCIPAL_DEVICE,
+    PRINCIPAL_GUEST,
+    PRINCIPAL_ROBOT,
+    PRINCIPAL_SERVICE,
     PRINCIPAL_ANONYMOUS, /* the loopback client without a token; has no row */
 };
 
-enum scope_kind { SCOPE_GLOBAL, SCOPE_DEVICE, SCOPE_DEVICE_GROUP, SCOPE_HOME_ROOM, SCOPE_CHAT_ROOM };
+enum scope_kind {
+    SCOPE_GLOBAL,
+    SCOPE_DEVICE,
+    SCOPE_DEVICE_GROUP,
+    SCOPE_HOME_ROOM,
+    SCOPE_CHAT_ROOM,
+};
 
 /* What a permission is asked for. Home rooms are integers, stored in the id's last 8 bytes. */
 struct scope {
@@ -54,6 +64,7 @@ struct grant {
     struct binding bindings[];
 };
 
+/* Frees a grant that no session owns; NULL is allowed. */
 void grant_free(struct grant *g);
 /* The only permission check. Global roles first, then bindings whose scope contains `s`; a device
  * has its own data only; anonymous has what tables/permissions.def marks for it. */
@@ -68,7 +79,7 @@ struct auth {
     struct home *home;      /* private */
     span credential;        /* token or key text (copied at start; not valid in done) */
     bool is_session;        /* credential is the console's cookie */
-    err error;              /* ERR_NONE, ERR_UNAUTHENTICATED/AUTHENTICATION_FAILED, ERR_SERVER_ERROR */
+    err error;              /* ERR_NONE, ERR_AUTHENTICATION_FAILED or ERR_SERVER_ERROR */
     const char *reason;     /* metric label of a refusal: "expired", "unknown_key", "disabled"... */
     struct grant *grant;    /* on success; the callee of done owns it */
     void (*done)(struct auth *a);
@@ -104,7 +115,9 @@ void session_close(struct session *s); /* frees the grant; harmless when not ope
  * changes (the edge closes). Takes the grant over on success. */
 bool session_refresh(struct session *s, struct grant *fresh) MUST_CHECK;
 
+/* The identities of one home; owned by the caller, made before sessions are served. */
 struct identity *identity_new(struct home *h);
+/* Frees the caches; sessions must be closed. */
 void identity_free(struct identity *id);
 
 #endif

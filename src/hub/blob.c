@@ -1,9 +1,9 @@
 #include "hub/blob.h"
 
-#include <string.h>
-
 #include "base/assert.h"
 #include "base/mem.h"
+
+#include <string.h>
 
 struct blob *blob_new(enum blob_class cls, uint16_t event, int64_t time_ms, span payload)
 {

@@ -6,11 +6,11 @@
  * then lets the owner answer with the newest values, then goes on publishing; mail to one loop
  * keeps that order.
  */
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "hub/internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 static bool topic_eq(const struct map_node *node, const void *key)
 {

@@ -1,12 +1,12 @@
 /* Members of one loop's hub, and the public calls; the work is done in the files beside. */
 #include "hub/hub.h"
 
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/hash.h"
 #include "base/mem.h"
 #include "hub/internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 _Static_assert(sizeof(struct member) == 40, "a member stands beside every connection");
 
@@ -75,7 +75,7 @@ void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire
     uint32_t max = queue_messages_max == 0 ? h->conf.outbox_messages_max : queue_messages_max;
     h->members[member] = (struct member){.gen = gen,
                                          .dirty = NONE,
-                                         .queue_max = (uint16_t)(max > UINT16_MAX ? UINT16_MAX : max),
+                                         .queue_max = max > UINT16_MAX ? UINT16_MAX : (uint16_t)max,
                                          .wire = (uint8_t)wire,
                                          .flags = MEMBER_OPEN};
 }

@@ -85,8 +85,11 @@ struct hub_stats {
     _Atomic uint64_t subscriptions; /* local */
 };
 
+/* One loop's hub; owned by the caller. The conf is copied, what it points to is borrowed. */
 struct hub *hub_new(const struct hub_conf *conf);
+/* Drops every member, topic and message without telling anybody. */
 void hub_free(struct hub *h);
+/* Counters of this loop; any thread may read them. */
 const struct hub_stats *hub_stats(const struct hub *h);
 
 /* Members. `wire` chooses the encoding; queue_messages_max 0 takes the hub's own. */

@@ -1,9 +1,11 @@
 /*
  * What the files of hub/ share. Nobody outside hub/ includes this.
  *
- *   hub.c     members and the public calls            turn.c    the turn's segment, one write a member
- *   home.c    topics at their home, mail between loops outbox.c  whole messages of a blocked member
+ *   hub.c     members and the public calls
+ *   home.c    topics at their home, mail between loops
  *   local.c   this loop's subscribers
+ *   turn.c    the turn's segment, one write a member
+ *   outbox.c  whole messages of a blocked member
  */
 #ifndef SB_HUB_INTERNAL_H
 #define SB_HUB_INTERNAL_H

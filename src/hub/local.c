@@ -2,11 +2,11 @@
  * This loop's subscribers. A topic's members are a dense array of small numbers; each member
  * knows its place in every array it stands in, so that leaving costs no search.
  */
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "hub/internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 static bool local_eq(const struct map_node *node, const void *key)
 {

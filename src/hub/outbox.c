@@ -2,11 +2,11 @@
  * The outbox of a member whose socket is full: whole messages in order, bounded in number and
  * bytes, with the rules of their class (hub.h). Only slow readers have one.
  */
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "hub/internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 /* Encoded at once while draining: about what a socket buffer takes. */
 #define DRAIN_BYTES 65536

@@ -4,11 +4,11 @@
  * write. At the end of the turn each dirty member is written to once; what a full socket leaves
  * over becomes whole messages in its outbox.
  */
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "hub/internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 /* Memory of the segment that is kept between turns; a larger burst is given back. */
 #define SEGMENT_KEEP_BYTES (1u << 20)

@@ -1,9 +1,9 @@
 #include "net/addrs.h"
 
+#include "base/hash.h"
+
 #include <netinet/in.h>
 #include <stdatomic.h>
-
-#include "base/hash.h"
 
 /* IPv6 sites hand out whole /64 networks, so an address there costs an attacker nothing. */
 #define IPV6_NETWORK_BYTES 8

@@ -5,13 +5,13 @@
  */
 #include "net/conn.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "loop/addr.h"
 #include "net/internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
 
 _Static_assert(sizeof(struct conn) <= 104, "a connection at rest costs its record and no more");
 

@@ -30,6 +30,7 @@ struct conn_ref {
     uint32_t gen;
 };
 
+/* The ref of a record in use. */
 struct conn_ref conn_ref_of(const struct conn *c);
 static inline bool conn_ref_eq(struct conn_ref a, struct conn_ref b)
 {

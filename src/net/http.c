@@ -9,12 +9,12 @@
  */
 #include "net/http.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "codec/http1/response.h"
 #include "codec/http1/target.h"
 #include "net/internal.h"
+
+#include <string.h>
 
 struct http_session {
     buf in;     /* received and not yet consumed */

@@ -21,7 +21,7 @@
 #define NET_TICK_MS 100        /* resolution of every time-out here */
 #define NET_RECV_BYTES 65536   /* one shared buffer a loop: what one read can give */
 #define NET_READS_MAX 4        /* reads of one connection a turn, so that nobody starves others */
-#define NET_CONTROL_BYTES_MAX 4096 /* pongs waiting for a peer that does not read; more are dropped */
+#define NET_CONTROL_BYTES_MAX 4096 /* pongs kept for a peer that does not read; more are dropped */
 #define NET_LINGER_BYTES_MAX 1048576 /* read and dropped after an answer that closes */
 
 enum conn_kind { CONN_HTTP, CONN_WS, CONN_CLIENT /* before its handshake is done */ };
@@ -125,8 +125,8 @@ struct conn *conn_open(struct net *n, int fd, enum conn_kind kind);
 void conn_interest(struct conn *c); /* sets what the poller reports, from the record's state */
 void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */
 void conn_log_close(struct conn *c, close_reason reason);
-void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes and answers */
-void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, then waits for the end */
+void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes */
+void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, then lingers */
 void conn_sweep(struct conn *c, uint32_t now_tick);
 
 /* http.c */

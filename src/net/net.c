@@ -3,11 +3,11 @@
  */
 #include "net/net.h"
 
-#include <errno.h>
-
 #include "base/mem.h"
 #include "loop/addr.h"
 #include "net/internal.h"
+
+#include <errno.h>
 
 #define ACCEPTS_MAX 64            /* connections accepted a turn and listener */
 #define ACCEPT_PAUSE_MS 100       /* rest after the process ran out of descriptors */
@@ -131,8 +131,7 @@ static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, c
         addr_format(peer, text);
         n->refused_logged_ms = now;
         LOG(loop_log(n->loop), LOG_WARN, "conn.refused", LOG_STR("reason", why),
-            LOG_STR("peer", text),
-            LOG_U64("refused_total", atomic_load_explicit(&n->stats.refused, memory_order_relaxed)));
+            LOG_STR("peer", text), LOG_U64("refused_total", n->stats.refused));
     }
 }
 

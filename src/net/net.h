@@ -54,13 +54,18 @@ struct net_conf {
     void *user;                      /* for handlers: net_user() */
 };
 
+/* Owned by the caller; what the conf points to is borrowed. */
 struct net *net_new(const struct net_conf *conf);
 /* Closes everything at once; call on the stopped loop. */
 void net_free(struct net *n);
 
+/* What the net was made with. */
 void *net_user(const struct net *n);
+/* As above: its loop. */
 struct loop *net_loop(const struct net *n);
+/* Counters of this loop; any thread may read them. */
 const struct net_stats *net_stats(const struct net *n);
+/* The limits in force; they change only between turns. */
 const struct net_limits *net_limits(const struct net *n);
 
 /* Starts to accept at an address; 0 or -errno. *bound is the address in use (port 0 picked). */

@@ -4,13 +4,13 @@
  */
 #include "net/ws.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "codec/http1/response.h"
 #include "codec/ws/handshake.h"
 #include "loop/digest.h"
 #include "net/internal.h"
+
+#include <string.h>
 
 static struct ws_parts *parts_of(struct conn *c)
 {

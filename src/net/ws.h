@@ -42,8 +42,11 @@ struct ws_wire {
 struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, void *user,
                         span subprotocol);
 
+/* The session's own pointer, as given to ws_upgrade or ws_connect. */
 void *ws_user(const struct conn *c);
+/* Replaces it. */
 void ws_set_user(struct conn *c, void *user);
+/* The row that the session was opened with. */
 const struct ws_wire *ws_wire_of(const struct conn *c);
 
 /* Sends one message now, copying what the socket does not take. For the client role and for

@@ -2,15 +2,15 @@
  * The client role (the agent, and later the simulator): connect, ask for the upgrade, check the
  * answer (RFC 6455 4.1), then the session is like a server's but for the masks.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "codec/http1/response.h"
 #include "codec/ws/handshake.h"
 #include "loop/digest.h"
 #include "net/internal.h"
 #include "net/ws.h"
+
+#include <errno.h>
+#include <string.h>
 
 #define ANSWER_BYTES_MAX 16384 /* head of the server's answer; more: not a server of ours */
 

@@ -8,9 +8,9 @@
  */
 #include "edge/conformance/conformance.h"
 
-#include <string.h>
-
 #include "edge/edge.h"
+
+#include <string.h>
 
 /* The echo's limits: Autobahn sends messages of 16 MiB in up to 64 bytes a fragment. */
 #define ECHO_MESSAGE_BYTES_MAX (16u << 20)

@@ -1,8 +1,8 @@
 #include "edge/console/assets.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 
 static void every_listed_file_is_found(void **state)
 {
