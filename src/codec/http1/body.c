@@ -8,13 +8,18 @@
 
 enum state {
     DONE,
-    FIXED,         /* `left` bytes of a fixed length */
+    FIXED,       /* `left` bytes of a fixed length */
     UNTIL_CLOSE,
-    SIZE_FIRST,    /* the first digit of a chunk size */
-    SIZE,          /* more digits, ";" or CR */
-    EXTENSION,     /* to the CR of the size line */
+    SIZE_FIRST,  /* the first digit of a chunk size */
+    SIZE,        /* more digits, ";" or CR */
+    EXT_NAME_FIRST,
+    EXT_NAME,
+    EXT_VALUE_FIRST,
+    EXT_VALUE,
+    EXT_QUOTED,
+    EXT_QUOTED_END,
     SIZE_LF,
-    DATA,          /* `left` bytes of a chunk */
+    DATA,        /* `left` bytes of a chunk */
     DATA_CR,
     DATA_LF,
     TRAILER_START, /* a field line, or the CR of the last line */
@@ -22,11 +27,18 @@ enum state {
     TRAILER_VALUE,
     TRAILER_LF,
     LAST_LF,
-    FAILED         /* `left` is the error, negated */
+    FAILED       /* `left` is the error, negated */
 };
 
 /* 15 hexadecimal digits cannot overflow `left`; a smaller limit follows from bytes_max. */
 #define SIZE_DIGITS_MAX 15
+
+static int fail(struct http1_body *b, int error)
+{
+    b->state = FAILED;
+    b->left = (uint64_t)-error;
+    return error;
+}
 
 int http1_body_init(struct http1_body *b, int64_t content_length, bool chunked,
                     uint64_t bytes_max)
@@ -39,12 +51,7 @@ int http1_body_init(struct http1_body *b, int64_t content_length, bool chunked,
     }
     b->left = content_length < 0 ? 0 : (uint64_t)content_length;
     b->state = b->left > 0 ? FIXED : DONE;
-    if (b->left > bytes_max) {
-        b->state = FAILED;
-        b->left = -(unsigned)HTTP1_ERR_BODY_TOO_LARGE;
-        return HTTP1_ERR_BODY_TOO_LARGE;
-    }
-    return 0;
+    return b->left > bytes_max ? fail(b, HTTP1_ERR_BODY_TOO_LARGE) : 0;
 }
 
 void http1_body_init_until_close(struct http1_body *b, uint64_t bytes_max)
@@ -63,9 +70,40 @@ static int size_digit(struct http1_body *b, uint8_t c)
     return 0;
 }
 
+/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ) (RFC 9112 7.1.1), without the
+ * white space, quoted pairs and obs-text that it allows, in which readers differ. Returns the
+ * state behind `c`, or -1. */
+static int extension_next(int state, uint8_t c)
+{
+    bool token = http1_is(c, HTTP1_C_TOKEN);
+    switch (state) {
+    case EXT_NAME_FIRST:
+        return token ? EXT_NAME : -1;
+    case EXT_NAME:
+        return token ? EXT_NAME : c == '=' ? EXT_VALUE_FIRST : c == ';' ? EXT_NAME_FIRST : -1;
+    case EXT_VALUE_FIRST:
+        return c == '"' ? EXT_QUOTED : token ? EXT_VALUE : -1;
+    case EXT_VALUE:
+        return token ? EXT_VALUE : c == ';' ? EXT_NAME_FIRST : -1;
+    case EXT_QUOTED:
+        if (c == '"') {
+            return EXT_QUOTED_END;
+        }
+        return c != '\\' && c >= ' ' && c < 0x7f ? EXT_QUOTED : -1;
+    default: /* SIZE, EXT_QUOTED_END */
+        return c == ';' ? EXT_NAME_FIRST : -1;
+    }
+}
+
 static int extension_byte(struct http1_body *b, uint8_t c)
 {
-    if (!http1_is(c, HTTP1_C_VALUE)) {
+    bool may_end = b->state == EXT_NAME || b->state == EXT_VALUE || b->state == EXT_QUOTED_END;
+    if (c == '\r' && may_end) {
+        b->state = SIZE_LF;
+        return 0;
+    }
+    int next = http1_is(c, HTTP1_C_VALUE) ? extension_next(b->state, c) : -1;
+    if (next < 0) {
         return HTTP1_ERR_BAD_CHUNK_EXTENSION;
     }
     if (++b->line_bytes > HTTP1_CHUNK_LINE_BYTES_MAX) {
@@ -74,7 +112,7 @@ static int extension_byte(struct http1_body *b, uint8_t c)
     if (++b->extension_bytes > HTTP1_CHUNK_EXTENSIONS_BYTES_MAX) {
         return HTTP1_ERR_CHUNK_EXTENSIONS_TOO_LARGE;
     }
-    b->state = EXTENSION;
+    b->state = (uint8_t)next;
     return 0;
 }
 
@@ -90,6 +128,36 @@ static int size_known(struct http1_body *b)
     return 0;
 }
 
+/* Names that would frame or route the message if they were fields of the head (RFC 9110 6.5.1:
+ * a sender must not put them into the trailer section). */
+static const char *const misplaced[] = {"content-length", "transfer-encoding", "host"};
+
+/* Follows the trailer name along with each misplaced one; `c` is its next byte, or ":". */
+static int trailer_name_byte(struct http1_body *b, uint8_t c)
+{
+    if (!http1_is(c, HTTP1_C_TOKEN) && (c != ':' || b->state == TRAILER_START)) {
+        return HTTP1_ERR_BAD_TRAILER;
+    }
+    if (b->state == TRAILER_START) {
+        b->line_bytes = 0;
+        b->trailer_names = (1u << ARRAY_LEN(misplaced)) - 1;
+        b->state = TRAILER_NAME;
+    }
+    uint8_t expected = c == ':' ? 0 : c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+    for (unsigned i = 0; i < ARRAY_LEN(misplaced); i++) {
+        unsigned bit = 1u << i;
+        if ((b->trailer_names & bit) != 0 && misplaced[i][b->line_bytes] != expected) {
+            b->trailer_names &= (uint8_t)~bit;
+        }
+    }
+    b->line_bytes++;
+    if (c == ':') {
+        b->state = TRAILER_VALUE;
+        return b->trailer_names == 0 ? 0 : HTTP1_ERR_BAD_TRAILER;
+    }
+    return 0;
+}
+
 static int trailer_byte(struct http1_body *b, uint8_t c)
 {
     if (++b->trailer_bytes > HTTP1_TRAILERS_BYTES_MAX) {
@@ -97,18 +165,12 @@ static int trailer_byte(struct http1_body *b, uint8_t c)
     }
     switch (b->state) {
     case TRAILER_START:
-        if (c == '\r') {
+    case TRAILER_NAME:
+        if (c == '\r' && b->state == TRAILER_START) {
             b->state = LAST_LF;
             return 0;
         }
-        b->state = TRAILER_NAME;
-        return http1_is(c, HTTP1_C_TOKEN) ? 0 : HTTP1_ERR_BAD_TRAILER;
-    case TRAILER_NAME:
-        if (c == ':') {
-            b->state = TRAILER_VALUE;
-            return 0;
-        }
-        return http1_is(c, HTTP1_C_TOKEN) ? 0 : HTTP1_ERR_BAD_TRAILER;
+        return trailer_name_byte(b, c);
     case TRAILER_VALUE:
         if (c == '\r') {
             b->state = TRAILER_LF;
@@ -137,12 +199,6 @@ static int framing_byte(struct http1_body *b, uint8_t c)
         }
         /* RFC 9112 7.1.1 allows white space before ";": readers differ in it, senders omit it. */
         return c == ';' ? extension_byte(b, c) : size_digit(b, c);
-    case EXTENSION:
-        if (c == '\r') {
-            b->state = SIZE_LF;
-            return 0;
-        }
-        return extension_byte(b, c);
     case SIZE_LF:
         return c == '\n' ? size_known(b) : HTTP1_ERR_BAD_CHUNK_SIZE;
     case DATA_CR:
@@ -152,7 +208,7 @@ static int framing_byte(struct http1_body *b, uint8_t c)
         b->state = SIZE_FIRST;
         return c == '\n' ? 0 : HTTP1_ERR_BAD_CHUNK_END;
     default:
-        return trailer_byte(b, c);
+        return b->state < SIZE_LF ? extension_byte(b, c) : trailer_byte(b, c);
     }
 }
 
@@ -161,13 +217,6 @@ static span take(struct http1_body *b, span in)
     span data = span_slice(in, 0, in.len < b->left ? in.len : (size_t)b->left);
     b->left -= data.len;
     return data;
-}
-
-static int fail(struct http1_body *b, int error)
-{
-    b->state = FAILED;
-    b->left = (uint64_t)-error;
-    return error;
 }
 
 static int take_until_close(struct http1_body *b, span in, span *out, size_t *consumed)

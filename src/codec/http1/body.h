@@ -5,8 +5,8 @@
  *     init -> feed* -> done            feed returns 0 (more), HTTP1_BODY_DONE, or < 0
  *
  * Strict: CRLF only; a chunk size is 1-15 hexadecimal digits, followed by CRLF or ";" at once;
- * extensions are bounded and ignored; trailer fields are checked, bounded and discarded (they
- * can therefore never change framing or routing).
+ * extensions are checked, bounded and ignored; trailer fields are checked, bounded and
+ * discarded, and Content-Length, Transfer-Encoding and Host among them are an error.
  */
 #ifndef SB_CODEC_HTTP1_BODY_H
 #define SB_CODEC_HTTP1_BODY_H
@@ -29,7 +29,7 @@
 
 #define HTTP1_BODY_DONE 1
 
-/* Private; 40 bytes, part of the connection. */
+/* Private; 32 bytes, part of the connection. */
 struct http1_body {
     uint64_t left;      /* of the fixed length or the current chunk; its size while digits arrive */
     uint64_t total;     /* body bytes given out or announced by the current chunk */
@@ -37,6 +37,7 @@ struct http1_body {
     uint16_t line_bytes;
     uint16_t extension_bytes;
     uint16_t trailer_bytes;
+    uint8_t trailer_names;
     uint8_t state;
 };
 

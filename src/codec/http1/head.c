@@ -126,13 +126,31 @@ int http1_head_fields(span lines, size_t fields_max, struct http1_fields *out)
     return 0;
 }
 
-static int content_length(span value, struct http1_facts *out)
+/* RFC 9112 5.1 allows tabs around any value. Around the two that frame the message no sender
+ * writes them and readers differ, so there they are refused. Reads the field's own line only. */
+static bool tab_padded(const struct http1_field *f)
 {
+    for (const uint8_t *p = f->name.ptr + f->name.len; p < f->value.ptr; p++) {
+        if (*p == '\t') {
+            return true;
+        }
+    }
+    for (const uint8_t *p = f->value.ptr + f->value.len; *p != '\r'; p++) {
+        if (*p == '\t') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int content_length(const struct http1_field *f, struct http1_facts *out)
+{
+    span value = f->value;
     /* RFC 9112 6.3 rule 5 lets equal values pass; a sender that repeats itself is refused. */
     if (out->content_length >= 0) {
         return HTTP1_ERR_CONTENT_LENGTH_TWICE;
     }
-    if (value.len == 0) {
+    if (value.len == 0 || tab_padded(f)) {
         return HTTP1_ERR_BAD_CONTENT_LENGTH;
     }
     int64_t length = 0;
@@ -149,10 +167,11 @@ static int content_length(span value, struct http1_facts *out)
     return 0;
 }
 
-static int transfer_coding(span value, struct http1_facts *out)
+static int transfer_coding(const struct http1_field *f, struct http1_facts *out)
 {
-    if (out->chunked) {
-        return HTTP1_ERR_BAD_CODING; /* a second field line */
+    span value = f->value;
+    if (out->chunked || tab_padded(f)) {
+        return HTTP1_ERR_BAD_CODING; /* a second field line, or padding that readers differ in */
     }
     if (span_ieq(value, SPAN("chunked"))) {
         out->chunked = true;
@@ -201,12 +220,12 @@ static int fact(const struct http1_field *f, struct http1_facts *out)
         }
         return 0;
     case 14:
-        return span_ieq(f->name, SPAN("Content-Length")) ? content_length(f->value, out) : 0;
+        return span_ieq(f->name, SPAN("Content-Length")) ? content_length(f, out) : 0;
     case 15:
         out->coding_wanted |= span_ieq(f->name, SPAN("Accept-Encoding"));
         return 0;
     case 17:
-        return span_ieq(f->name, SPAN("Transfer-Encoding")) ? transfer_coding(f->value, out) : 0;
+        return span_ieq(f->name, SPAN("Transfer-Encoding")) ? transfer_coding(f, out) : 0;
     default:
         return 0;
     }

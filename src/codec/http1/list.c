@@ -32,9 +32,8 @@ bool http1_list_next(span *rest, span *element)
 
 bool http1_list_has(span value, span token)
 {
-    span element;
-    while (http1_list_next(&value, &element)) {
-        if (span_ieq(element, token)) {
+    while (value.len > 0) {
+        if (span_ieq(span_trim(span_cut(&value, ',')), token)) {
             return true;
         }
     }

@@ -13,8 +13,9 @@
 /* Cuts the next non-empty element off `*rest`, trimmed; false at the end. Commas inside quoted
  * strings do not separate. */
 bool http1_list_next(span *rest, span *element);
-/* Whether `token` is one of the elements, without case: Connection, Upgrade,
- * Sec-WebSocket-Protocol (subprotocols are case-sensitive: walk with http1_list_next). */
+/* Whether `token` is one of the elements, without case, for lists of tokens: Connection, Upgrade
+ * (Sec-WebSocket-Protocol is case-sensitive: walk with http1_list_next). No quoted strings are
+ * known there, so every comma separates: a stray quote cannot hide `close`. */
 bool http1_list_has(span value, span token);
 /* Weight of `coding` in an Accept-Encoding value in thousandths (RFC 9110 12.4.2): 0-1000, or
  * -1 when it is not named. "*" is only found when asked for. A malformed weight counts as 0. */

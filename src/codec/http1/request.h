@@ -9,6 +9,7 @@
  *     visible ASCII and bytes from 0x80 (5.5);
  *   - Content-Length once, digits only, at most 15 of them; never beside Transfer-Encoding;
  *   - Transfer-Encoding is exactly `chunked`, once, and never in HTTP/1.0 (6.1);
+ *   - no tabs around the values of these two;
  *   - Host exactly once in 1.1, at most once in 1.0, never empty, no user information (3.2);
  *   - origin-form and absolute-form (http, https); asterisk-form for OPTIONS only; CONNECT,
  *     TRACE and unknown methods are 501; a fragment or backslash in the path is an error.
