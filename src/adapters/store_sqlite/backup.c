@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static err vacuum_into(struct conn *c, const char *path)
+static err vacuum_into(struct db *c, const char *path)
 {
     sqlite3_stmt *stmt = NULL;
     int code = sqlite3_prepare_v2(c->db, "VACUUM INTO ?1", -1, &stmt, NULL);
@@ -17,7 +17,7 @@ static err vacuum_into(struct conn *c, const char *path)
         sqlite3_bind_text(stmt, 1, path, -1, SQLITE_STATIC);
         code = sqlite3_step(stmt);
     }
-    err e = code == SQLITE_DONE ? ERR_NONE : conn_error(c, code);
+    err e = code == SQLITE_DONE ? ERR_NONE : db_error(c, code);
     sqlite3_finalize(stmt);
     return e;
 }
@@ -31,11 +31,11 @@ static err copy(struct sqlite_store *s, const char *path)
         pthread_mutex_unlock(&s->conn_lock);
         return e;
     }
-    struct conn c = {0};
-    e = conn_open(&c, &s->conf, CONN_WRITER);
+    struct db c = {0};
+    e = db_open(&c, &s->conf, DB_WRITER);
     if (e == ERR_NONE) {
         e = vacuum_into(&c, path);
-        conn_close(&c);
+        db_close(&c);
     }
     return e;
 }

@@ -119,7 +119,7 @@ err file_prepare(const struct sqlite_store_conf *conf, struct log *log, bool *cr
     return ERR_NONE;
 }
 
-static bool quick_check(struct conn *c, char why[256])
+static bool quick_check(struct db *c, char why[256])
 {
     sqlite3_stmt *stmt = NULL;
     bool ok = false;
@@ -135,16 +135,16 @@ static bool quick_check(struct conn *c, char why[256])
     return ok;
 }
 
-static err unreadable(struct conn *c, const struct sqlite_store_conf *conf, struct log *log)
+static err unreadable(struct db *c, const struct sqlite_store_conf *conf, struct log *log)
 {
-    err e = conn_error(c, sqlite3_extended_errcode(c->db));
+    err e = db_error(c, sqlite3_extended_errcode(c->db));
     char why[256];
     snprintf(why, sizeof why, "the schema cannot be read: %s", sqlite3_errmsg(c->db));
     file_refuse(log, conf, e, why, e == ERR_STORE_CORRUPT ? ADVICE_RESTORE : ADVICE_WRITABLE);
     return e;
 }
 
-err file_verify(struct conn *c, const struct sqlite_store_conf *conf, struct log *log)
+err file_verify(struct db *c, const struct sqlite_store_conf *conf, struct log *log)
 {
     if (sqlite3_db_readonly(c->db, "main") == 1) {
         file_refuse(log, conf, ERR_STORE_READ_ONLY, "the file cannot be written", ADVICE_WRITABLE);
@@ -153,8 +153,8 @@ err file_verify(struct conn *c, const struct sqlite_store_conf *conf, struct log
     int64_t tables;
     int64_t pages;
     unsigned version;
-    if (!conn_int(c, "SELECT count(*) FROM sqlite_master", &tables) ||
-        !conn_int(c, "PRAGMA page_count", &pages) || migrate_version(c, &version) != ERR_NONE) {
+    if (!db_int(c, "SELECT count(*) FROM sqlite_master", &tables) ||
+        !db_int(c, "PRAGMA page_count", &pages) || migrate_version(c, &version) != ERR_NONE) {
         return unreadable(c, conf, log);
     }
     if (version > sqlite_store_schema_version()) {
@@ -172,7 +172,7 @@ err file_verify(struct conn *c, const struct sqlite_store_conf *conf, struct log
     }
     int64_t page_bytes = 4096;
     char why[256];
-    conn_int(c, "PRAGMA page_size", &page_bytes);
+    db_int(c, "PRAGMA page_size", &page_bytes);
     if ((uint64_t)(pages * page_bytes) <= conf->verify_bytes_max && !quick_check(c, why)) {
         file_refuse(log, conf, ERR_STORE_CORRUPT, why, ADVICE_RESTORE);
         return ERR_STORE_CORRUPT;

@@ -55,40 +55,40 @@ static const struct step {
 
 unsigned sqlite_store_schema_version(void) { return steps[ARRAY_LEN(steps) - 1].version; }
 
-err migrate_version(struct conn *c, unsigned *out)
+err migrate_version(struct db *c, unsigned *out)
 {
     int64_t n;
     *out = 0;
-    if (!conn_int(c, "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'", &n)) {
-        return conn_error(c, sqlite3_extended_errcode(c->db));
+    if (!db_int(c, "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'", &n)) {
+        return db_error(c, sqlite3_extended_errcode(c->db));
     }
-    if (n > 0 && !conn_int(c, query_sql(QUERY_SCHEMA_VERSION), &n)) {
-        return conn_error(c, sqlite3_extended_errcode(c->db));
+    if (n > 0 && !db_int(c, query_sql(QUERY_SCHEMA_VERSION), &n)) {
+        return db_error(c, sqlite3_extended_errcode(c->db));
     }
     *out = (unsigned)n;
     return ERR_NONE;
 }
 
-static err record(struct conn *c, const struct step *step)
+static err record(struct db *c, const struct step *step)
 {
     char sql[250];
     snprintf(sql, sizeof sql,
              "INSERT INTO schema_migration (version, name, applied_at)"
              " VALUES (%u, '%s', CAST(strftime('%%s', 'now') AS INTEGER) * 1000)",
              step->version, step->name);
-    return conn_exec(c, sql);
+    return db_exec(c, sql);
 }
 
-static err run_pending(struct conn *c, struct log *log)
+static err run_pending(struct db *c, struct log *log)
 {
     unsigned version;
-    err e = conn_exec(c, "CREATE TABLE IF NOT EXISTS schema_migration ("
+    err e = db_exec(c, "CREATE TABLE IF NOT EXISTS schema_migration ("
                          " version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
                          " applied_at INTEGER NOT NULL)");
     e = e != ERR_NONE ? e : migrate_version(c, &version);
     for (unsigned i = 0; i < ARRAY_LEN(steps) && e == ERR_NONE; i++) {
         if (steps[i].version > version) {
-            e = conn_exec(c, steps[i].sql);
+            e = db_exec(c, steps[i].sql);
             e = e != ERR_NONE ? e : record(c, &steps[i]);
             LOG(log, LOG_INFO, "store.migrated", LOG_U64("version", steps[i].version),
                 LOG_STR("name", steps[i].name), LOG_STR("result", err_name(e)));
@@ -97,7 +97,7 @@ static err run_pending(struct conn *c, struct log *log)
     return e;
 }
 
-err migrate_run(struct conn *c, struct log *log)
+err migrate_run(struct db *c, struct log *log)
 {
     unsigned version;
     err e = migrate_version(c, &version);
@@ -105,14 +105,14 @@ err migrate_run(struct conn *c, struct log *log)
         return e;
     }
     /* All pending steps in one transaction: a crash or a full disk leaves the old schema. */
-    e = conn_control(c, CONN_BEGIN);
+    e = db_control(c, DB_BEGIN);
     if (e != ERR_NONE) {
         return e;
     }
     e = run_pending(c, log);
-    e = e != ERR_NONE ? e : conn_control(c, CONN_COMMIT);
-    if (e != ERR_NONE && conn_in_transaction(c)) {
-        err ignored = conn_control(c, CONN_ROLLBACK);
+    e = e != ERR_NONE ? e : db_control(c, DB_COMMIT);
+    if (e != ERR_NONE && db_in_transaction(c)) {
+        err ignored = db_control(c, DB_ROLLBACK);
         (void)ignored;
     }
     return e;

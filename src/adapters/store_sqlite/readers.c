@@ -5,17 +5,17 @@
  */
 #include "adapters/store_sqlite/state.h"
 
-err reader_run(struct conn *c, struct store_req *req, unsigned read_ms_max)
+err reader_run(struct db *c, struct store_req *req, unsigned read_ms_max)
 {
     c->deadline_ns = store_now_ns() + (uint64_t)read_ms_max * 1000000U;
-    bool several = req->step_count > 1 && !conn_in_transaction(c);
-    err e = several ? conn_control(c, CONN_BEGIN_READ) : ERR_NONE;
+    bool several = req->step_count > 1 && !db_in_transaction(c);
+    err e = several ? db_control(c, DB_BEGIN_READ) : ERR_NONE;
     if (e == ERR_NONE) {
-        e = conn_run(c, req);
+        e = db_run(c, req);
     }
     c->deadline_ns = 0;
-    if (several && conn_in_transaction(c)) {
-        err ignored = conn_control(c, CONN_ROLLBACK);
+    if (several && db_in_transaction(c)) {
+        err ignored = db_control(c, DB_ROLLBACK);
         (void)ignored;
     }
     return e;
@@ -54,7 +54,7 @@ static void *reader_main(void *arg)
     while ((req = next(r)) != NULL) {
         req->error = reader_run(&r->conn, req, s->conf.read_ms_max);
         if (finish(r)) {
-            conn_drop_results(req);
+            db_drop_results(req);
             req->error = ERR_STORE_CANCELLED;
         }
         if (store_error_is_ours(req->error)) {
@@ -73,12 +73,12 @@ err readers_start(struct sqlite_store *s)
     for (unsigned i = 0; i < s->conf.read_threads; i++) {
         struct reader *r = &s->readers[i];
         r->store = s;
-        err e = conn_open(&r->conn, &s->conf, CONN_READER);
+        err e = db_open(&r->conn, &s->conf, DB_READER);
         if (e != ERR_NONE) {
             return e;
         }
         if (pthread_create(&r->thread, NULL, reader_main, r) != 0) {
-            conn_close(&r->conn);
+            db_close(&r->conn);
             return ERR_STORE_FAILED;
         }
         s->reader_count++;
@@ -91,7 +91,7 @@ void readers_stop(struct sqlite_store *s)
     queue_close(&s->reads);
     for (unsigned i = 0; i < s->reader_count; i++) {
         pthread_join(s->readers[i].thread, NULL);
-        conn_close(&s->readers[i].conn);
+        db_close(&s->readers[i].conn);
     }
     s->reader_count = 0;
 }

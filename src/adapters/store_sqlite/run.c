@@ -2,7 +2,7 @@
  * Runs a request's steps on a connection: bind, step, collect. Nothing here knows about
  * transactions; the caller has opened one.
  */
-#include "adapters/store_sqlite/conn.h"
+#include "adapters/store_sqlite/db.h"
 
 #include "base/mem.h"
 
@@ -11,13 +11,13 @@ struct collected {
     unsigned rows;
 };
 
-static err query_stmt(struct conn *c, enum query q, sqlite3_stmt **out)
+static err query_stmt(struct db *c, enum query q, sqlite3_stmt **out)
 {
     if (c->queries[q] == NULL) {
         int code = sqlite3_prepare_v3(c->db, query_sql(q), -1, SQLITE_PREPARE_PERSISTENT,
                                       &c->queries[q], NULL);
         if (code != SQLITE_OK) {
-            return conn_error(c, code);
+            return db_error(c, code);
         }
         ASSERT((unsigned)sqlite3_bind_parameter_count(c->queries[q]) == query_param_count(q));
         ASSERT((unsigned)sqlite3_column_count(c->queries[q]) == query_column_count(q));
@@ -75,7 +75,7 @@ static struct store_value column(sqlite3_stmt *stmt, int i, struct arena *arena)
     }
 }
 
-static void collect_row(struct conn *c, sqlite3_stmt *stmt, struct arena *arena,
+static void collect_row(struct db *c, sqlite3_stmt *stmt, struct arena *arena,
                         struct collected *got)
 {
     int columns = sqlite3_column_count(stmt);
@@ -90,7 +90,7 @@ static void collect_row(struct conn *c, sqlite3_stmt *stmt, struct arena *arena,
 }
 
 /* One set of a step. Rows over `rows_left` are cut and the request is marked. */
-static err run_set(struct conn *c, sqlite3_stmt *stmt, struct store_req *req,
+static err run_set(struct db *c, sqlite3_stmt *stmt, struct store_req *req,
                    struct store_step *step, unsigned set, unsigned *rows_left,
                    struct collected *got)
 {
@@ -112,7 +112,7 @@ static err run_set(struct conn *c, sqlite3_stmt *stmt, struct store_req *req,
         --*rows_left;
         collect_row(c, stmt, &req->arena, got);
     }
-    err e = code == SQLITE_DONE ? ERR_NONE : conn_error(c, code);
+    err e = code == SQLITE_DONE ? ERR_NONE : db_error(c, code);
     if (e == ERR_NONE && write) {
         unsigned changed = (unsigned)sqlite3_changes(c->db);
         ((uint8_t *)step->changed)[set] = changed > 0;
@@ -136,7 +136,7 @@ static bool as_expected(const struct store_step *step)
     return true;
 }
 
-static err run_step(struct conn *c, struct store_req *req, struct store_step *step,
+static err run_step(struct db *c, struct store_req *req, struct store_step *step,
                     unsigned *rows_left)
 {
     sqlite3_stmt *stmt;
@@ -163,7 +163,7 @@ static err run_step(struct conn *c, struct store_req *req, struct store_step *st
     return as_expected(step) ? ERR_NONE : ERR_CONFLICT;
 }
 
-void conn_drop_results(struct store_req *req)
+void db_drop_results(struct store_req *req)
 {
     for (unsigned i = 0; i < req->step_count; i++) {
         struct store_step *step = &req->steps[i];
@@ -175,13 +175,13 @@ void conn_drop_results(struct store_req *req)
     req->more = false;
 }
 
-err conn_run(struct conn *c, struct store_req *req)
+err db_run(struct db *c, struct store_req *req)
 {
     unsigned rows_left = req->row_max;
     for (unsigned i = 0; i < req->step_count; i++) {
         err e = run_step(c, req, &req->steps[i], &rows_left);
         if (e != ERR_NONE) {
-            conn_drop_results(req);
+            db_drop_results(req);
             req->failed_step = i;
             return e;
         }

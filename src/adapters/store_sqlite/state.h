@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "adapters/store_sqlite/conn.h"
+#include "adapters/store_sqlite/db.h"
 #include "adapters/store_sqlite/queue.h"
 
 #define READ_THREADS_MAX 16
@@ -15,7 +15,7 @@ struct sqlite_store;
 struct reader {
     struct sqlite_store *store;
     pthread_t thread;
-    struct conn conn;
+    struct db conn;
     struct store_req *current; /* under reads.lock; what cancel() may interrupt */
     bool cancelled;            /* under reads.lock; `current` was given up */
 };
@@ -29,7 +29,7 @@ struct sqlite_store {
     struct log *log;
 
     struct queue writes;
-    struct conn conn; /* the writer thread's, from start to close */
+    struct db conn; /* the writer thread's, from start to close */
     pthread_t writer;
     pthread_mutex_t conn_lock; /* memory stores: a backup uses the writer's connection */
     unsigned wal_pages;         /* the writer's; frames in the log after the last commit */
@@ -52,7 +52,7 @@ struct sqlite_store {
 err file_prepare(const struct sqlite_store_conf *conf, struct log *log, bool *created);
 /* file.c: refuses what must not be written to: another program's database, a newer schema,
  * damage. Changes nothing. */
-err file_verify(struct conn *c, const struct sqlite_store_conf *conf, struct log *log);
+err file_verify(struct db *c, const struct sqlite_store_conf *conf, struct log *log);
 /* file.c: the one log line of a refusal. */
 void file_refuse(struct log *log, const struct sqlite_store_conf *conf, err e, const char *why,
                  const char *advice);
@@ -60,9 +60,9 @@ void file_refuse(struct log *log, const struct sqlite_store_conf *conf, err e, c
 bool file_sync(const char *path);
 
 /* migrate.c: runs the steps that are missing. */
-err migrate_run(struct conn *c, struct log *log);
+err migrate_run(struct db *c, struct log *log);
 /* The version of the newest step in the file, 0 for an empty one. */
-err migrate_version(struct conn *c, unsigned *out);
+err migrate_version(struct db *c, unsigned *out);
 
 /* writer.c */
 void *writer_main(void *store);
@@ -73,7 +73,7 @@ err readers_start(struct sqlite_store *s);
 void readers_stop(struct sqlite_store *s); /* drains, joins */
 void readers_cancel(struct sqlite_store *s, struct store_req *req);
 /* Runs a read request in a transaction of its own, within the time allowed. */
-err reader_run(struct conn *c, struct store_req *req, unsigned read_ms_max);
+err reader_run(struct db *c, struct store_req *req, unsigned read_ms_max);
 
 /* backup.c */
 err backup_run(struct store *self, const char *path);

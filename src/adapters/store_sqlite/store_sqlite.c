@@ -96,7 +96,7 @@ static void on_stats(struct store *self, struct store_stats *out)
 
 static void release(struct sqlite_store *s)
 {
-    conn_close(&s->conn);
+    db_close(&s->conn);
     queue_deinit(&s->writes);
     queue_deinit(&s->reads);
     pthread_mutex_destroy(&s->conn_lock);
@@ -150,9 +150,9 @@ static struct sqlite_store *new_store(const struct sqlite_store_conf *conf, stru
  * directory that cannot hold the log shows now), migrations. */
 static err adopt(struct sqlite_store *s)
 {
-    err e = conn_adopt(&s->conn, &s->conf);
-    e = e != ERR_NONE ? e : conn_control(&s->conn, CONN_BEGIN);
-    e = e != ERR_NONE ? e : conn_control(&s->conn, CONN_ROLLBACK);
+    err e = db_adopt(&s->conn, &s->conf);
+    e = e != ERR_NONE ? e : db_control(&s->conn, DB_BEGIN);
+    e = e != ERR_NONE ? e : db_control(&s->conn, DB_ROLLBACK);
     e = e != ERR_NONE ? e : migrate_run(&s->conn, s->log);
     if (e != ERR_NONE) {
         file_refuse(s->log, &s->conf, e, sqlite3_errmsg(s->conn.db),
@@ -169,7 +169,7 @@ static err open_file(struct sqlite_store *s, bool *created)
     if (e != ERR_NONE) {
         return e;
     }
-    e = conn_open(&s->conn, &s->conf, CONN_WRITER);
+    e = db_open(&s->conn, &s->conf, DB_WRITER);
     if (e != ERR_NONE) {
         file_refuse(s->log, &s->conf, e, "SQLite cannot open the file", "see the error");
         return e;

@@ -37,30 +37,30 @@ static bool needs_savepoint(const struct store_req *req)
  * is gone; the request's own failure is in req->error. */
 static err run_one(struct sqlite_store *s, struct store_req *req)
 {
-    struct conn *c = &s->conn;
+    struct db *c = &s->conn;
     if (store_req_is_read(req)) {
         req->error = reader_run(c, req, s->conf.read_ms_max);
-        return conn_in_transaction(c) ? ERR_NONE : req->error;
+        return db_in_transaction(c) ? ERR_NONE : req->error;
     }
     bool savepoint = needs_savepoint(req);
-    err e = savepoint ? conn_control(c, CONN_SAVEPOINT) : ERR_NONE;
-    e = e != ERR_NONE ? e : conn_run(c, req);
+    err e = savepoint ? db_control(c, DB_SAVEPOINT) : ERR_NONE;
+    e = e != ERR_NONE ? e : db_run(c, req);
     req->error = e;
-    if (!conn_in_transaction(c)) { /* SQLite rolled everything back: full, I/O error, ... */
+    if (!db_in_transaction(c)) { /* SQLite rolled everything back: full, I/O error, ... */
         return e == ERR_NONE ? ERR_STORE_FAILED : e;
     }
     if (!savepoint) {
         return ERR_NONE;
     }
-    err undo = e == ERR_NONE ? ERR_NONE : conn_control(c, CONN_ROLLBACK_TO);
-    err release = conn_control(c, CONN_RELEASE);
+    err undo = e == ERR_NONE ? ERR_NONE : db_control(c, DB_ROLLBACK_TO);
+    err release = db_control(c, DB_RELEASE);
     return undo != ERR_NONE ? undo : release;
 }
 
-static void roll_back(struct conn *c)
+static void roll_back(struct db *c)
 {
-    if (conn_in_transaction(c)) {
-        err ignored = conn_control(c, CONN_ROLLBACK);
+    if (db_in_transaction(c)) {
+        err ignored = db_control(c, DB_ROLLBACK);
         (void)ignored; /* the next BEGIN tells */
     }
 }
@@ -68,12 +68,12 @@ static void roll_back(struct conn *c)
 /* Runs and commits a group; the error is that of the whole group. */
 static err commit_group(struct sqlite_store *s, struct store_req *first)
 {
-    err e = conn_control(&s->conn, CONN_BEGIN);
+    err e = db_control(&s->conn, DB_BEGIN);
     for (struct store_req *r = first; r != NULL && e == ERR_NONE; r = queue_next(r)) {
         e = run_one(s, r);
     }
     if (e == ERR_NONE) {
-        e = conn_control(&s->conn, CONN_COMMIT);
+        e = db_control(&s->conn, DB_COMMIT);
     }
     return e;
 }
@@ -110,7 +110,7 @@ static void answer_group(struct sqlite_store *s, struct store_req *first, err gr
     uint64_t rows = 0;
     for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
         if (group != ERR_NONE && (r->error == ERR_NONE || r->error == ERR_CONFLICT)) {
-            conn_drop_results(r);
+            db_drop_results(r);
             r->error = group;
         }
         ours = ours == ERR_NONE && store_error_is_ours(r->error) ? r->error : ours;

@@ -2,7 +2,7 @@
  * Connections: opening, pragmas, the statements of transactions, and the translation of SQLite's
  * result codes into the store's errors.
  */
-#include "adapters/store_sqlite/conn.h"
+#include "adapters/store_sqlite/db.h"
 
 #include "base/mem.h"
 
@@ -17,19 +17,19 @@
 /* Virtual machine steps between looks at the clock: some ten microseconds. */
 #define PROGRESS_STEPS 1000
 
-static const char *const control_sql[CONN_CONTROL_COUNT] = {
-    [CONN_BEGIN] = "BEGIN IMMEDIATE",
-    [CONN_BEGIN_READ] = "BEGIN",
-    [CONN_COMMIT] = "COMMIT",
-    [CONN_ROLLBACK] = "ROLLBACK",
-    [CONN_SAVEPOINT] = "SAVEPOINT request",
-    [CONN_RELEASE] = "RELEASE request",
-    [CONN_ROLLBACK_TO] = "ROLLBACK TO request",
+static const char *const control_sql[DB_CONTROL_COUNT] = {
+    [DB_BEGIN] = "BEGIN IMMEDIATE",
+    [DB_BEGIN_READ] = "BEGIN",
+    [DB_COMMIT] = "COMMIT",
+    [DB_ROLLBACK] = "ROLLBACK",
+    [DB_SAVEPOINT] = "SAVEPOINT request",
+    [DB_RELEASE] = "RELEASE request",
+    [DB_ROLLBACK_TO] = "ROLLBACK TO request",
 };
 
 static int on_progress(void *ctx)
 {
-    struct conn *c = ctx;
+    struct db *c = ctx;
     if (c->deadline_ns == 0) {
         return 0;
     }
@@ -43,13 +43,13 @@ static bool is_memory(const struct sqlite_store_conf *conf)
     return strcmp(conf->path, ":memory:") == 0;
 }
 
-err conn_open(struct conn *c, const struct sqlite_store_conf *conf, enum conn_role role)
+err db_open(struct db *c, const struct sqlite_store_conf *conf, enum db_role role)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(conf->path, &c->db, flags, conf->vfs);
     if (code != SQLITE_OK) {
-        err e = conn_error(c, code);
-        conn_close(c);
+        err e = db_error(c, code);
+        db_close(c);
         return e;
     }
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -59,21 +59,21 @@ err conn_open(struct conn *c, const struct sqlite_store_conf *conf, enum conn_ro
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     sqlite3_busy_timeout(c->db, (int)conf->busy_ms_max);
-    if (role == CONN_READER || is_memory(conf)) {
+    if (role == DB_READER || is_memory(conf)) {
         sqlite3_progress_handler(c->db, PROGRESS_STEPS, on_progress, c);
     }
     char sql[200];
     snprintf(sql, sizeof sql, "PRAGMA cache_size = -%d; PRAGMA temp_store = memory;%s",
-             role == CONN_WRITER ? WRITER_CACHE_KIB : READER_CACHE_KIB,
-             role == CONN_READER ? " PRAGMA query_only = on;" : "");
-    err e = conn_exec(c, sql);
+             role == DB_WRITER ? WRITER_CACHE_KIB : READER_CACHE_KIB,
+             role == DB_READER ? " PRAGMA query_only = on;" : "");
+    err e = db_exec(c, sql);
     if (e != ERR_NONE) {
-        conn_close(c);
+        db_close(c);
     }
     return e;
 }
 
-err conn_adopt(struct conn *c, const struct sqlite_store_conf *conf)
+err db_adopt(struct db *c, const struct sqlite_store_conf *conf)
 {
     static const char *const levels[] = {
         [STORE_SYNC_FULL] = "full", [STORE_SYNC_NORMAL] = "normal", [STORE_SYNC_OFF] = "off"};
@@ -83,19 +83,19 @@ err conn_adopt(struct conn *c, const struct sqlite_store_conf *conf)
              "PRAGMA journal_mode = wal; PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = 0;"
              "PRAGMA journal_size_limit = %d;",
              levels[conf->synchronous], WAL_BYTES_KEPT);
-    err e = conn_exec(c, sql);
+    err e = db_exec(c, sql);
     if (e == ERR_NONE) {
         sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     }
     return e;
 }
 
-void conn_close(struct conn *c)
+void db_close(struct db *c)
 {
     for (unsigned i = 0; i < QUERY_COUNT; i++) {
         sqlite3_finalize(c->queries[i]);
     }
-    for (unsigned i = 0; i < CONN_CONTROL_COUNT; i++) {
+    for (unsigned i = 0; i < DB_CONTROL_COUNT; i++) {
         sqlite3_finalize(c->controls[i]);
     }
     if (c->db != NULL) {
@@ -103,10 +103,10 @@ void conn_close(struct conn *c)
         ASSERT(code == SQLITE_OK); /* a statement is still open somewhere */
     }
     mem_free(c->cells);
-    *c = (struct conn){0};
+    *c = (struct db){0};
 }
 
-err conn_control(struct conn *c, enum conn_control what)
+err db_control(struct db *c, enum db_control what)
 {
     sqlite3_stmt **stmt = &c->controls[what];
     int code = SQLITE_OK;
@@ -114,22 +114,22 @@ err conn_control(struct conn *c, enum conn_control what)
         code = sqlite3_prepare_v3(c->db, control_sql[what], -1, SQLITE_PREPARE_PERSISTENT, stmt,
                                   NULL);
         if (code != SQLITE_OK) {
-            return conn_error(c, code);
+            return db_error(c, code);
         }
     }
     code = sqlite3_step(*stmt);
-    err e = code == SQLITE_DONE ? ERR_NONE : conn_error(c, code);
+    err e = code == SQLITE_DONE ? ERR_NONE : db_error(c, code);
     sqlite3_reset(*stmt);
     return e;
 }
 
-err conn_exec(struct conn *c, const char *sql)
+err db_exec(struct db *c, const char *sql)
 {
     int code = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? ERR_NONE : conn_error(c, code);
+    return code == SQLITE_OK ? ERR_NONE : db_error(c, code);
 }
 
-bool conn_int(struct conn *c, const char *sql, int64_t *out)
+bool db_int(struct db *c, const char *sql, int64_t *out)
 {
     sqlite3_stmt *stmt = NULL;
     bool ok = sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
@@ -148,7 +148,7 @@ static bool is_out_of_space(sqlite3 *db)
     return os == ENOSPC || os == EDQUOT || os == EFBIG;
 }
 
-err conn_error(struct conn *c, int code)
+err db_error(struct db *c, int code)
 {
     switch (code & 0xff) {
     case SQLITE_FULL:
@@ -176,4 +176,4 @@ err conn_error(struct conn *c, int code)
     }
 }
 
-bool conn_in_transaction(const struct conn *c) { return sqlite3_get_autocommit(c->db) == 0; }
+bool db_in_transaction(const struct db *c) { return sqlite3_get_autocommit(c->db) == 0; }
