@@ -67,8 +67,9 @@ static void members_come_in_order_as_slices(void **state)
 
 static void elements_come_in_order(void **state)
 {
-    static const char *const wanted[] = {"1", "\"]\"", "[2,3]", "{\"a\":\"[\"}", "true", "\"\""};
-    span array = valid("[1 ,\"]\", [2,3],{\"a\":\"[\"} ,true,\"\" ]");
+    static const char *const wanted[] = {"1", "\"]\"", "\"a long plain string ]\"", "[2,3]",
+                                        "{\"a\":\"[\"}", "true", "\"\""};
+    span array = valid("[1 ,\"]\",\"a long plain string ]\", [2,3],{\"a\":\"[\"} ,true,\"\" ]");
     struct json_iter it;
     span value;
     size_t n = 0;
