@@ -14,6 +14,7 @@
 #include "ports/clock.h"
 #include "ports/entropy.h"
 #include "ports/log.h"
+#include "ports/offload.h"
 #include "ports/password.h"
 #include "ports/post.h"
 #include "ports/store.h"
@@ -50,6 +51,8 @@ struct home {
     struct entropy *entropy;
     struct store *store;
     struct tokens *tokens;
+    struct password *password;
+    struct offload *offload;
     struct hub *hub;
     struct wheel wheel; /* domain deadlines, 100 ms ticks of monotonic time */
     struct uuid_gen ids;
