@@ -155,5 +155,6 @@ void client_sweep(struct conn *c, uint32_t now_tick);
 void client_ended(struct conn *c, close_reason reason);
 void client_release(struct conn *c); /* frees the extra state */
 void client_mask_key(struct conn *c, uint8_t key[4]);
+void client_close_came(struct conn *c, int code); /* notes the server's close code */
 
 #endif

@@ -157,6 +157,9 @@ static void on_close_frame(struct conn *c, const struct ws_event *ev)
 {
     bool first = (c->flags & CONN_CLOSE_CAME) == 0;
     c->flags |= CONN_CLOSE_CAME;
+    if (c->flags & CONN_MASKED) {
+        client_close_came(c, ev->code);
+    }
     if (c->state == CONN_CLOSING) {
         if (first && !(c->flags & CONN_MASKED)) {
             conn_end_after(c);

@@ -72,5 +72,8 @@ struct ws_client_conf {
 struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf);
 /* HTTP status of a refused handshake (client role, in on_close), 0 when there was none. */
 int ws_client_status(const struct conn *c);
+/* The code of the server's close frame (client role, in on_close): 1005 without one in it, 0 when
+ * no close frame came. */
+int ws_client_close_code(const struct conn *c);
 
 #endif

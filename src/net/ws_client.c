@@ -24,6 +24,7 @@ struct ws_client {
     uint64_t mask_state;
     uint32_t open_ms;
     int status;
+    int close_code; /* of the server's close frame, 0 before it */
     bool connected;
 };
 
@@ -68,6 +69,19 @@ int ws_client_status(const struct conn *c)
 {
     struct ws_client *cl = client_of(c);
     return cl == NULL ? 0 : cl->status;
+}
+
+int ws_client_close_code(const struct conn *c)
+{
+    struct ws_client *cl = client_of(c);
+    return cl == NULL ? 0 : cl->close_code;
+}
+
+void client_close_came(struct conn *c, int code)
+{
+    struct ws_client *cl = client_of(c);
+    ASSERT(cl != NULL);
+    cl->close_code = code;
 }
 
 void client_ended(struct conn *c, close_reason reason)
