@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct fixture {
     char *dir;
@@ -130,7 +131,10 @@ static void big_tables_are_never_scanned(void **state)
             for (unsigned i = 0; i < ARRAY_LEN(big); i++) {
                 char scan[80];
                 snprintf(scan, sizeof scan, "SCAN %s", big[i]);
-                if (strcmp(line, scan) == 0) {
+                bool walks = strncmp(line, scan, strlen(scan)) == 0 &&
+                             (line[strlen(scan)] == '\0' || line[strlen(scan)] == ' ');
+                /* an index of the few open rows only */
+                if (walks && strstr(line, "connection_logs_open") == NULL) {
                     fail_msg("%s: %s", query_name(q), line);
                 }
             }
