@@ -5,6 +5,7 @@ another, and so do the end-to-end stages, whose clocks should not be squeezed. E
 build/test/<stage>.log, and the log's end is shown when it fails. The last line counts tests:
 cmocka's, node's and Python's own, one for each fuzz target and one for each other check.
 """
+import concurrent.futures
 import glob
 import json
 import os
@@ -182,20 +183,34 @@ def python_tests(folder, build_name, word):
     return action
 
 
+def fuzz_one(target, name):
+    """(name, whether nothing was found); what it says goes to a log of its own."""
+    grown = f'build/fuzz/corpus/{name}'
+    os.makedirs(grown, exist_ok=True)
+    with open(f'{LOGS}/fuzz-{name}.log', 'w', encoding='utf-8') as log:
+        status = subprocess.run(
+            [target, grown, f'tests/corpus/{name}', f'-max_total_time={FUZZ_SECONDS}',
+             '-timeout=10', '-rss_limit_mb=1024', f'-artifact_prefix=build/fuzz/findings/{name}-'],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **SANITIZERS},
+            timeout=STAGE_SECONDS_MAX).returncode
+    return name, status == 0
+
+
 def fuzz_targets(word):
     def action(stage):
-        targets = sorted(t for t in glob.glob('build/fuzz/fuzz_*')
-                         if os.path.isfile(t) and os.access(t, os.X_OK))
         os.makedirs('build/fuzz/findings', exist_ok=True)
-        for target in targets:
-            name = os.path.basename(target)[len('fuzz_'):]
-            if word not in name:
-                continue
-            grown = f'build/fuzz/corpus/{name}'
-            os.makedirs(grown, exist_ok=True)
-            stage.check([target, grown, f'tests/corpus/{name}', f'-max_total_time={FUZZ_SECONDS}',
-                         '-timeout=10', '-rss_limit_mb=1024', '-verbosity=0',
-                         f'-artifact_prefix=build/fuzz/findings/{name}-'])
+        targets = [(t, os.path.basename(t)[len('fuzz_'):])
+                   for t in sorted(glob.glob('build/fuzz/fuzz_*'))
+                   if os.path.isfile(t) and os.access(t, os.X_OK)]
+        with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+            runs = [pool.submit(fuzz_one, t, n) for t, n in targets if word in n]
+        for name, good in (r.result() for r in runs):
+            stage.count(int(good), int(not good))
+            if not good:
+                with open(f'{LOGS}/fuzz-{name}.log', encoding='utf-8', errors='replace') as log:
+                    told = [t for t in log.read().splitlines()
+                            if re.search(r'ERROR|SUMMARY|#\d+ 0x.*/src/|Test unit', t)]
+                stage.log.write('\n'.join([f'fuzz target {name}:', *told[:20]]) + '\n')
     return action
 
 
@@ -211,6 +226,9 @@ def coverage(stage):
     lines, hit = int(total.group(1)), int(total.group(2))
     percent = 100 * hit / max(1, lines)
     enough = percent >= COVERAGE_PERCENT_MIN
+    rows = [(int(a) - int(b), f'{int(a) - int(b):5} of {a:>5} lines not run  {f}') for f, a, b in
+            re.findall(r'^(src/\S+)\s+(\d+)\s+(\d+)\s', out, re.M) if a != b]
+    stage.log.write('\n'.join(text for _, text in sorted(rows)[-40:]) + '\n')
     stage.note = f'{percent:.1f} % of {lines} lines of src/, {COVERAGE_PERCENT_MIN} % wanted'
     stage.count(int(enough), int(not enough))
 
