@@ -31,8 +31,14 @@ struct log {
     /* Fields are borrowed for the call. */
     void (*write)(struct log *self, enum log_level level, const char *event,
                   const struct log_field *fields, unsigned count);
-    enum log_level level_min; /* lines below are not even formatted; may change while running */
+    enum log_level level_min; /* lines below are not even formatted; see log_set_level */
 };
+
+/* Changes what is logged, while running. Any thread. */
+static inline void log_set_level(struct log *log, enum log_level level_min)
+{
+    __atomic_store_n(&log->level_min, level_min, __ATOMIC_RELAXED);
+}
 
 #define LOG_SPAN(n, v) {.name = (n), .type = LOG_FIELD_STR, .str = (v)}
 #define LOG_STR(n, v) {.name = (n), .type = LOG_FIELD_STR, .str = span_str(v)}
@@ -44,7 +50,8 @@ struct log {
 #define LOG(log_, level_, event_, ...)                                                             \
     do {                                                                                           \
         struct log *log_to = (log_);                                                               \
-        if (log_to != NULL && (level_) >= log_to->level_min) {                                     \
+        if (log_to != NULL &&                                                                      \
+            (level_) >= __atomic_load_n(&log_to->level_min, __ATOMIC_RELAXED)) {                   \
             const struct log_field log_fields[] = {__VA_ARGS__};                                   \
             log_to->write(log_to, (level_), (event_), log_fields,                                  \
                           (unsigned)(sizeof log_fields / sizeof log_fields[0]));                   \
