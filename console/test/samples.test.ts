@@ -38,6 +38,11 @@ test("stored rows fill only where no live sample is near", () => {
   assert.equal(merged.filter((s) => !s.live).length, 3);
 });
 
+test("a stored row gives way to a live sample that comes later", () => {
+  const series = addLive(mergeHistory([], rows([0, 60, 120])), frame(124));
+  assert.deepEqual(times(series), [0, 60, 124]);
+});
+
 test("merging the same rows twice changes nothing", () => {
   const once = mergeHistory([frame(0)], rows([60, 120]));
   assert.deepEqual(mergeHistory(once, rows([60, 120])), once);

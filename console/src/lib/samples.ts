@@ -72,14 +72,20 @@ export function fromHistory(points: readonly HistoryPoint[], step: number): Samp
     .sort((a, b) => a.ts - b.ts);
 }
 
-/** Appends in order of time; the same moment again replaces, so a re-send changes nothing. */
+const near = (row: Sample, live: Sample): boolean => Math.abs(row.ts - live.ts) <= row.step / 2;
+
+/**
+ * Puts a live sample in its place. The same moment again replaces, so a re-send changes nothing;
+ * a stored row beside it gives way (see mergeHistory).
+ */
 export function addLive(series: readonly Sample[], next: Sample): Sample[] {
-  let at = series.length;
-  while (at > 0 && series[at - 1]!.ts > next.ts) {
+  const rest = series.filter((s) => (s.live ? s.ts !== next.ts : !near(s, next)));
+  let at = rest.length;
+  while (at > 0 && rest[at - 1]!.ts > next.ts) {
     at--;
   }
-  const same = at > 0 && series[at - 1]!.ts === next.ts;
-  return [...series.slice(0, same ? at - 1 : at), next, ...series.slice(at)];
+  rest.splice(at, 0, next);
+  return rest;
 }
 
 /**
@@ -94,12 +100,11 @@ export function mergeHistory(series: readonly Sample[], rows: readonly Sample[])
   }
   let i = 0;
   for (const row of rows) {
-    const near = row.step / 2;
-    while (i < live.length && live[i]!.ts < row.ts - near) {
+    while (i < live.length && live[i]!.ts < row.ts - row.step / 2) {
       i++;
     }
     const neighbour = live[i];
-    if (neighbour === undefined || neighbour.ts > row.ts + near) {
+    if (neighbour === undefined || !near(row, neighbour)) {
       kept.set(row.ts, row);
     }
   }

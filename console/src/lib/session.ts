@@ -1,5 +1,5 @@
 // Who is signed in.
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { ApiError, request, setUnauthenticatedHandler } from "./api";
 import { applyTheme, rememberedTheme, rememberTheme, type Theme } from "./theme";
 import type { User } from "./types";
@@ -11,10 +11,11 @@ export const expired = signal(false);
 /** Why it is not known who is signed in. */
 export const bootError = signal<ApiError | null>(null);
 
-export const canManage = computed(() => {
-  const roles = user.value?.roles ?? [];
-  return roles.includes("admin") || roles.includes("operator");
-});
+/** Only hides what would be refused; the server decides. */
+export function may(permission: string): boolean {
+  const me = user.value;
+  return me?.roles.includes("admin") || me?.permissions?.includes(permission) || false;
+}
 
 export const theme = signal<Theme>(rememberedTheme());
 
@@ -50,8 +51,11 @@ export async function signIn(username: string, password: string): Promise<void> 
   const data = await request<{ user: User }>(
     "POST", "/api/v1/auth/login", { username, password, session: true }, { keepSession: true },
   );
+  // Only /me lists the permissions.
+  const me = await request<User>("GET", "/api/v1/auth/me", undefined, { keepSession: true })
+    .catch(() => data.user);
   expired.value = false;
-  user.value = data.user;
+  user.value = me;
 }
 
 export async function signOut(): Promise<void> {

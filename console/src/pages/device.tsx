@@ -6,7 +6,7 @@ import { createLive, type Live } from "../lib/live";
 import { edges, formatView, LAST, LIVE, parseAt, parseView, zoomed, type View } from "../lib/ranges";
 import { BASE, params, setQuery } from "../lib/router";
 import { bands as findBands, type Outage, type Sample } from "../lib/samples";
-import { canManage } from "../lib/session";
+import { may } from "../lib/session";
 import type { SocketState } from "../lib/socket";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
@@ -116,7 +116,7 @@ function Head({ live }: { live: Live }) {
           <span class="dim">last seen {seen === null ? "never" : ago(seen, now.value)}</span>
         )}
         {d && d.status !== "active" && <span class="tag">{d.status}</span>}
-        {d && canManage.value && <Manage live={live} device={d} />}
+        {d && may("device:device:write") && <Manage live={live} device={d} />}
       </div>
       <ul class="facts-line" aria-label="About this host">
         {facts.length > 0 ? facts.map((f) => <li key={f}>{f}</li>) : <li>{"\u00a0"}</li>}

@@ -5,7 +5,7 @@ import { ApiError, isAbort, query, requestIfChanged } from "../lib/api";
 import { now, poll } from "../lib/clock";
 import { ago, moment, NONE, percent, rate } from "../lib/format";
 import { devicePath } from "../lib/router";
-import { canManage } from "../lib/session";
+import { may } from "../lib/session";
 import { time, type Connection, type Device } from "../lib/types";
 import { ConnectionMark, CopyField, Failure, Meter, Notice, Title } from "../ui/bits";
 import { sorted, SortHeader, useOrder, type Column } from "../ui/sort";
@@ -109,7 +109,7 @@ function Enrol({ onAdd }: { onAdd: () => void }) {
       <ol>
         <li>
           <CopyField label="Make a device and its key" value="signalbox device add --name my-machine" />
-          {canManage.value && (
+          {may("device:device:write") && (
             <p>or <button type="button" class="link" onClick={onAdd}>add a device here</button>.</p>
           )}
         </li>
@@ -167,17 +167,18 @@ export function Devices() {
   const filtered = text.value !== "" || connection.value !== "";
   const rows = list ? sorted(list.rows, order, value) : null;
   const pages = cursors.value.length > 1 || (list?.next ?? null) !== null;
+  const first = cursors.value.length === 1;
   const none = rows !== null && rows.length === 0 && list?.key === path;
 
   return (
     <div class="page devices">
       <div class="page-head">
         <Title text="Devices" />
-        {canManage.value && (
+        {may("device:device:write") && (
           <button type="button" class="primary" onClick={() => setAdding(true)}>Add device</button>
         )}
       </div>
-      <search class="filters">
+      <search class="filters" hidden={none && !filtered && first}>
         <label>
           <span class="sr-only">Filter by name</span>
           <input
@@ -218,7 +219,7 @@ export function Devices() {
           </Notice>
         : <Failure error={error} what="The devices could not be loaded." retry={() => setTurn(turn + 1)} />)}
 
-      {none && !filtered && cursors.value.length === 1 ? <Enrol onAdd={() => setAdding(true)} /> : (
+      {none && !filtered && first ? <Enrol onAdd={() => setAdding(true)} /> : (
         <table class={`ledger ${error ? "old" : ""}`} role="table" aria-busy={rows === null}>
           <caption class="sr-only">
             Devices with connection and newest values{pages ? "; sorting is within this page" : ""}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, request } from "../lib/api";
 import type { Live } from "../lib/live";
 import { BASE, navigate } from "../lib/router";
+import { may } from "../lib/session";
 import type { Device } from "../lib/types";
 import { announce } from "../ui/announce";
 import { Dialog } from "../ui/dialog";
@@ -82,7 +83,9 @@ export function Manage({ live, device }: { live: Live; device: Device }) {
       </button>
       <div id="manage-menu" class="popover" hidden={!menu}>
         <button type="button" onClick={() => show("rename")}>Rename…</button>
-        <button type="button" onClick={() => show("key")}>New key…</button>
+        {may("device:credential:write") && (
+          <button type="button" onClick={() => show("key")}>New key…</button>
+        )}
         <button
           type="button"
           disabled={busy}

@@ -100,7 +100,7 @@ export function CopyField({ label, value, secret }: { label: string; value: stri
   return (
     <div class="copy">
       <span class="label">{label}</span>
-      <code ref={text} class={secret ? "secret" : ""} tabIndex={0}>{value}</code>
+      <code ref={text} class={secret ? "secret" : ""}>{value}</code>
       <button type="button" onClick={copy} aria-label={`Copy ${label}`}>{copied ? "Copied" : "Copy"}</button>
     </div>
   );

@@ -111,7 +111,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
     },
     axes: [
       {
-        stroke: ink, font, size: 26, gap: 4, space: 70,
+        stroke: ink, font, size: 26, gap: 4, space: host.clientWidth > 400 ? 60 : 46,
         grid: { show: false },
         ticks: { stroke: css("--line-strong"), width: 1, size: 4 },
         values: (_u, splits, _axis, _space, incr) => axisTimes(splits, incr / 1000),
@@ -298,14 +298,14 @@ export function Chart(props: ChartProps) {
           ))}
           {props.note && <span class="note">{props.note}</span>}
         </p>
-        <p class="summary">
+        <p class={`summary ${lines.length > 1 ? "multi" : ""}`}>
           {hovered && <span class="at">at {moment(hovered.ts)}</span>}
           <span class={hovered ? "under" : ""}>
             {sums.map((sum, i) => sum && (
               <span class="line" key={i}>
                 {lines.length > 1 && <span class="sr-only">{lines[i]!.label}: </span>}
                 {lines.length > 1 && <span class={`swatch ${lines[i]!.color.slice(2)}`} aria-hidden="true" />}
-                <span class={lines.length > 1 ? "sr-only" : ""}>min {format(sum.min)}</span> <span>mean {format(sum.mean)}</span> <span>max {format(sum.max)}</span>
+                <span class={lines.length > 1 ? "sr-only" : ""}>min {format(sum.min)}</span> <span class="mean">mean {format(sum.mean)}</span> <span>max {format(sum.max)}</span>
               </span>
             ))}
           </span>
