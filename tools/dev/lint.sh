@@ -9,6 +9,7 @@ cmd_lint() {
     shellcheck -x dev .ci/run tools/dev/*.sh || failed=1
     # clang-tidy reads compile_commands.json, so it needs a build made with clang.
     CC=clang setup_meson build/lint -Dwerror=true
+    ninja -C build/lint build.ninja >/dev/null
     mapfile -t sources < <(git ls-files 'src/*.c' 'tests/*.c' 'bench/*.c' 'tools/*.c' |
         grep -vE '_fuzz\.c$')
     say "clang-tidy, ${#sources[@]} files"
