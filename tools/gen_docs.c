@@ -7,6 +7,10 @@
  *
  * A new page is one function and one row of `pages`.
  */
+#include "tables/config.h"
+#include "tables/permissions.h"
+
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,11 +106,104 @@ static void page_errors(FILE *out)
 #undef C
 }
 
+/* A name as a flag is spelt: data_dir as data-dir, or as a variable: DATA_DIR. */
+static void spelt(FILE *out, const char *name, bool variable)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        fputc(variable ? toupper((unsigned char)*c) : *c == '_' ? '-' : *c, out);
+    }
+}
+
+static void write_values(FILE *out, const struct config_row *row)
+{
+    switch (row->type) {
+    case CONFIG_INT:
+        fprintf(out, " %lld to %lld |", (long long)row->min, (long long)row->max);
+        break;
+    case CONFIG_STR:
+        fprintf(out, " text, at most %lld bytes |", (long long)row->max);
+        break;
+    case CONFIG_BOOL:
+    case CONFIG_ENUM:
+        fputs(" ", out);
+        for (const char *at = row->choices; *at != '\0';) {
+            size_t len = strcspn(at, "|");
+            fprintf(out, "`%.*s`%s", (int)len, at, at[len] == '|' ? ", " : "");
+            at += len + (at[len] == '|' ? 1 : 0);
+        }
+        fputs(" |", out);
+        break;
+    }
+}
+
+static void write_setting(FILE *out, const struct config_row *row)
+{
+    fprintf(out, "| `%s` |", row->name);
+    code_cell(out, row->fallback);
+    write_values(out, row);
+    if ((row->flags & CONFIG_SECRET) != 0) {
+        fputs(" secret, no flag: `SIGNALBOX_", out);
+        spelt(out, row->name, true);
+        fputs("_FILE`;", out);
+    }
+    if ((row->flags & CONFIG_AGENT) != 0) {
+        fputs(" agent:", out);
+    }
+    cell(out, row->text);
+    fputs("\n", out);
+}
+
+static void page_config(FILE *out)
+{
+    fputs("# Settings\n\n", out);
+    fputs(generated, out);
+    fputs("\nEvery setting is a key in `signalbox.conf` (`key = value`), a variable\n"
+          "`SIGNALBOX_<KEY>` and a flag; a flag beats the environment, which beats the file. So\n"
+          "`data_dir` is also `SIGNALBOX_DATA_DIR` and `--data-dir`. A secret has no flag, because\n"
+          "flags show in the list of processes; its value may stand in a file that\n"
+          "`SIGNALBOX_<KEY>_FILE` names. Unknown keys and bad values refuse to start;\n"
+          "`signalbox check-config` says so beforehand.\n\n"
+          "| key | default | values | meaning |\n| --- | --- | --- | --- |\n", out);
+    for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
+        write_setting(out, config_row((enum config_key)k));
+    }
+}
+
+static void page_permissions(FILE *out)
+{
+    fputs("# Roles and permissions\n\n", out);
+    fputs(generated, out);
+    fputs("\nOne check guards every route and event: whether a principal holds a permission in a\n"
+          "scope. `anonymous` is a client on the server's own machine without a token, where\n"
+          "`auth_anonymous` allows it.\n\n| role | what it may do |\n| --- | --- |\n", out);
+#define ROLE(name, text, what) fprintf(out, "| `%s` | %s |\n", text, what);
+#include "tables/roles.def"
+#undef ROLE
+    fputs("\n| permission |", out);
+    for (unsigned r = 0; r < ROLE_COUNT; r++) {
+        fprintf(out, " %s |", role_name((enum role)r));
+    }
+    fputs(" anonymous |\n| --- |", out);
+    for (unsigned r = 0; r <= ROLE_COUNT; r++) {
+        fputs(" --- |", out);
+    }
+    fputs("\n", out);
+    for (unsigned p = 0; p < PERM_COUNT; p++) {
+        fprintf(out, "| `%s` |", permission_name((enum permission)p));
+        for (unsigned r = 0; r < ROLE_COUNT; r++) {
+            fputs(role_may((enum role)r, (enum permission)p) ? " yes |" : " |", out);
+        }
+        fputs(anonymous_may((enum permission)p) ? " yes |\n" : " |\n", out);
+    }
+}
+
 static const struct {
     const char *file;
     void (*write)(FILE *out);
 } pages[] = {
+    {"CONFIG.md", page_config},
     {"ERRORS.md", page_errors},
+    {"PERMISSIONS.md", page_permissions},
 };
 
 static bool read_all(const char *path, char **text, size_t *len)
