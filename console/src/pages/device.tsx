@@ -18,6 +18,7 @@ import { Manage } from "./manage";
 import { NotFound } from "./not-found";
 
 const REFRESH_MS = 30_000;
+const SILENT_MS = 90_000; // as long as a device may be silent before the server calls it stale
 const NO_OUTAGES: readonly Outage[] = [];
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -66,7 +67,12 @@ function Link({ live }: { live: Live }) {
 
   let words;
   let retry = false;
-  if (state.kind === "open") {
+  // The socket may be well while the device says nothing.
+  const silent = state.kind === "open" && newest !== null && now.value - newest.ts > SILENT_MS;
+  const offline = live.device.value?.connectionStatus === "offline";
+  if (silent || (state.kind === "open" && newest === null && offline)) {
+    words = <>Waiting for the device <span class="dim">· {newest ? `newest sample ${ago(newest.ts, now.value)}` : "no sample yet"}</span></>;
+  } else if (state.kind === "open") {
     words = newest
       ? <>Live <span class="dim">· newest sample {ago(newest.ts, now.value)}</span></>
       : <>Live <span class="dim">· waiting for the first sample</span></>;
@@ -80,7 +86,7 @@ function Link({ live }: { live: Live }) {
     words = <>{state.why} <span class="dim">Live values have stopped.</span></>;
   }
   return (
-    <p class={`link ${state.kind}`}>
+    <p class={`link ${state.kind === "open" && (silent || offline) ? "connecting" : state.kind}`}>
       <span class="lamp" aria-hidden="true" />
       <span>{words}</span>
       {retry && <button type="button" class="link" onClick={live.retry}>Retry now</button>}
