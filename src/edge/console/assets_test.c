@@ -1,8 +1,11 @@
 #include "edge/console/assets.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 static void every_listed_file_is_found(void **state)
 {
