@@ -5,7 +5,10 @@
 #ifndef SB_EDGE_EDGE_H
 #define SB_EDGE_EDGE_H
 
+#include <sys/socket.h>
+
 #include "domain/home.h"
+#include "edge/stats.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
 #include "net/net.h"
@@ -26,7 +29,14 @@ struct edge_conf {
     uint32_t ws_fragments_max;
     uint32_t outbox_messages_max;
     uint32_t outbox_bytes_max;
+    /* The bound addresses of all listeners, as net_listen gave them; the anonymous rule asks
+     * whether one that is not loopback could have taken a connection. Borrowed. */
+    const struct sockaddr_storage *listeners;
+    unsigned listener_count;
 };
+
+struct ops;
+struct rest_limits;
 
 struct edge {
     const struct edge_conf *conf; /* borrowed */
@@ -37,6 +47,9 @@ struct edge {
     struct hub_sink sink;
     struct loop_hook turn_end;
     struct edge **peers; /* all edges by loop */
+    struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
+    struct edge_stats stats;
+    struct rest_limits *rest_limits; /* owned by edge/rest; made at the first request */
 };
 
 /* The edge of a connection's loop. */

@@ -61,6 +61,12 @@ bool conn_peer(const struct conn *c, struct sockaddr_storage *out)
     return c->state != CONN_DEAD && p->peer(p, c->io.fd, out) == 0;
 }
 
+bool conn_local(const struct conn *c, struct sockaddr_storage *out)
+{
+    struct poller *p = c->net->poller;
+    return c->state != CONN_DEAD && p->local(p, c->io.fd, out) == 0;
+}
+
 /* Reading stops while a handler has the request, and for good once the socket is half-closed. */
 void conn_interest(struct conn *c)
 {

@@ -45,6 +45,8 @@ struct net *conn_net(const struct conn *c);
 
 /* The peer's address; false when the socket is gone. Costs a system call. */
 bool conn_peer(const struct conn *c, struct sockaddr_storage *out);
+/* Our own end of it, as above. */
+bool conn_local(const struct conn *c, struct sockaddr_storage *out);
 /* Whether the peer's address is loopback (known since accept). */
 bool conn_peer_loopback(const struct conn *c);
 

@@ -1,0 +1,47 @@
+/*
+ * Health and metrics of the whole process: what /health and /metrics read, gathered from the
+ * counters of every loop. Made by the composition root, shared by all edges; edge->ops points
+ * at it. Reading happens on any loop.
+ */
+#ifndef SB_EDGE_OPS_OPS_H
+#define SB_EDGE_OPS_OPS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edge/edge.h"
+#include "loop/loop.h"
+#include "ports/store.h"
+
+#define OPS_STORE_GRACE_MS 10000 /* a store that failed for so long makes /health/ready 503 */
+
+struct ops {
+    /* Filled in by the composition root before ops_start: */
+    struct edge *const *edges; /* borrowed */
+    unsigned edge_count;
+    struct store *store;       /* borrowed; NULL: none */
+    struct net_shared *shared; /* borrowed */
+    uint32_t connections_max;
+    const char *node;
+    uint64_t (*log_dropped)(void *arg); /* lines that the log could not write; NULL: unknown */
+    void *log_arg;
+    /* Counts of connected devices by what the server knows; NULL: not told. */
+    void (*devices)(void *arg, uint64_t *online, uint64_t *stale, uint64_t *offline);
+    void *devices_arg;
+    /* Set by whoever drains: /health/ready turns 503. */
+    _Atomic bool draining;
+    /* Private: */
+    struct loop *loop;
+    struct timer tick;
+    uint64_t started_ns;
+    uint64_t perf_ns;
+    _Atomic uint64_t store_bad_ns; /* monotonic time since when the store fails; 0: it does not */
+};
+
+/* Starts the clock of `uptime` and a timer of 1 s on `loop` that watches the store and writes a
+ * `perf` line every 60 s. On that loop's thread, or before it runs. */
+void ops_start(struct ops *o, struct loop *loop);
+void ops_stop(struct ops *o);
+
+#endif

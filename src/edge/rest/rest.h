@@ -1,0 +1,142 @@
+/*
+ * From an HTTP request to its answer. rest_handler is what net/ calls; each request that fits a
+ * row of tables/routes.def becomes a rest_call and reaches the row's handler, after
+ *
+ *     conformance -> Host -> Origin -> preflight -> route -> authentication -> permission
+ *                 -> rate limit -> body
+ *
+ * A handler is `void rest_<route>(struct rest_call *c)` and answers exactly once, with one of
+ * the functions below that say "Answers"; the call is gone afterwards. It may answer later:
+ *
+ *     void rest_device_state(struct rest_call *c)        static void loaded(struct store_req *r)
+ *     {                                                   {
+ *         rest_later(c);                                      struct rest_call *c =
+ *         store->submit(store, req with owner = c);               rest_resume(r->owner);
+ *     }                                                       if (c != NULL) { ... rest_ok(c, ...); }
+ *                                                             store_req_free(r);
+ *                                                         }
+ *
+ * Everything runs on the loop of the connection.
+ */
+#ifndef SB_EDGE_REST_REST_H
+#define SB_EDGE_REST_REST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "codec/json/read.h"
+#include "codec/json/write.h"
+#include "domain/identity.h"
+#include "edge/access.h"
+#include "edge/edge.h"
+#include "net/http.h"
+#include "tables/errors.h"
+#include "tables/routes.h"
+
+#define REST_REQUEST_ID_MAX 64   /* of X-Request-Id; a longer one is replaced by our own */
+#define REST_PAGE_DEFAULT 50     /* `limit` of lists (CONTRACT 7) */
+#define REST_PAGE_MAX 200        /* more is cut to this */
+
+/* One request on its way. Its memory is stable from the handler's call to the answer (or, after
+ * rest_later, to rest_resume). */
+struct rest_call {
+    struct http_exchange *x; /* NULL when the peer has gone; see rest_resume */
+    struct edge *edge;
+    const struct route_row *route; /* NULL when no route fits (errors only) */
+    enum route route_index;
+    struct grant *grant;     /* owned; NULL on PUBLIC routes. kind tells the anonymous client */
+    enum credential_from credential_from;
+    span credential;         /* token, key or cookie as shown; in the arena */
+    unsigned uuid_count;     /* {uuid} segments of the path, in order */
+    uuid uuids[ROUTE_PARAMS_MAX];
+    unsigned text_count;     /* {text} segments, decoded, in order; not empty */
+    span texts[ROUTE_PARAMS_MAX];
+    span rest;               /* what a last "*" took, decoded, without a leading slash */
+    span query;              /* raw, without "?"; read it with rest_query */
+    span json;               /* body: a checked JSON value (json_root); empty when there is none */
+    struct arena arena;      /* the call's own */
+    buf data;                /* scratch for the answer's data; the call's own */
+    char request_id[REST_REQUEST_ID_MAX + 1];
+    /* Private to edge/rest: */
+    buf head;
+    struct auth auth;
+    bool later;
+    bool same_origin;        /* Origin or Sec-Fetch-Site says so (cookie rule) */
+    bool cors;
+};
+
+/* One bad member of a body or a query. */
+struct rest_fault {
+    const char *member; /* "username"; a path with dots inside objects */
+    const char *detail; /* what is wrong, a sentence without a full stop */
+};
+
+/* For net_conf.http. net_conf.user is the struct edge. */
+extern const struct http_handler rest_handler;
+
+/* --- answers: each frees the call --- */
+
+/* Answers 200 {success:true,data,timestamp}; `data` is JSON (empty: null). It may point into
+ * c->data, the arena or elsewhere. */
+void rest_ok(struct rest_call *c, span data);
+/* Answers as above with another 2xx status and, unless empty, a Location. */
+void rest_created(struct rest_call *c, span data, span location);
+/* Answers a list; next_cursor (not JSON yet) is left out when empty. */
+void rest_ok_list(struct rest_call *c, span data, span next_cursor);
+/* Answers with a weak ETag over `data`: 304 when If-None-Match names it. */
+void rest_ok_cached(struct rest_call *c, span data);
+/* Answers 204. */
+void rest_no_content(struct rest_call *c);
+/* Answers problem+json (RFC 9457). detail NULL: the error's own sentence. */
+void rest_error(struct rest_call *c, err e, const char *detail);
+/* The same with `errors[]`, for ERR_INVALID_REQUEST. */
+void rest_invalid(struct rest_call *c, const char *detail, const struct rest_fault *faults,
+                  unsigned count);
+/* Answers 429 with Retry-After (rounded up to whole seconds). */
+void rest_retry_later(struct rest_call *c, err e, uint32_t retry_after_ms);
+/* Answers with any status and bytes that are no envelope: console, metrics, health. */
+void rest_raw(struct rest_call *c, unsigned status, const char *content_type, span body);
+/*
+ * Answers 101: the connection becomes a WebSocket of `wire` with `user`. Returns NULL when the
+ * handshake is malformed or no upgrade was asked for (answered 400 or 426 then): release `user`.
+ * Take the grant first (rest_take_grant). The subprotocol "bearer" is chosen when the token stood
+ * there.
+ */
+struct conn *rest_upgrade(struct rest_call *c, const struct ws_wire *wire, void *user);
+
+/* --- before the answer --- */
+
+/* Adds a field to the answer. */
+void rest_header(struct rest_call *c, const char *name, span value);
+/* Sets a strong ETag that names a stored version: "v7". */
+void rest_etag_version(struct rest_call *c, int64_t version);
+/* ERR_NONE when If-Match is absent or names that version, else ERR_PRECONDITION_FAILED. */
+err rest_if_match(const struct rest_call *c, int64_t version) MUST_CHECK;
+/* The grant becomes the caller's; NULL when there is none. */
+struct grant *rest_take_grant(struct rest_call *c);
+/* Whether the caller has that permission for that scope. False without a grant. */
+bool rest_can(const struct rest_call *c, enum permission p, struct scope s);
+
+/* A query parameter, decoded, in the arena; ptr is NULL when absent, len 0 when empty. */
+span rest_query(struct rest_call *c, const char *key);
+/* `limit`: REST_PAGE_DEFAULT when absent, cut to REST_PAGE_MAX; 0 when it is no number above 0:
+ * answer rest_invalid. */
+unsigned rest_query_limit(struct rest_call *c);
+/* A time, RFC 3339 or epoch milliseconds; `fallback` when absent. False when malformed. */
+bool rest_query_time(struct rest_call *c, const char *key, int64_t fallback,
+                     int64_t *out) MUST_CHECK;
+/* A string member of the body, unescaped into the arena; ptr is NULL when absent or no string. */
+span rest_text(struct rest_call *c, const char *member);
+
+/* --- answering later --- */
+
+/* The handler returns without an answer; exactly one rest_resume follows, then again an answer or
+ * rest_later. */
+void rest_later(struct rest_call *c);
+/* Goes on: returns `c`, or NULL when the peer went away meanwhile (the call is freed then). */
+struct rest_call *rest_resume(struct rest_call *c) MUST_CHECK;
+
+#endif

@@ -1,0 +1,39 @@
+#include "edge/stats.h"
+
+#include <string.h>
+
+static const uint64_t bounds_us[STATS_BUCKETS] = {
+    100,    250,    500,     1000,    2500,    5000,     10000,    25000,
+    50000,  100000, 250000,  1000000, 5000000, 60000000, 3600000000, UINT64_MAX,
+};
+
+uint64_t stats_bucket_us(unsigned i) { return bounds_us[i]; }
+
+void stats_time(struct stats_times *t, uint64_t us)
+{
+    unsigned i = 0;
+    while (us > bounds_us[i]) {
+        i++;
+    }
+    stats_add(&t->buckets[i], 1);
+    stats_add(&t->sum_us, us);
+    stats_add(&t->count, 1);
+}
+
+void stats_name(struct stats_names *s, const char *name)
+{
+    for (unsigned i = 0; i < STATS_NAMES_MAX; i++) {
+        const char *here = atomic_load_explicit(&s->rows[i].name, memory_order_relaxed);
+        if (here == NULL) {
+            /* The last row takes whatever does not fit. */
+            here = i + 1 == STATS_NAMES_MAX ? "other" : name;
+            atomic_store_explicit(&s->rows[i].name, here, memory_order_release);
+        }
+        if (here == name || strcmp(here, name) == 0 || i + 1 == STATS_NAMES_MAX) {
+            stats_add(&s->rows[i].count, 1);
+            return;
+        }
+    }
+}
+
+const char *stats_wire_name(enum stats_wire w) { return w == STATS_HTTP ? "http" : "monitor"; }

@@ -1,0 +1,60 @@
+/*
+ * What one loop's edge counts for /metrics. Written by the loop's thread only, read by any:
+ * relaxed atomics, so a reader may see a count a moment late and never torn.
+ */
+#ifndef SB_EDGE_STATS_H
+#define SB_EDGE_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "tables/errors.h"
+#include "tables/routes.h"
+
+#define STATS_BUCKETS 16
+#define STATS_NAMES_MAX 48 /* distinct names of one set; what comes later counts as "other" */
+
+/* Times; bucket i counts what took at most stats_bucket_us(i), the last everything. */
+struct stats_times {
+    _Atomic uint64_t buckets[STATS_BUCKETS];
+    _Atomic uint64_t sum_us;
+    _Atomic uint64_t count;
+};
+
+/* Counts by a name that the program itself made (a static string), never a stranger's. */
+struct stats_names {
+    struct {
+        _Atomic(const char *) name; /* NULL: free */
+        _Atomic uint64_t count;
+    } rows[STATS_NAMES_MAX];
+};
+
+/* Who counts: one label value of `wire`. */
+enum stats_wire { STATS_HTTP, STATS_MONITOR, STATS_WIRE_COUNT };
+
+struct edge_stats {
+    _Atomic uint64_t requests[ROUTE_COUNT + 1][6]; /* [route, or none][status / 100] */
+    struct stats_times request_times;
+    _Atomic uint64_t errors[STATS_WIRE_COUNT][ERR_COUNT];
+    struct stats_names auth_failures;      /* by reason */
+    struct stats_names rate_limited;       /* by what was limited */
+    struct stats_names messages_in[STATS_WIRE_COUNT];  /* by event */
+    struct stats_names messages_out[STATS_WIRE_COUNT];
+    struct stats_times connection_times;   /* of WebSockets, at their end */
+    struct stats_times setup_times;        /* request head to 101 */
+    struct stats_times message_times;      /* one message, in its handler */
+};
+
+static inline void stats_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+uint64_t stats_bucket_us(unsigned i); /* upper bound of bucket i; the last is UINT64_MAX */
+void stats_time(struct stats_times *t, uint64_t us);
+/* `name` must live as long as the process. O(names). */
+void stats_name(struct stats_names *s, const char *name);
+const char *stats_wire_name(enum stats_wire w); /* "http", "monitor" */
+
+#endif
