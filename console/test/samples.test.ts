@@ -61,21 +61,21 @@ test("one late sample is no break, and rows a minute apart are none", () => {
 
 test("an outage that history covers is shaded as filled", () => {
   const series = mergeHistory([0, 10, 250, 260].map((s) => frame(s)), rows([60, 120, 180, 240]));
-  assert.deepEqual(bands(series, [{ from: 10_000, to: 250_000 }], 0, 300_000), [
+  assert.deepEqual(bands(series, [{ from: 10_000, to: 250_000 }], 0, 265_000), [
     { from: 10_000, to: 250_000, kind: "filled" },
   ]);
 });
 
 test("an outage without rows is shaded as no data", () => {
   const series = [0, 10, 250, 260].map((s) => frame(s));
-  assert.deepEqual(bands(series, [{ from: 10_000, to: 250_000 }], 0, 300_000), [
+  assert.deepEqual(bands(series, [{ from: 10_000, to: 250_000 }], 0, 265_000), [
     { from: 10_000, to: 250_000, kind: "none" },
   ]);
 });
 
 test("an outage that history covers in part shows both", () => {
   const series = mergeHistory([0, 10, 700, 710].map((s) => frame(s)), rows([60, 120, 180]));
-  assert.deepEqual(bands(series, [{ from: 10_000, to: 700_000 }], 0, 800_000), [
+  assert.deepEqual(bands(series, [{ from: 10_000, to: 700_000 }], 0, 720_000), [
     { from: 10_000, to: 180_000, kind: "filled" },
     { from: 180_000, to: 700_000, kind: "none" },
   ]);
@@ -84,7 +84,24 @@ test("an outage that history covers in part shows both", () => {
 test("bands are cut to the window", () => {
   const series = [frame(0), frame(1000)];
   assert.deepEqual(bands(series, [], 400_000, 600_000), [{ from: 400_000, to: 600_000, kind: "none" }]);
-  assert.deepEqual(bands(series, [], 1_100_000, 1_200_000), []);
+  assert.deepEqual(bands(series, [], 1_000_000, 1_020_000), []);
+});
+
+test("what is missing before the first and after the newest sample is shaded", () => {
+  const series = [frame(100), frame(110)];
+  assert.deepEqual(bands(series, [], 0, 200_000), [
+    { from: 0, to: 100_000, kind: "none" },
+    { from: 110_000, to: 200_000, kind: "none" },
+  ]);
+  assert.deepEqual(bands(series, [], 90_000, 130_000), []);
+  assert.deepEqual(bands([], [], 0, 200_000), []);
+});
+
+test("an outage that still lasts is shaded as no data", () => {
+  const series = mergeHistory([frame(0), frame(10)], []);
+  assert.deepEqual(bands(series, [{ from: 10_000, to: null }], 0, 100_000), [
+    { from: 10_000, to: 100_000, kind: "none" },
+  ]);
 });
 
 test("a summary ignores what is missing", () => {

@@ -162,15 +162,19 @@ export function bands(
       out.push({ from: a.ts, to: b.ts, kind: "none" });
     }
   }
+  const first = series[0];
+  const newest = series[series.length - 1];
+  if (first !== undefined && first.ts - from > GAP_STEPS * first.step) {
+    out.push({ from, to: first.ts, kind: "none" });
+  }
+  if (newest !== undefined && to - newest.ts > GAP_STEPS * newest.step) {
+    out.push({ from: newest.ts, to, kind: "none" });
+  }
   for (const outage of outages) {
     const end = outage.to ?? to;
     const rows = series.filter((s) => !s.live && s.ts > outage.from && s.ts < end);
-    const first = rows[0];
-    const last = rows[rows.length - 1];
-    if (first !== undefined && last !== undefined) {
-      const start = first.ts - outage.from > GAP_STEPS * first.step ? first.ts : outage.from;
-      const stop = end - last.ts > GAP_STEPS * last.step ? last.ts : end;
-      for (const piece of minus({ from: start, to: stop }, out)) {
+    if (rows.length > 0) {
+      for (const piece of minus({ from: outage.from, to: end }, out)) {
         out.push({ ...piece, kind: "filled" });
       }
     }

@@ -178,8 +178,8 @@ function Charts({ live, view, at, onView, onPick }: {
   const outages = isLive ? live.outages.value : NO_OUTAGES;
   const last = series[series.length - 1]?.ts ?? 0;
   const bands = useMemo(
-    () => findBands(series, outages, from, to),
-    [series, outages, Math.floor(from / 10_000), last],
+    () => findBands(series, outages, from, Math.min(to, now.peek())),
+    [series, outages, Math.floor(to / 5000), last],
   );
   const loading = load.state === "loading" || load.state === "idle";
 

@@ -1,0 +1,64 @@
+// Debian's Chromium through playwright-core, with what every browser test wants: a fresh
+// profile, no traffic but to the server under test, and a page that must not complain.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { ROOT } from '../lib/server.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const DESKTOP = { width: 1440, height: 900 };
+export const PHONE = { width: 375, height: 812 };
+
+export function launch() {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+      '--disable-background-networking', '--disable-component-update',
+    ],
+  });
+}
+
+/**
+ * A page of its own context on `origin`. `page.faults` lists what went wrong in it: exceptions,
+ * refusals of the content security policy, requests elsewhere. Failed requests are not faults:
+ * a test that stops the server makes many.
+ */
+export async function openPage(browser, origin, { viewport = DESKTOP, colorScheme = 'light' } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme, baseURL: origin });
+  const page = await context.newPage();
+  page.faults = [];
+  page.on('pageerror', (error) => page.faults.push(`exception: ${error.message}`));
+  page.on('console', (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) page.faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    const { protocol, origin: to } = new URL(request.url());
+    if (protocol.startsWith('http') && to !== origin) page.faults.push(`request to ${to}`);
+  });
+  return page;
+}
+
+export async function signIn(page, username, password) {
+  await page.getByLabel('Username').fill(username);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: 'account menu' }).waitFor();
+}
+
+/** No sideways scrolling, and nothing in `page.faults`. */
+export async function assertSound(page) {
+  const over = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  assert.equal(over, 0, 'the page scrolls sideways');
+  assert.deepEqual(page.faults, []);
+}
+
+/** Kept under build/shots for people to look at. */
+export async function screenshot(page, name, options = {}) {
+  const dir = path.join(ROOT, 'build/shots');
+  mkdirSync(dir, { recursive: true });
+  await page.screenshot({ path: path.join(dir, `${name}.png`), ...options });
+}
