@@ -159,7 +159,7 @@ static void page_config(FILE *out)
     fputs(generated, out);
     fputs("\nEvery setting is a key in `signalbox.conf` (`key = value`), a variable\n"
           "`SIGNALBOX_<KEY>` and a flag; a flag beats the environment, which beats the file. So\n"
-          "`data_dir` is also `SIGNALBOX_DATA_DIR` and `--data-dir`. A secret has no flag, because\n"
+          "`data_dir` is also `SIGNALBOX_DATA_DIR` and `--data-dir`. A secret has no flag, as\n"
           "flags show in the list of processes; its value may stand in a file that\n"
           "`SIGNALBOX_<KEY>_FILE` names. Unknown keys and bad values refuse to start;\n"
           "`signalbox check-config` says so beforehand.\n\n"
@@ -175,7 +175,8 @@ static void page_permissions(FILE *out)
     fputs(generated, out);
     fputs("\nOne check guards every route and event: whether a principal holds a permission in a\n"
           "scope. `anonymous` is a client on the server's own machine without a token, where\n"
-          "`auth_anonymous` allows it.\n\n| role | what it may do |\n| --- | --- |\n", out);
+          "`auth_anonymous` allows it.\n\n"
+          "| role | what it may do |\n| --- | --- |\n", out);
 #define ROLE(name, text, what) fprintf(out, "| `%s` | %s |\n", text, what);
 #include "tables/roles.def"
 #undef ROLE

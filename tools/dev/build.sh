@@ -3,11 +3,11 @@
 # The console is bundled first: the C build embeds what is in build/console.
 build_console() {
     local stamp=build/.console
-    [ -f console/src/main.tsx ] || return 0
+    [ -f console/package.json ] || return 0
     changed "$stamp" console || return 0
     npm_install console
     say "bundling the console"
-    (cd console && node build.mjs)
+    (cd console && node build.mjs) >&2
     : >"$stamp"
 }
 

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # ./dev run: the server, an agent for this machine, and nothing left behind by Ctrl-C.
 
-VAR=var
+# A test names another program and another folder.
+VAR=${DEV_VAR:-var}
+BIN=${DEV_BIN:-$ROOT/build/release/signalbox}
 
 # What the server prints on standard output: people's lines are passed on, the line that says
 # ready is kept. Returns once that line is there, or 1 when the server ended first.
@@ -84,9 +86,8 @@ check_port() {
 cmd_run() {
     [ "${1:-}" != -- ] || shift
     need_packages build
-    build_release
+    [ -n "${DEV_BIN:-}" ] || build_release
     check_port "$@"
-    BIN=$ROOT/build/release/signalbox
     SERVER='' AGENT='' READY=''
     mkdir -p "$VAR"
     chmod 700 "$VAR"
