@@ -7,7 +7,7 @@ import { ago, moment, NONE, percent, rate } from "../lib/format";
 import { devicePath } from "../lib/router";
 import { may } from "../lib/session";
 import { time, type Connection, type Device } from "../lib/types";
-import { ConnectionMark, CopyField, Failure, Meter, Notice, Title } from "../ui/bits";
+import { ConnectionMark, CopyField, Failure, Meter, Title } from "../ui/bits";
 import { sorted, SortHeader, useOrder, type Column } from "../ui/sort";
 import { AddDevice } from "./add-device";
 
@@ -178,7 +178,7 @@ export function Devices() {
           <button type="button" class="primary" onClick={() => setAdding(true)}>Add device</button>
         )}
       </div>
-      <search class="filters" hidden={none && !filtered && first}>
+      <search class="filters" hidden={none && !filtered && first && !error}>
         <label>
           <span class="sr-only">Filter by name</span>
           <input
@@ -208,16 +208,21 @@ export function Devices() {
             </label>
           ))}
         </fieldset>
-        <p class="count" role="status">
-          {rows && !none ? `${rows.length}${list?.next ? "+" : ""} ${rows.length === 1 ? "device" : "devices"}` : ""}
+        <p class={`count ${rows && error ? "old" : ""}`} role="status">
+          {rows && error ? (
+            <>
+              {error.message} These values are old.{" "}
+              <button type="button" class="link" onClick={() => setTurn(turn + 1)}>Try now</button>
+            </>
+          ) : rows && !none ? (
+            `${rows.length}${list?.next ? "+" : ""} ${rows.length === 1 ? "device" : "devices"}`
+          ) : ""}
         </p>
       </search>
 
-      {error && (rows
-        ? <Notice tone="warn" action={{ label: "Try now", run: () => setTurn(turn + 1) }}>
-            <strong>These values are old.</strong> {error.message}
-          </Notice>
-        : <Failure error={error} what="The devices could not be loaded." retry={() => setTurn(turn + 1)} />)}
+      {error && !rows && (
+        <Failure error={error} what="The devices could not be loaded." retry={() => setTurn(turn + 1)} />
+      )}
 
       {none && !filtered && first ? <Enrol onAdd={() => setAdding(true)} /> : (
         <table class={`ledger ${error ? "old" : ""}`} role="table" aria-busy={rows === null}>
