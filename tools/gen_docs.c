@@ -9,6 +9,7 @@
  */
 #include "tables/config.h"
 #include "tables/permissions.h"
+#include "tables/routes.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -198,6 +199,54 @@ static void page_permissions(FILE *out)
     }
 }
 
+static void write_access(FILE *out, struct route_access access)
+{
+    const char *name = permission_name(access.permission);
+    switch (access.kind) {
+    case ACCESS_PUBLIC:
+        fputs(" everybody |", out);
+        break;
+    case ACCESS_SIGNED_IN:
+        fputs(" who is signed in |", out);
+        break;
+    case ACCESS_MAY:
+        fprintf(out, " `%s` |", name);
+        break;
+    case ACCESS_SOME:
+        fprintf(out, " `%s` in any scope |", name);
+        break;
+    case ACCESS_DEVICE:
+        fprintf(out, " `%s` for the device |", name);
+        break;
+    case ACCESS_OPERATIONS:
+        fprintf(out, " `%s`, or this machine |", name);
+        break;
+    }
+}
+
+static void page_routes(FILE *out)
+{
+    static const char *const bodies[] = {
+        [BODY_EMPTY] = "none", [BODY_JSON] = "JSON", [BODY_JSON_OR_EMPTY] = "JSON or none"};
+    fputs("# HTTP routes\n\n", out);
+    fputs(generated, out);
+    fputs("\nA path that fits no row is answered 404, a method that a path does not take 405 with\n"
+          "`Allow`. GET answers HEAD, too. \"This machine\" is a client on the server's own\n"
+          "machine without a token, where `auth_anonymous` allows it. Limited routes count\n"
+          "against the caller's requests a second.\n\n"
+          "| method | path | who | body | limited | what it does |\n"
+          "| --- | --- | --- | --- | --- | --- |\n", out);
+    for (unsigned r = 0; r < ROUTE_COUNT; r++) {
+        const struct route_row *row = route_row((enum route)r);
+        fprintf(out, "| %s%s | `%s` |", route_method_name(row->method),
+                row->method == ROUTE_WS ? " (WebSocket)" : "", row->pattern);
+        write_access(out, row->access);
+        fprintf(out, " %s | %s |", bodies[row->body], row->limit == LIMIT_FREE ? "no" : "yes");
+        cell(out, row->text);
+        fputs("\n", out);
+    }
+}
+
 static const struct {
     const char *file;
     void (*write)(FILE *out);
@@ -205,6 +254,7 @@ static const struct {
     {"CONFIG.md", page_config},
     {"ERRORS.md", page_errors},
     {"PERMISSIONS.md", page_permissions},
+    {"ROUTES.md", page_routes},
 };
 
 static bool read_all(const char *path, char **text, size_t *len)

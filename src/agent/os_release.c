@@ -4,7 +4,10 @@
 #include "base/assert.h"
 #include "agent/proc_text.h"
 
-/* One shell word: bare, 'single' or "double" quoted, with \ before $ " \ ` in the last. */
+/*
+ * One shell word: bare, 'single' or "double" quoted, with \ before $ " \ ` in the last. Control
+ * characters have no place in a name and are left out.
+ */
 static size_t unquote(span value, char *out, size_t cap)
 {
     size_t n = 0;
@@ -18,9 +21,12 @@ static size_t unquote(span value, char *out, size_t cap)
         } else if (quote == 0 && (c == ' ' || c == '\t' || c == '#')) {
             break;
         } else if (c == '\\' && quote != '\'' && i + 1 < value.len) {
-            out[n++] = (char)value.ptr[++i];
+            c = (char)value.ptr[++i];
+            out[n] = c;
+            n += (unsigned char)c >= ' ';
         } else {
-            out[n++] = c;
+            out[n] = c;
+            n += (unsigned char)c >= ' ';
         }
     }
     out[n] = '\0';
