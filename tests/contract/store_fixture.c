@@ -92,7 +92,8 @@ void test_dir_free(char *dir)
 {
     DIR *d = opendir(dir);
     struct dirent *entry;
-    while (d != NULL && (entry = readdir(d)) != NULL) {
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL) {
         if (entry->d_name[0] != '.') {
             char *path = test_path(dir, entry->d_name);
             unlink(path);
