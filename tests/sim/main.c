@@ -47,8 +47,11 @@ static void run_seed(const char *suite, const struct sim_case *c, unsigned long 
 int sim_main(int argc, char **argv, const struct sim_case *cases, unsigned count)
 {
     signal(SIGABRT, on_abort);
+    signal(SIGTERM, on_abort); /* a time-out of the test runner */
     if (__sanitizer_set_death_callback != NULL) {
         __sanitizer_set_death_callback(say_what_was_running);
+    } else {
+        signal(SIGSEGV, on_abort);
     }
     unsigned long only_seed = number_from("SIM_SEED", 0);
     for (unsigned i = 0; i < count; i++) {

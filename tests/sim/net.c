@@ -108,9 +108,9 @@ void sim_sock_close(struct sim_net *net, struct sim_sock *s)
         pair->pair = NULL;
     }
     for (unsigned i = 0; i < s->queued; i++) {
-        sim_sock_reset(s->queue[i]->pair); /* nobody will accept these */
-        s->queue[i]->pair->pair = NULL;
-        s->queue[i]->pair = NULL;
+        if (s->queue[i]->pair != NULL) {
+            sim_sock_reset(s->queue[i]->pair); /* nobody will accept these */
+        }
         sim_sock_close(net, s->queue[i]);
     }
     net->socks[s->fd - FD_BASE] = NULL;
