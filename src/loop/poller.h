@@ -82,5 +82,9 @@ struct poller *poller_epoll_new(void);
  * the pacing timers of "bbr"); "" keeps the kernel's. One that the kernel does not offer is
  * ignored: then 0 turns to -errno. `name` is borrowed until poller->free. */
 int poller_epoll_set_congestion(struct poller *p, const char *name) MUST_CHECK;
+/* 0 when nobody listens at `addr`, else -errno (-EADDRINUSE, -EACCES, ...). Ask once before the
+ * first loop listens: loops share a port by SO_REUSEPORT, and so would a second process of the
+ * same user, silently taking half of the connections. Port 0 is always free. */
+int poller_epoll_probe(const struct sockaddr *addr, socklen_t len) MUST_CHECK;
 
 #endif

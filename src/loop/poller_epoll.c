@@ -262,6 +262,26 @@ int poller_epoll_set_congestion(struct poller *p, const char *name)
     return 0;
 }
 
+int poller_epoll_probe(const struct sockaddr *addr, socklen_t len)
+{
+    int fd = open_socket(addr);
+    if (fd < 0) {
+        return fd;
+    }
+    /* SO_REUSEADDR looks past connections in TIME_WAIT; a socket without SO_REUSEPORT conflicts
+     * with every listener. */
+    if (is_tcp(addr) && (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) != 0 ||
+                         (addr->sa_family == AF_INET6 &&
+                          set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0))) {
+        return close_failed(fd);
+    }
+    if (bind(fd, addr, len) != 0) {
+        return close_failed(fd);
+    }
+    (void)close(fd);
+    return 0;
+}
+
 static const struct poller epoll_ops = {
     .set = epoll_set,
     .wait = epoll_wait_events,

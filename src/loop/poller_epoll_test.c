@@ -214,8 +214,13 @@ static void several_loops_listen_on_one_address(void **state)
     int b = listen_on(q, text, &again);
     assert_true(a >= 0 && b >= 0);
     assert_int_equal(addr_port(&bound), addr_port(&again));
+    /* Another process would be let in just the same, so it asks first. */
+    socklen_t len = sizeof(struct sockaddr_in);
+    assert_int_equal(poller_epoll_probe((struct sockaddr *)&bound, len), -EADDRINUSE);
     p->close(p, a);
+    assert_int_equal(poller_epoll_probe((struct sockaddr *)&bound, len), -EADDRINUSE);
     q->close(q, b);
+    assert_int_equal(poller_epoll_probe((struct sockaddr *)&bound, len), 0);
     q->free(q);
 }
 
@@ -228,6 +233,10 @@ static void addresses_that_cannot_be_bound_are_errors(void **state)
     struct sockaddr_storage none = {.ss_family = AF_APPLETALK};
     assert_int_equal(p->listen(p, (struct sockaddr *)&none, sizeof none, 1), -EAFNOSUPPORT);
     assert_int_equal(p->connect(p, (struct sockaddr *)&none, sizeof none), -EAFNOSUPPORT);
+    assert_int_equal(poller_epoll_probe((struct sockaddr *)&none, sizeof none), -EAFNOSUPPORT);
+    assert_true(addr_parse(SPAN("[2001:db8::1]:0"), &none, &(socklen_t){0}));
+    assert_int_equal(poller_epoll_probe((struct sockaddr *)&none, sizeof(struct sockaddr_in6)),
+                     -EADDRNOTAVAIL);
     assert_int_equal(p->local(p, -1, &bound), -EBADF);
     assert_int_equal(p->connected(p, -1), -EBADF);
 }
