@@ -27,13 +27,12 @@ static bool port_valid(span port)
 
 bool http1_authority_valid(span authority)
 {
-    span rest = authority;
     if (authority.len > 0 && authority.ptr[0] == '[') {
         ptrdiff_t close = span_find(authority, ']');
         if (close < 0 || !ipv6_valid(span_slice(authority, 1, (size_t)close - 1))) {
             return false;
         }
-        rest = span_slice(authority, (size_t)close + 1, authority.len);
+        span rest = span_slice(authority, (size_t)close + 1, authority.len);
         return rest.len == 0 ||
                (rest.ptr[0] == ':' && port_valid(span_slice(rest, 1, rest.len)));
     }

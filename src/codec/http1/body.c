@@ -146,7 +146,7 @@ static int trailer_name_byte(struct http1_body *b, uint8_t c)
     uint8_t expected = c == ':' ? 0 : c >= 'A' && c <= 'Z' ? c | 0x20 : c;
     for (unsigned i = 0; i < ARRAY_LEN(misplaced); i++) {
         unsigned bit = 1u << i;
-        if ((b->trailer_names & bit) != 0 && misplaced[i][b->line_bytes] != expected) {
+        if ((b->trailer_names & bit) != 0 && (uint8_t)misplaced[i][b->line_bytes] != expected) {
             b->trailer_names &= (uint8_t)~bit;
         }
     }
