@@ -19,6 +19,7 @@ struct fault_plan {
 };
 extern struct fault_plan fault_plan;
 
+/* Makes "faulty" known to SQLite with an empty plan; once a process, before any open. */
 void fault_vfs_register(void);
 void fault_plan_clear(void); /* nothing fails */
 

@@ -83,7 +83,7 @@ void test_log_init(struct test_log *l)
 
 char *test_dir_new(void)
 {
-    char *dir = strdup("/tmp/signalbox-store-XXXXXX");
+    char *dir = strdup("build/test-store-XXXXXX"); /* tests run in the source root */
     assert_non_null(mkdtemp(dir));
     return dir;
 }
@@ -189,6 +189,19 @@ struct store_req *metrics_req(const char *device, int64_t at, double cpu)
                     40.0);
 }
 
+struct store_req *metrics_batch(const char *device, int64_t from, unsigned count)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_METRICS_INSERT, count);
+    for (unsigned i = 0; i < count; i++) {
+        store_set_text(req, 0, i, 0, span_str(device));
+        store_set_int(req, 0, i, 1, from + (int64_t)i * 60000);
+        store_set_real(req, 0, i, 2, i);
+        store_set_int(req, 0, i, 3, 1000 + i);
+    }
+    return req;
+}
+
 int64_t metrics_count(struct store *s, const char *device)
 {
     struct store_req *req = req_make(QUERY_METRICS_LAST, "ti", device, (int64_t)100000);
@@ -197,4 +210,48 @@ int64_t metrics_count(struct store *s, const char *device)
     int64_t n = req->steps[0].row_count;
     store_req_free(req);
     return n;
+}
+
+static int open_store(void **state, struct sqlite_store_conf conf)
+{
+    struct store_fixture *f = calloc(1, sizeof *f);
+    inbox_init(&f->in);
+    test_log_init(&f->log);
+    f->dir = test_dir_new();
+    char *path = test_path(f->dir, "s.db");
+    conf.path = conf.path == NULL ? path : conf.path;
+    conf.synchronous = STORE_SYNC_OFF;
+    assert_int_equal(sqlite_store_open(&conf, &f->in.post, &f->log.log, &f->store), ERR_NONE);
+    free(path);
+    fixture_device(f->store, DEVICE_ID);
+    *state = f;
+    return 0;
+}
+
+int fixture_file(void **state) { return open_store(state, (struct sqlite_store_conf){0}); }
+
+int fixture_memory(void **state)
+{
+    return open_store(state, (struct sqlite_store_conf){.path = ":memory:"});
+}
+
+int fixture_small_file(void **state)
+{
+    return open_store(state, (struct sqlite_store_conf){.queue_max = 4});
+}
+
+int fixture_small_memory(void **state)
+{
+    return open_store(state, (struct sqlite_store_conf){.path = ":memory:", .queue_max = 4});
+}
+
+int fixture_close(void **state)
+{
+    struct store_fixture *f = *state;
+    if (f->store != NULL) {
+        f->store->close(f->store);
+    }
+    test_dir_free(f->dir);
+    free(f);
+    return 0;
 }

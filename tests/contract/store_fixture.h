@@ -26,6 +26,7 @@ struct inbox {
     struct mail **tail;
 };
 
+/* Makes it empty; never fails. */
 void inbox_init(struct inbox *in);
 /* Runs mail as it comes until `*count` is at least `wanted`; fails the test after 20 s. */
 void inbox_run_until(struct inbox *in, const unsigned *count, unsigned wanted);
@@ -41,10 +42,28 @@ struct test_log {
 };
 void test_log_init(struct test_log *l);
 
-/* A new directory under the build's or the system's temporary one; remove with test_dir_free. */
+/* A new directory under build/; test_dir_free() removes it with its files. */
 char *test_dir_new(void);
 void test_dir_free(char *dir);
 char *test_path(const char *dir, const char *name); /* owned by the caller (free) */
+
+/* A store of one kind with DEVICE_ID in it, for suites that run on every adapter. */
+struct store_fixture {
+    struct store *store;
+    struct inbox in;
+    struct test_log log;
+    char *dir; /* its file is s.db in there */
+};
+/* cmocka setups: a file, memory, and both with a queue of 4; and their teardown. */
+int fixture_file(void **state);
+int fixture_memory(void **state);
+int fixture_small_file(void **state);
+int fixture_small_memory(void **state);
+int fixture_close(void **state);
+
+#define ON_BOTH(test)                                                                              \
+    {"file: " #test, test, fixture_file, fixture_close, NULL},                                     \
+        {"memory: " #test, test, fixture_memory, fixture_close, NULL}
 
 /* A request of one write or read; parameters by format: 'i' int64_t, 'r' double, 't' const char *
  * (NULL is NULL), 'b' 32 bytes, 'n' nothing (NULL). */
@@ -57,6 +76,8 @@ int64_t run_int(struct store *s, struct store_req *req);
 /* A principal and its device. */
 void fixture_device(struct store *s, const char *id);
 struct store_req *metrics_req(const char *device, int64_t at, double cpu);
+/* `count` rows a minute apart; CPU counts up from 0, memory from 1,000. */
+struct store_req *metrics_batch(const char *device, int64_t from, unsigned count);
 int64_t metrics_count(struct store *s, const char *device);
 
 #endif

@@ -19,6 +19,7 @@ struct queue {
     bool closed;
 };
 
+/* Empty, open, for at most `max` requests. Any thread may use all of these afterwards. */
 void queue_init(struct queue *q, unsigned max);
 void queue_deinit(struct queue *q); /* empty (asserted) */
 /* ERR_STORE_BUSY when it is full, ERR_STORE_CLOSED after queue_close(). */

@@ -6,6 +6,9 @@
 
 #include "base/mem.h"
 
+/* Scratch for a larger result (1.5 MB) is given back after its request. */
+#define CELLS_KEPT_MAX 65536
+
 struct collected {
     size_t cells;
     unsigned rows;
@@ -175,7 +178,7 @@ void db_drop_results(struct store_req *req)
     req->more = false;
 }
 
-err db_run(struct db *c, struct store_req *req)
+static err run_steps(struct db *c, struct store_req *req)
 {
     unsigned rows_left = req->row_max;
     for (unsigned i = 0; i < req->step_count; i++) {
@@ -187,4 +190,15 @@ err db_run(struct db *c, struct store_req *req)
         }
     }
     return ERR_NONE;
+}
+
+err db_run(struct db *c, struct store_req *req)
+{
+    err e = run_steps(c, req);
+    if (c->cell_cap > CELLS_KEPT_MAX) {
+        mem_free(c->cells);
+        c->cells = NULL;
+        c->cell_cap = 0;
+    }
+    return e;
 }
