@@ -1,6 +1,7 @@
 #include "edge/edge.h"
 
 #include "base/mem.h"
+#include "edge/conformance/conformance.h"
 #include "edge/monitor/wrap.h"
 
 typedef void (*wrap_fn)(const struct blob *b, buf *out);
@@ -63,6 +64,9 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
                             .peers = hubs};
     e->hub = hub_new(&conf);
     hubs[conf.loop] = e->hub;
+    if (e->conf->conformance) {
+        conformance_init(e);
+    }
     e->turn_end.run = turn_end;
     loop_add_hook(e->loop, &e->turn_end);
 }

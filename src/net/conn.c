@@ -378,7 +378,9 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
         return;
     }
     if (c->state == CONN_CLOSING) {
-        if ((now_tick - c->ping_tick) * NET_TICK_MS >= lim->close_wait_ms) {
+        /* While the last bytes are leaving, the time counts from the last progress. */
+        uint32_t since = c->out != NULL ? c->out->since_tick : c->ping_tick;
+        if ((now_tick - since) * NET_TICK_MS >= lim->close_wait_ms) {
             conn_kill(c);
         }
     } else if (c->kind == CONN_HTTP) {

@@ -16,6 +16,8 @@
 #define ECHO_MESSAGE_BYTES_MAX (16u << 20)
 #define PUBSUB_MESSAGE_BYTES_MAX 65536
 #define ROOM_BYTES_MAX 64
+#define ROOM_PREFIX "c/"
+#define ROOM_TOPIC_MAX (ROOM_BYTES_MAX + sizeof ROOM_PREFIX)
 
 static _Atomic uint64_t counted; /* `i` messages, over all loops */
 
@@ -51,13 +53,41 @@ static unsigned room_home(const struct edge *e, span room)
     return (unsigned)(sum % loop_count(e->loop));
 }
 
-static void pubsub_subscribe(struct conn *c, span room)
+/* Rooms are topics under a prefix of their own; `buf` holds the name. */
+static span room_topic(span room, char text[ROOM_TOPIC_MAX])
+{
+    memcpy(text, ROOM_PREFIX, sizeof ROOM_PREFIX - 1);
+    memcpy(text + sizeof ROOM_PREFIX - 1, room.ptr, room.len);
+    return span_of(text, sizeof ROOM_PREFIX - 1 + room.len);
+}
+
+/* At the room's home: from here on nothing published is missed, so now the answer may go. */
+static void room_subscribed(struct topic *t, struct hub_ticket who, void *arg)
+{
+    struct edge *e = arg;
+    span room = span_slice(topic_name(t), sizeof ROOM_PREFIX - 1, ROOM_BYTES_MAX);
+    char answer[ROOM_BYTES_MAX + 3] = "ok ";
+    memcpy(answer + 3, room.ptr, room.len);
+    span text = span_of(answer, room.len + 3);
+    hub_reply(e->hub, who, blob_new(BLOB_ORDERED, 0, loop_wall_ms(e->loop), text));
+}
+
+static const struct topic_owner room_owner = {.on_subscribe = room_subscribed};
+
+void conformance_init(struct edge *e) { hub_own(e->hub, SPAN(ROOM_PREFIX), &room_owner, e); }
+
+static void room_subscribe(struct conn *c, span room)
 {
     struct edge *e = edge_of(c);
-    char answer[ROOM_BYTES_MAX + 4] = "ok ";
-    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), room);
-    memcpy(answer + 3, room.ptr, room.len);
-    edge_send_text(c, span_of(answer, room.len + 3), BLOB_ORDERED);
+    char text[ROOM_TOPIC_MAX];
+    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), room_topic(room, text));
+}
+
+static void room_publish(struct edge *e, span room, span data)
+{
+    char text[ROOM_TOPIC_MAX];
+    struct blob *b = blob_new(BLOB_ORDERED, 0, loop_wall_ms(e->loop), data);
+    hub_publish(e->hub, room_home(e, room), room_topic(room, text), b);
 }
 
 static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
@@ -74,14 +104,13 @@ static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
         if (rest.len == 0 || rest.len > ROOM_BYTES_MAX) {
             conn_close(c, CLOSE_POLICY);
         } else {
-            pubsub_subscribe(c, rest);
+            room_subscribe(c, rest);
         }
         break;
     case 'p': {
         span room = span_cut(&rest, ' ');
         if (room.len > 0 && room.len <= ROOM_BYTES_MAX) {
-            struct blob *b = blob_new(BLOB_ORDERED, 0, loop_wall_ms(e->loop), rest);
-            hub_publish(e->hub, room_home(e, room), room, b);
+            room_publish(e, room, rest);
         }
         break;
     }

@@ -7,8 +7,11 @@
 
 #include <stdbool.h>
 
+#include "edge/edge.h"
 #include "net/http.h"
 
+/* Once an edge, after edge_init. */
+void conformance_init(struct edge *e);
 /* Answers the request when its path is one of these; false when it is not. */
 bool conformance_request(struct http_exchange *x);
 
