@@ -90,7 +90,8 @@ static void values_come_back_as_they_went_in(void **state)
         hash[i] = (unsigned char)(i * 9);
     }
     run_expect(s,
-               req_make(QUERY_CREDENTIAL_INSERT, "tttbttnni", DEVICE_2, DEVICE_ID, "device_key", hash, "", NULL, (int64_t)1234567890123),
+               req_make(QUERY_CREDENTIAL_INSERT, "tttbttnni", DEVICE_2, DEVICE_ID, "device_key",
+                        hash, "", NULL, (int64_t)1234567890123),
                ERR_NONE);
     struct store_req *req = req_make(QUERY_CREDENTIAL_BY_HASH, "b", hash);
     assert_int_equal(store_run(s, req), ERR_NONE);
