@@ -55,8 +55,9 @@ restore() {
 }
 trap restore EXIT
 printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
-apt-get install -y -q --no-install-recommends "$@" && exit
-apt-get update -q && apt-get install -y -q --no-install-recommends "$@"
+install() { apt-get install -y -q --no-install-recommends "$@" </dev/null; }
+install "$@" && exit
+apt-get update -q </dev/null && install "$@"
 TEXT
 }
 
