@@ -8,6 +8,7 @@
  * A new page is one function and one row of `pages`.
  */
 #include "tables/config.h"
+#include "tables/metrics.h"
 #include "tables/permissions.h"
 #include "tables/routes.h"
 
@@ -247,12 +248,31 @@ static void page_routes(FILE *out)
     }
 }
 
+static void page_metrics(FILE *out)
+{
+    fputs("# Metrics\n\n", out);
+    fputs(generated, out);
+    fputs("\n`GET /metrics` answers in the Prometheus text format 0.0.4, summed over all loops.\n"
+          "A counter without a sample has not happened yet.\n\n"
+          "| metric | type | labels | what it says |\n| --- | --- | --- | --- |\n", out);
+    for (unsigned m = 0; m < METRIC_COUNT; m++) {
+        const struct metric_row *row = metric_row((enum metric)m);
+        fputs("|", out);
+        code_cell(out, row->name);
+        cell(out, row->type);
+        code_cell(out, row->labels);
+        cell(out, row->help);
+        fputs("\n", out);
+    }
+}
+
 static const struct {
     const char *file;
     void (*write)(FILE *out);
 } pages[] = {
     {"CONFIG.md", page_config},
     {"ERRORS.md", page_errors},
+    {"METRICS.md", page_metrics},
     {"PERMISSIONS.md", page_permissions},
     {"ROUTES.md", page_routes},
 };

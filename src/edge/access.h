@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/span.h"
 #include "codec/http1/request.h"
 #include "tables/errors.h"
@@ -38,6 +39,12 @@ err credential_find(const struct http1_request *req, struct arena *arena,
  */
 bool anonymous_admitted(const struct http1_request *req, bool listener_loopback,
                         bool peer_loopback);
+
+/* Splits "name", "name:port", "[v6]:port"; the name without a final dot. False when malformed;
+ * port.ptr is NULL when absent. */
+bool host_split(span host, span *name, span *port) MUST_CHECK;
+/* localhost, 127.0.0.1 or [::1]. */
+bool host_is_loopback(span name);
 
 /* Settings and facts of the connection that the Host and Origin rules need. */
 struct access_site {

@@ -35,8 +35,8 @@ struct edge_conf {
     unsigned listener_count;
 };
 
+struct limiter;
 struct ops;
-struct rest_limits;
 
 struct edge {
     const struct edge_conf *conf; /* borrowed */
@@ -49,7 +49,7 @@ struct edge {
     struct edge **peers; /* all edges by loop */
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;
-    struct rest_limits *rest_limits; /* owned by edge/rest; made at the first request */
+    struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
 };
 
 /* The edge of a connection's loop. */

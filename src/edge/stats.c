@@ -37,3 +37,19 @@ void stats_name(struct stats_names *s, const char *name)
 }
 
 const char *stats_wire_name(enum stats_wire w) { return w == STATS_HTTP ? "http" : "monitor"; }
+
+const char *stats_client_name(enum stats_client k)
+{
+    return k == STATS_DEVICE ? "device" : "client";
+}
+
+void stats_open(struct edge_stats *s, enum stats_wire w, enum stats_client k)
+{
+    stats_add(&s->open[w][k], 1);
+}
+
+void stats_close(struct edge_stats *s, enum stats_wire w, enum stats_client k, uint64_t us)
+{
+    stats_add(&s->open[w][k], UINT64_MAX); /* minus one */
+    stats_time(&s->connection_times, us);
+}

@@ -43,5 +43,9 @@ struct ops {
  * `perf` line every 60 s. On that loop's thread, or before it runs. */
 void ops_start(struct ops *o, struct loop *loop);
 void ops_stop(struct ops *o);
+/* Appends every metric of tables/metrics.def in the text format 0.0.4. now_ns is monotonic. */
+void ops_metrics_write(const struct ops *o, uint64_t now_ns, buf *out);
+/* Connections of the process now. */
+uint64_t ops_connections(const struct ops *o);
 
 #endif

@@ -8,13 +8,20 @@
  * A handler is `void rest_<route>(struct rest_call *c)` and answers exactly once, with one of
  * the functions below that say "Answers"; the call is gone afterwards. It may answer later:
  *
- *     void rest_device_state(struct rest_call *c)        static void loaded(struct store_req *r)
- *     {                                                   {
- *         rest_later(c);                                      struct rest_call *c =
- *         store->submit(store, req with owner = c);               rest_resume(r->owner);
- *     }                                                       if (c != NULL) { ... rest_ok(c, ...); }
- *                                                             store_req_free(r);
- *                                                         }
+ *     void rest_device_state(struct rest_call *c)
+ *     {
+ *         req = store_req_new(..., loaded, c);
+ *         rest_later(c);
+ *         store->submit(store, req);
+ *     }
+ *     static void loaded(struct store_req *req)
+ *     {
+ *         struct rest_call *c = rest_resume(req->owner);
+ *         if (c != NULL) {
+ *             ... rest_ok(c, data);
+ *         }
+ *         store_req_free(req);
+ *     }
  *
  * Everything runs on the loop of the connection.
  */
@@ -60,12 +67,14 @@ struct rest_call {
     struct arena arena;      /* the call's own */
     buf data;                /* scratch for the answer's data; the call's own */
     char request_id[REST_REQUEST_ID_MAX + 1];
+    /* What the answer's security fields say; NULL: that of the API. */
+    const char *policy;        /* Content-Security-Policy */
+    const char *cache;         /* Cache-Control */
     /* Private to edge/rest: */
-    buf head;
-    struct auth auth;
-    bool later;
-    bool same_origin;        /* Origin or Sec-Fetch-Site says so (cookie rule) */
-    bool cors;
+    buf body;                  /* the answer's */
+    enum origin_verdict origin;
+    bool later;                /* somebody will call rest_resume */
+    bool bearer_subprotocol;   /* the client offered it */
 };
 
 /* One bad member of a body or a query. */
@@ -109,6 +118,9 @@ struct conn *rest_upgrade(struct rest_call *c, const struct ws_wire *wire, void 
 
 /* --- before the answer --- */
 
+/* Text in the call's arena, for details. */
+const char *rest_printf(struct rest_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* Adds a field to the answer. */
 void rest_header(struct rest_call *c, const char *name, span value);
 /* Sets a strong ETag that names a stored version: "v7". */
@@ -119,6 +131,10 @@ err rest_if_match(const struct rest_call *c, int64_t version) MUST_CHECK;
 struct grant *rest_take_grant(struct rest_call *c);
 /* Whether the caller has that permission for that scope. False without a grant. */
 bool rest_can(const struct rest_call *c, enum permission p, struct scope s);
+
+/* Whether the request may act by its cookie: a safe method, or sent by a page of ours. For PUBLIC
+ * routes that use the cookie; others have been through it. */
+bool rest_cookie_counts(const struct rest_call *c);
 
 /* A query parameter, decoded, in the arena; ptr is NULL when absent, len 0 when empty. */
 span rest_query(struct rest_call *c, const char *key);

@@ -1,0 +1,428 @@
+/*
+ * /metrics in the Prometheus text format 0.0.4: one function a row of tables/metrics.def, each
+ * summing the counters of all loops. Readers may be a moment behind the writers.
+ */
+#include "edge/ops/ops.h"
+#include "edge/ops/process.h"
+#include "edge/rest/handlers.h"
+#include "tables/metrics.h"
+
+#include <stdio.h>
+
+#define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* One answer being written. */
+struct scrape {
+    buf *out;
+    const char *name; /* of the row being written */
+    const struct ops *ops;
+    struct process_facts process;
+    struct store_stats store;
+    uint64_t now_ns;
+};
+
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Sums one member over all loops; `source` is what an edge `e` has it in. */
+#define SUM(s, source, member) sum_##source(s, offsetof(struct source, member))
+
+static uint64_t sum_net_stats(const struct scrape *s, size_t at)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const char *base = (const char *)net_stats(s->ops->edges[i]->net);
+        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
+    }
+    return sum;
+}
+
+static uint64_t sum_hub_stats(const struct scrape *s, size_t at)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const char *base = (const char *)hub_stats(s->ops->edges[i]->hub);
+        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
+    }
+    return sum;
+}
+
+static uint64_t sum_edge_stats(const struct scrape *s, size_t at)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const char *base = (const char *)&s->ops->edges[i]->stats;
+        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
+    }
+    return sum;
+}
+
+/* One sample; `labels` is ready text or empty. Label values here are words of our own tables. */
+static void sample(struct scrape *s, const char *suffix, const char *labels, double value)
+{
+    buf_append_str(s->out, s->name);
+    buf_append_str(s->out, suffix);
+    if (labels[0] != '\0') {
+        buf_printf(s->out, "{%s}", labels);
+    }
+    buf_append_byte(s->out, ' ');
+    json_put_double(s->out, value); /* the same form: shortest, no locale */
+    buf_append_byte(s->out, '\n');
+}
+
+static void plain(struct scrape *s, double value) { sample(s, "", "", value); }
+
+static void labelled(struct scrape *s, const char *name, const char *value, double number)
+{
+    char labels[128];
+    snprintf(labels, sizeof labels, "%s=\"%s\"", name, value);
+    sample(s, "", labels, number);
+}
+
+/* --- sets of names --- */
+
+/* The same name may stand in different rows on different loops: sums over all for each name that
+ * the loop before it has not shown yet. */
+static uint64_t names_sum(const struct scrape *s, size_t at, const char *name)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct stats_names *set =
+            (const void *)((const char *)&s->ops->edges[i]->stats + at);
+        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
+            const char *here = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
+            if (here == NULL) {
+                break;
+            }
+            sum += strcmp(here, name) == 0 ? load(&set->rows[r].count) : 0;
+        }
+    }
+    return sum;
+}
+
+static bool names_seen(const struct scrape *s, size_t at, unsigned edges, const char *name)
+{
+    for (unsigned i = 0; i < edges; i++) {
+        const struct stats_names *set =
+            (const void *)((const char *)&s->ops->edges[i]->stats + at);
+        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
+            const char *here = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
+            if (here == NULL) {
+                break;
+            }
+            if (strcmp(here, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* `prefix` is ready label text ending in a comma, or empty. */
+static void names(struct scrape *s, size_t at, const char *prefix, const char *label)
+{
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct stats_names *set =
+            (const void *)((const char *)&s->ops->edges[i]->stats + at);
+        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
+            const char *name = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
+            char labels[192];
+            if (name == NULL) {
+                break;
+            }
+            if (!names_seen(s, at, i, name)) {
+                snprintf(labels, sizeof labels, "%s%s=\"%s\"", prefix, label, name);
+                sample(s, "", labels, (double)names_sum(s, at, name));
+            }
+        }
+    }
+}
+
+/* --- times --- */
+
+static void times(struct scrape *s, size_t at)
+{
+    char labels[48];
+    uint64_t below = 0;
+    for (unsigned b = 0; b < STATS_BUCKETS; b++) {
+        size_t bucket = at + offsetof(struct stats_times, buckets) + b * sizeof(uint64_t);
+        below += sum_edge_stats(s, bucket);
+        if (b + 1 < STATS_BUCKETS) {
+            snprintf(labels, sizeof labels, "le=\"%g\"", (double)stats_bucket_us(b) / 1e6);
+        } else {
+            snprintf(labels, sizeof labels, "le=\"+Inf\"");
+        }
+        sample(s, "_bucket", labels, (double)below);
+    }
+    sample(s, "_sum", "",
+           (double)sum_edge_stats(s, at + offsetof(struct stats_times, sum_us)) / 1e6);
+    sample(s, "_count", "", (double)below);
+}
+
+/* --- one function a row --- */
+
+static void collect_connections(struct scrape *s)
+{
+    char labels[96];
+    uint64_t all = ops_connections(s->ops);
+    uint64_t ws = SUM(s, net_stats, open_ws);
+    snprintf(labels, sizeof labels, "wire=\"%s\",client_type=\"client\"",
+             stats_wire_name(STATS_HTTP));
+    sample(s, "", labels, (double)(all > ws ? all - ws : 0));
+    for (unsigned w = STATS_HTTP + 1; w < STATS_WIRE_COUNT; w++) {
+        for (unsigned k = 0; k < STATS_CLIENT_COUNT; k++) {
+            size_t at = offsetof(struct edge_stats, open) +
+                        (w * STATS_CLIENT_COUNT + k) * sizeof(uint64_t);
+            snprintf(labels, sizeof labels, "wire=\"%s\",client_type=\"%s\"",
+                     stats_wire_name((enum stats_wire)w),
+                     stats_client_name((enum stats_client)k));
+            sample(s, "", labels, (double)sum_edge_stats(s, at));
+        }
+    }
+}
+
+static void collect_connects_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, net_stats, accepted));
+}
+
+static void collect_refused_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, net_stats, refused));
+}
+
+static void collect_disconnects_total(struct scrape *s)
+{
+    for (unsigned r = 0; r < CLOSE_COUNT; r++) {
+        uint64_t count =
+            sum_net_stats(s, offsetof(struct net_stats, closed) + r * sizeof(uint64_t));
+        if (count > 0) {
+            labelled(s, "reason", close_label((close_reason)r), (double)count);
+        }
+    }
+}
+
+static void collect_connection_duration_seconds(struct scrape *s)
+{
+    times(s, offsetof(struct edge_stats, connection_times));
+}
+
+static void collect_connection_setup_seconds(struct scrape *s)
+{
+    times(s, offsetof(struct edge_stats, setup_times));
+}
+
+static void collect_received_bytes_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, net_stats, bytes_in));
+}
+
+static void collect_sent_bytes_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, net_stats, bytes_out));
+}
+
+static void collect_http_requests_total(struct scrape *s)
+{
+    for (unsigned r = 0; r <= ROUTE_COUNT; r++) {
+        const char *route = r == ROUTE_COUNT ? "none" : route_row((enum route)r)->name;
+        for (unsigned class = 1; class < 6; class++) {
+            char labels[96];
+            size_t at =
+                offsetof(struct edge_stats, requests) + (r * 6 + class) * sizeof(uint64_t);
+            uint64_t count = sum_edge_stats(s, at);
+            if (count > 0) {
+                snprintf(labels, sizeof labels, "route=\"%s\",status=\"%uxx\"", route, class);
+                sample(s, "", labels, (double)count);
+            }
+        }
+    }
+}
+
+static void collect_http_request_seconds(struct scrape *s)
+{
+    times(s, offsetof(struct edge_stats, request_times));
+}
+
+static void collect_messages_total(struct scrape *s)
+{
+    for (unsigned w = 0; w < STATS_WIRE_COUNT; w++) {
+        char prefix[64];
+        const char *wire = stats_wire_name((enum stats_wire)w);
+        snprintf(prefix, sizeof prefix, "wire=\"%s\",direction=\"in\",", wire);
+        names(s, offsetof(struct edge_stats, messages_in) + w * sizeof(struct stats_names),
+              prefix, "event");
+        snprintf(prefix, sizeof prefix, "wire=\"%s\",direction=\"out\",", wire);
+        names(s, offsetof(struct edge_stats, messages_out) + w * sizeof(struct stats_names),
+              prefix, "event");
+    }
+}
+
+static void collect_message_processing_seconds(struct scrape *s)
+{
+    times(s, offsetof(struct edge_stats, message_times));
+}
+
+/* Several rows may share a code: the first of a code says the sum. */
+static void collect_errors_total(struct scrape *s)
+{
+    for (unsigned w = 0; w < STATS_WIRE_COUNT; w++) {
+        for (unsigned e = 1; e < ERR_COUNT; e++) {
+            uint64_t count = 0;
+            bool first = true;
+            for (unsigned other = 1; other < ERR_COUNT; other++) {
+                if (strcmp(err_code((err)other), err_code((err)e)) == 0) {
+                    first = first && other >= e;
+                    count += sum_edge_stats(s, offsetof(struct edge_stats, errors) +
+                                                   (w * ERR_COUNT + other) * sizeof(uint64_t));
+                }
+            }
+            if (first && count > 0) {
+                char labels[128];
+                snprintf(labels, sizeof labels, "wire=\"%s\",type=\"%s\"",
+                         stats_wire_name((enum stats_wire)w), err_code((err)e));
+                sample(s, "", labels, (double)count);
+            }
+        }
+    }
+}
+
+static void collect_auth_failures_total(struct scrape *s)
+{
+    names(s, offsetof(struct edge_stats, auth_failures), "", "reason");
+}
+
+static void collect_rate_limited_total(struct scrape *s)
+{
+    names(s, offsetof(struct edge_stats, rate_limited), "", "what");
+}
+
+static void collect_devices(struct scrape *s)
+{
+    uint64_t online = 0, stale = 0, offline = 0;
+    if (s->ops->devices != NULL) {
+        s->ops->devices(s->ops->devices_arg, &online, &stale, &offline);
+        labelled(s, "connection_status", "online", (double)online);
+        labelled(s, "connection_status", "stale", (double)stale);
+        labelled(s, "connection_status", "offline", (double)offline);
+    }
+}
+
+static void collect_topics(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, topics)); }
+
+static void collect_subscriptions(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, subscriptions));
+}
+
+static void collect_published_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, published));
+}
+
+static void collect_delivered_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, delivered));
+}
+
+static void collect_slow_readers_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, slow_closed));
+}
+
+static void collect_merged_total(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, merged)); }
+
+static void collect_dropped_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, dropped));
+}
+
+static void collect_outbox_bytes(struct scrape *s)
+{
+    plain(s, (double)SUM(s, hub_stats, outbox_bytes));
+}
+
+static void collect_store_commit_seconds(struct scrape *s)
+{
+    labelled(s, "stat", "last", (double)s->store.commit_ns_last / 1e9);
+    labelled(s, "stat", "max", (double)s->store.commit_ns_max / 1e9);
+}
+
+static void collect_store_commits_total(struct scrape *s) { plain(s, (double)s->store.commits); }
+
+static void collect_store_rows_total(struct scrape *s) { plain(s, (double)s->store.rows_written); }
+
+static void collect_store_failures_total(struct scrape *s) { plain(s, (double)s->store.failures); }
+
+static void collect_store_queue(struct scrape *s)
+{
+    labelled(s, "kind", "write", (double)s->store.write_waiting);
+    labelled(s, "kind", "read", (double)s->store.read_waiting);
+}
+
+static void collect_store_bytes(struct scrape *s) { plain(s, (double)s->store.file_bytes); }
+
+static void collect_store_up(struct scrape *s) { plain(s, s->store.health == ERR_NONE ? 1 : 0); }
+
+static void collect_log_dropped_total(struct scrape *s)
+{
+    if (s->ops->log_dropped != NULL) {
+        plain(s, (double)s->ops->log_dropped(s->ops->log_arg));
+    }
+}
+
+static void collect_uptime_seconds(struct scrape *s)
+{
+    plain(s, (double)((s->now_ns - s->ops->started_ns) / 1000000) / 1e3);
+}
+
+static void collect_build_info(struct scrape *s)
+{
+    labelled(s, "version", SIGNALBOX_VERSION, 1);
+}
+
+static void collect_process_cpu_seconds_total(struct scrape *s) { plain(s, s->process.cpu_s); }
+
+static void collect_process_resident_memory_bytes(struct scrape *s)
+{
+    plain(s, (double)s->process.rss_bytes);
+}
+
+static void collect_process_open_fds(struct scrape *s) { plain(s, (double)s->process.fds); }
+
+static void collect_process_max_fds(struct scrape *s) { plain(s, (double)s->process.fds_max); }
+
+static void (*const collectors[METRIC_COUNT])(struct scrape *s) = {
+#define M(name, type, labels, help) [METRIC_##name] = collect_##name,
+#include "tables/metrics.def"
+#undef M
+};
+
+void ops_metrics_write(const struct ops *o, uint64_t now_ns, buf *out)
+{
+    struct scrape s = {.out = out, .ops = o, .now_ns = now_ns};
+    process_read(&s.process);
+    if (o->store != NULL) {
+        o->store->stats(o->store, &s.store);
+    }
+    for (unsigned m = 0; m < METRIC_COUNT; m++) {
+        const struct metric_row *row = metric_row((enum metric)m);
+        s.name = row->name;
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
+                   row->type);
+        collectors[m](&s);
+    }
+}
+
+void rest_metrics(struct rest_call *c)
+{
+    const struct ops *o = c->edge->ops;
+    if (o == NULL) {
+        rest_error(c, ERR_SERVER_ERROR, NULL);
+        return;
+    }
+    ops_metrics_write(o, loop_now_ns(c->edge->loop), &c->data);
+    rest_raw(c, 200, TEXT_TYPE, buf_span(&c->data));
+}

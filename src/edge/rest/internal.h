@@ -1,0 +1,39 @@
+/* What the files of edge/rest share. */
+#ifndef SB_EDGE_REST_INTERNAL_H
+#define SB_EDGE_REST_INTERNAL_H
+
+#include "edge/rest/rest.h"
+
+/* JSON depth of a body, as on every wire (CONTRACT 1). */
+#define REST_JSON_DEPTH_MAX 16
+/* The last millisecond that RFC 3339 can write. */
+#define REST_TIME_MS_MAX 253402300799999
+
+/* A zeroed call for a request, remembered as x->user; freed by its answer. */
+struct rest_call *call_new(struct http_exchange *x);
+/* For calls whose exchange is gone or answered. */
+void call_free(struct rest_call *c);
+
+/* rest_raw for an error: remembers its row for errors_total. */
+void answer_error(struct rest_call *c, err e, unsigned status, const char *detail,
+                  const struct rest_fault *faults, unsigned fault_count);
+/* An answer without a call: the request was refused before it could be read. */
+void answer_refused(struct http_exchange *x, unsigned status, const char *why);
+/* Since the request's head was complete. */
+uint64_t answer_elapsed_us(const struct rest_call *c);
+
+/* Appends an error's body. detail NULL: the row's sentence. */
+void problem_write(buf *out, err e, unsigned status, const char *detail, span instance,
+                   const struct rest_fault *faults, unsigned fault_count, int64_t now_ms);
+/* Appends {"success":true,"data":...}. */
+void envelope_write(buf *out, span data, span next_cursor, int64_t now_ms);
+
+/* Finds out who asks and goes on with admitted() or answers. Later, perhaps. */
+void authenticate(struct rest_call *c, void (*admitted)(struct rest_call *c));
+/* Whether the grant covers the route; else ERR_UNAUTHENTICATED, ERR_PERMISSION_DENIED,
+ * ERR_DEVICE_NOT_FOUND. */
+err permission_check(const struct rest_call *c);
+/* Fills c->json, or says what is wrong with the body; *detail may stay NULL. */
+err body_read(struct rest_call *c, const char **detail) MUST_CHECK;
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * The way of a request through the rules to its handler, in the order of rest.h.
+ */
+#include "edge/rest/rest.h"
+
+#include "base/mem.h"
+#include "edge/conformance/conformance.h"
+#include "edge/rest/handlers.h"
+#include "edge/rest/internal.h"
+#include "edge/rest/match.h"
+#include "hub/ratelimit.h"
+
+/* CONTRACT 7: 50 a second, burst 100, each principal. Counted on each loop by itself, so one who
+ * spreads over all loops gets as much on each. */
+static const struct bucket_rule rest_rule = {.count = 50, .period_ms = 1000, .burst = 100};
+/* Principals remembered at a time; the one seen longest ago gets a full bucket again. */
+#define LIMIT_PRINCIPALS_MAX 10000
+/* How long a browser may keep the answer to a preflight. */
+#define PREFLIGHT_S "600"
+
+static void (*const handlers[ROUTE_COUNT])(struct rest_call *c) = {
+#define R(name, method, pattern, access, limit, body, text) [ROUTE_##name] = rest_##name,
+#include "tables/routes.def"
+#undef R
+};
+
+/* --- a call's life --- */
+
+/* A peer's own id is taken when it can stand in logs and fields as it is. */
+static bool request_id_taken(struct rest_call *c)
+{
+    span id = http1_field(c->x->req, "X-Request-Id");
+    if (id.len == 0 || id.len > REST_REQUEST_ID_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < id.len; i++) {
+        uint8_t b = id.ptr[i];
+        bool plain = (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') ||
+                     b == '-' || b == '_' || b == '.';
+        if (!plain) {
+            return false;
+        }
+    }
+    memcpy(c->request_id, id.ptr, id.len);
+    return true;
+}
+
+struct rest_call *call_new(struct http_exchange *x)
+{
+    struct rest_call *c = mem_calloc(1, sizeof *c);
+    c->x = x;
+    c->edge = edge_of(x->conn);
+    c->route_index = ROUTE_COUNT;
+    c->query = x->req->query;
+    x->user = c;
+    if (!request_id_taken(c)) {
+        uuid_format(home_new_id(c->edge->home), c->request_id);
+    }
+    return c;
+}
+
+void rest_later(struct rest_call *c)
+{
+    ASSERT(!c->later);
+    c->later = true;
+}
+
+struct rest_call *rest_resume(struct rest_call *c)
+{
+    ASSERT(c->later);
+    c->later = false;
+    if (c->x == NULL) {
+        call_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+struct grant *rest_take_grant(struct rest_call *c)
+{
+    struct grant *g = c->grant;
+    c->grant = NULL;
+    return g;
+}
+
+/* --- the rules in their order --- */
+
+static bool within_limit(struct rest_call *c, uint32_t *retry_after_ms)
+{
+    struct edge *e = c->edge;
+    if (c->route->limit == LIMIT_FREE || c->grant == NULL || e->conf->conformance) {
+        return true;
+    }
+    if (e->rest_limiter == NULL) {
+        e->rest_limiter = limiter_new(&rest_rule, LIMIT_PRINCIPALS_MAX);
+    }
+    return limiter_take(e->rest_limiter, span_of(&c->grant->principal, sizeof(uuid)),
+                        loop_now_ms(e->loop), retry_after_ms);
+}
+
+static void admitted(struct rest_call *c)
+{
+    uint32_t retry_after_ms = 0;
+    const char *detail = NULL;
+    err refusal = permission_check(c);
+    if (refusal != ERR_NONE) {
+        rest_error(c, refusal, NULL);
+        return;
+    }
+    if (!within_limit(c, &retry_after_ms)) {
+        stats_name(&c->edge->stats.rate_limited, "rest");
+        rest_retry_later(c, ERR_RATE_LIMIT_EXCEEDED, retry_after_ms);
+        return;
+    }
+    refusal = body_read(c, &detail);
+    if (refusal != ERR_NONE) {
+        rest_error(c, refusal, detail);
+        return;
+    }
+    handlers[c->route_index](c);
+}
+
+/* OPTIONS: of a browser before a request to another origin, or of a person. */
+static void answer_options(struct rest_call *c, unsigned allowed)
+{
+    char text[64];
+    route_allow(allowed, text);
+    rest_header(c, "Allow", span_str(text));
+    if (c->origin != ORIGIN_ABSENT &&
+        http1_field(c->x->req, "Access-Control-Request-Method").ptr != NULL) {
+        rest_header(c, "Access-Control-Allow-Methods", span_str(text));
+        rest_header(c, "Access-Control-Allow-Headers",
+                    SPAN("Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, "
+                         "X-Request-Id"));
+        rest_header(c, "Access-Control-Max-Age", SPAN(PREFLIGHT_S));
+    }
+    rest_no_content(c);
+}
+
+static void find_handler(struct rest_call *c)
+{
+    struct route_params p;
+    unsigned allowed;
+    enum http1_method method = c->x->req->method;
+    c->route_index = route_find(method, c->x->path, &p, &allowed);
+    if (method == HTTP1_OPTIONS && span_eq(c->x->path, SPAN("*"))) {
+        answer_options(c, (1u << HTTP1_METHOD_COUNT) - 1 - (1u << HTTP1_OPTIONS));
+    } else if (method == HTTP1_OPTIONS && allowed != 0) {
+        answer_options(c, allowed);
+    } else if (c->route_index == ROUTE_COUNT && allowed == 0) {
+        rest_error(c, ERR_NOT_FOUND, NULL);
+    } else if (c->route_index == ROUTE_COUNT) {
+        char text[64];
+        route_allow(allowed, text);
+        rest_header(c, "Allow", span_str(text));
+        rest_error(c, ERR_METHOD_NOT_ALLOWED, NULL);
+    } else {
+        c->route = route_row(c->route_index);
+        c->uuid_count = p.uuid_count;
+        memcpy(c->uuids, p.uuids, sizeof c->uuids);
+        c->text_count = p.text_count;
+        memcpy(c->texts, p.texts, sizeof c->texts);
+        c->rest = p.rest;
+        authenticate(c, admitted);
+    }
+}
+
+static void on_request(struct http_exchange *x)
+{
+    const struct edge_conf *conf = edge_of(x->conn)->conf;
+    struct sockaddr_storage local = {0};
+    if (conf->conformance && conformance_request(x)) {
+        return;
+    }
+    struct rest_call *c = call_new(x);
+    const struct access_site site = {.public_hosts = conf->public_hosts,
+                                     .allowed_origins = conf->allowed_origins,
+                                     .local = &local};
+    if (!conn_local(x->conn, &local) || !host_admitted(&site, x->req->host)) {
+        rest_error(c, ERR_ORIGIN_REFUSED, "this Host is not one of the server's");
+        return;
+    }
+    c->origin = origin_judge(&site, x->req);
+    if (c->origin == ORIGIN_REFUSED) {
+        rest_error(c, ERR_ORIGIN_REFUSED, "this Origin is not allowed");
+        return;
+    }
+    find_handler(c);
+}
+
+static void on_refused(struct http_exchange *x, int status, const char *why)
+{
+    answer_refused(x, (unsigned)status, why);
+}
+
+static void on_abandoned(struct http_exchange *x)
+{
+    struct rest_call *c = x->user;
+    if (c != NULL) {
+        ASSERT(c->later); /* a handler answers or waits before it returns */
+        c->x = NULL;
+    }
+}
+
+struct conn *rest_upgrade(struct rest_call *c, const struct ws_wire *wire, void *user)
+{
+    if (!c->x->req->upgrade_websocket) {
+        rest_header(c, "Upgrade", SPAN("websocket"));
+        rest_header(c, "Sec-WebSocket-Version", SPAN("13"));
+        rest_error(c, ERR_UPGRADE_REQUIRED, NULL);
+        return NULL;
+    }
+    span subprotocol = c->bearer_subprotocol ? SPAN("bearer") : SPAN_NONE;
+    uint64_t us = answer_elapsed_us(c);
+    struct conn *conn = ws_upgrade(c->x, wire, user, subprotocol);
+    if (conn == NULL) {
+        return NULL; /* on_refused has answered with the call */
+    }
+    stats_add(&c->edge->stats.requests[c->route_index][1], 1);
+    stats_time(&c->edge->stats.setup_times, us);
+    call_free(c);
+    return conn;
+}
+
+const struct http_handler rest_handler = {
+    .on_request = on_request,
+    .on_refused = on_refused,
+    .on_abandoned = on_abandoned,
+};
