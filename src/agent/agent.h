@@ -27,7 +27,8 @@ struct agent_conf {
     struct clock *clock;  /* borrowed, as all of these */
     struct log *log;
     struct entropy *entropy;
-    bool signals;               /* SIGTERM and SIGINT stop the agent; they are blocked by then */
+    bool signals;               /* SIGTERM and SIGINT stop it; agent_new blocks them in its
+                                   thread, and threads made before must have them blocked */
     const struct host_roots *roots; /* NULL: this machine */
     size_t buffer_bytes_max;    /* 0: ROW_BUFFER_BYTES_DEFAULT */
     bool buffer_unsynced;       /* rows are not synced: a power cut may lose the last ones */

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "agent/os_release.h"
 #include "agent/proc_meminfo.h"
@@ -209,6 +211,20 @@ static void process_texts_that_are_cut_are_refused(void **state)
     }
     assert_false(proc_pid_stat_parse(SPAN("x (bash)" STAT_TAIL), &p));
     assert_false(proc_pid_stat_parse(SPAN("7 )bash("), &p));
+    static const unsigned numbers[] = {14, 15, 22};
+    for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+        char text[256];
+        int n = snprintf(text, sizeof text, "7 (x) S");
+        for (unsigned field = 4; field <= 24; field++) {
+            n += snprintf(text + n, sizeof text - (size_t)n, " %s",
+                          field == numbers[i] ? "-1" : "1");
+        }
+        assert_false(proc_pid_stat_parse(span_str(text), &p));
+    }
+    /* A resident size that is no number reads as none: old kernels printed it negative. */
+    assert_true(proc_pid_stat_parse(
+        SPAN("7 (x) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 -5 1"), &p));
+    assert_int_equal(p.rss_pages, 0);
 }
 
 static void os_name_is_unquoted(void **state)

@@ -142,6 +142,16 @@ static void a_connection_begins_with_register_and_state_and_shows_the_key(void *
     AWAIT(b, test_server_saw(&b->server, "{\"type\":\"heartbeat\""));
 }
 
+static void localhost_is_reached_without_a_look_up(void **state)
+{
+    struct bench *b = *state;
+    char text[64];
+    snprintf(text, sizeof text, "http://localhost%s", strrchr(b->server.url, ':'));
+    assert_null(server_url_parse(span_str(text), &b->url));
+    uplink_start(&b->up);
+    AWAIT(b, b->state_acks == 1);
+}
+
 static void rows_are_sent_in_order_and_leave_the_buffer_when_acknowledged(void **state)
 {
     struct bench *b = *state;
@@ -348,6 +358,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_connection_begins_with_register_and_state_and_shows_the_key),
+        T(localhost_is_reached_without_a_look_up),
         T(rows_are_sent_in_order_and_leave_the_buffer_when_acknowledged),
         T(backfill_keeps_its_pace),
         T(unanswered_frames_end_the_connection_and_rows_are_sent_again),
