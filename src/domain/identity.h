@@ -52,13 +52,20 @@ struct binding {
     struct scope scope;
 };
 
+/* What was shown to get the grant. */
+enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION };
+
 /* A session's rights; owned by the session, freed with grant_free. */
 struct grant {
     uuid principal;         /* nil for anonymous */
     enum principal_kind kind;
-    uuid credential;        /* key, session or jti row; nil when none */
+    enum proof_kind proof;
+    uuid credential;        /* key's id, token's jti, or the first half of a cookie's hash; nil
+                               when none */
     int64_t expires_ms;     /* epoch ms; 0: never (device keys) */
-    int64_t issued_ms;      /* epoch ms; compared with tokens_valid_after */
+    int64_t issued_ms;      /* epoch ms; compared with tokens_valid_after, but for keys */
+    uint32_t seen;          /* private: changes this loop had seen when the proof was checked */
+    uint32_t live;          /* private: live sessions of the principal then, over all loops */
     uint32_t global_roles;  /* bit per enum role */
     uint16_t binding_count; /* scoped bindings that follow */
     struct binding bindings[];
@@ -66,17 +73,18 @@ struct grant {
 
 /* Frees a grant that no session owns; NULL is allowed. */
 void grant_free(struct grant *g);
-/* The only permission check. Global roles first, then bindings whose scope contains `s`; a device
- * has its own data only; anonymous has what tables/permissions.def marks for it. */
+/* The only permission check. Global roles first, then bindings whose scope is `s`; a device has
+ * its own data only (role device within scope_device(its id), and no stored binding counts);
+ * anonymous has what tables/permissions.def marks for it. A binding to a device group holds for
+ * that group when it is asked for, not for each device in it. */
 bool can(const struct grant *g, enum permission p, struct scope s);
-/* Every permission name that the grant holds globally, for /auth/me. */
+/* Every permission that the grant holds globally, in the order of the table, for /auth/me; those
+ * of a device, which holds nothing globally, are its own. Returns how many (at most max). */
 unsigned grant_permissions(const struct grant *g, enum permission *out, unsigned max);
 
 /* One authentication, in flight. The caller owns it until done. */
 struct auth {
-    struct mail mail;       /* private */
-    unsigned loop;          /* private: where done runs */
-    struct home *home;      /* private */
+    struct home *home;      /* private: where done runs */
     span credential;        /* token or key text (copied at start; not valid in done) */
     bool is_session;        /* credential is the console's cookie */
     err error;              /* ERR_NONE, ERR_AUTHENTICATION_FAILED or ERR_SERVER_ERROR */
@@ -85,8 +93,12 @@ struct auth {
     void (*done)(struct auth *a);
     void *owner;
 };
-/* Starts; done runs on this home's loop, later or before this returns (cached). Any kind of
- * credential. Costs one HMAC or SHA-256, and a store read the first time. */
+/* Starts; done runs on this home's loop, exactly once, later or before this returns (cached). Any
+ * kind of credential: a cookie (is_session), a device key (`sbk_...`), else a JWT. There is no
+ * cancelling: `a` must live until done. Costs one HMAC or SHA-256, and a store read the first
+ * time. Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
+ * "superseded" (older than tokens_valid_after), those of token_fault_name; with ERR_SERVER_ERROR
+ * (the store failed, or too many unknown proofs at once): "store", "busy". */
 void auth_start(struct home *h, struct auth *a);
 /* The grant of a client without credentials when the anonymous rule admits it (the edge has
  * checked addresses and headers), else NULL. */
@@ -104,11 +116,16 @@ struct session {
     struct list link;       /* private */
     struct list all;        /* private */
     struct deadline expiry; /* private */
-    struct home *home;      /* the session's loop */
+    struct home *home;      /* the session's loop; NULL while not open */
     struct grant *grant;    /* owned by the session */
+    /* Runs on the session's loop, never inside session_open; may close the session. */
     void (*on_change)(struct session *s, enum session_change change);
 };
-/* False when the principal holds connections_per_principal_max sessions on this loop's count. */
+/* Registers; takes the grant over (also when it answers false: then it is freed). `s` is zeroed
+ * but for on_change. False when the principal holds connections_per_principal_max sessions: this
+ * loop's own count is exact, what other loops hold is known as of the authentication, so sessions
+ * that open on several loops within one hop may exceed the limit by the number of loops. Clients
+ * without a principal are not counted here. */
 bool session_open(struct home *h, struct session *s, struct grant *grant) MUST_CHECK;
 void session_close(struct session *s); /* frees the grant; harmless when not open */
 /* In-band refresh: the new token's grant must be of the same principal, else false and nothing

@@ -55,8 +55,9 @@ bool json_get(span object, const char *key, span *value);
 /* Elements or members of a container; 0 for other types. */
 size_t json_count(span container);
 
-/* Appends the text of a string, unescaped; false and nothing appended for other types. */
-bool json_string(span value, buf *out);
+/* Appends the text of a string, unescaped; false and nothing appended for other types. Under a
+ * symbol of its own: libjansson has a json_string too, and would be given this one. */
+bool json_string(span value, buf *out) __asm__("sb_json_string");
 /* The text of a string: a slice of the document when it has no escapes (no copy), otherwise
  * unescaped into the arena. SPAN_NONE for other types. */
 span json_string_in(span value, struct arena *a);

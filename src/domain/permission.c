@@ -1,0 +1,63 @@
+/*
+ * The permission check and the snapshot it reads. Roles whose reach is what a principal was given
+ * (a device's own data, rooms a guest or robot was invited to) mean nothing globally, whatever a
+ * stored row says.
+ */
+#include "domain/identity.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#define SCOPED_ONLY ((1u << ROLE_DEVICE) | (1u << ROLE_GUEST) | (1u << ROLE_ROBOT))
+
+static bool scope_eq(struct scope a, struct scope b)
+{
+    return a.kind == b.kind && (a.kind == SCOPE_GLOBAL || uuid_eq(a.id, b.id));
+}
+
+bool can(const struct grant *g, enum permission p, struct scope s)
+{
+    ASSERT(g != NULL && p < PERM_COUNT);
+    if (g->kind == PRINCIPAL_ANONYMOUS) {
+        return anonymous_may(p);
+    }
+    if (g->kind == PRINCIPAL_DEVICE) {
+        return s.kind == SCOPE_DEVICE && uuid_eq(s.id, g->principal) && role_may(ROLE_DEVICE, p);
+    }
+    uint32_t roles = g->global_roles & ~SCOPED_ONLY;
+    for (unsigned r = 0; r < ROLE_COUNT; r++) {
+        if ((roles & (1u << r)) != 0 && role_may((enum role)r, p)) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; s.kind != SCOPE_GLOBAL && i < g->binding_count; i++) {
+        if (scope_eq(g->bindings[i].scope, s) && role_may(g->bindings[i].role, p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned grant_permissions(const struct grant *g, enum permission *out, unsigned max)
+{
+    struct scope s = g->kind == PRINCIPAL_DEVICE ? scope_device(g->principal) : SCOPE_ALL;
+    unsigned n = 0;
+    for (unsigned p = 0; p < PERM_COUNT && n < max; p++) {
+        if (can(g, (enum permission)p, s)) {
+            out[n++] = (enum permission)p;
+        }
+    }
+    return n;
+}
+
+struct grant *auth_anonymous(struct home *h)
+{
+    if (!h->conf->auth_anonymous_loopback) {
+        return NULL;
+    }
+    struct grant *g = mem_calloc(1, sizeof *g);
+    g->kind = PRINCIPAL_ANONYMOUS;
+    return g;
+}
+
+void grant_free(struct grant *g) { mem_free(g); }

@@ -1,0 +1,310 @@
+/*
+ * Principals at their home: one row and its bindings, read once, dropped when told. An entry is
+ *
+ *      ABSENT --want--> LOADING --answer--> LOADED --changed--> LOADING (announce)
+ *
+ * A change that arrives while the row is being read makes it read again, so that what is told
+ * and kept is never older than the last change. While a change is not told to the loops yet, the
+ * entry stays and reading is retried.
+ */
+#include "domain/identity_op.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* About 250 bytes each. What is cached beyond is dropped, the longest unused first; entries with
+ * live sessions stay, their number is bounded by connections_max. */
+#define PRINCIPALS_MAX 65536
+/* A principal that does not exist is not looked up again for this long. */
+#define UNKNOWN_MS 1000
+/* The bound of one principal's bindings; more are ignored and logged. */
+#define BINDINGS_MAX 1000
+#define RETRY_MS 500
+#define EVICT_STEPS 8
+
+enum load_state { ABSENT, LOADING, LOADED };
+
+struct principal {
+    struct map_node node;
+    struct list used;
+    struct identity *identity;
+    enum load_state load;
+    bool again;    /* changed while it was read */
+    bool announce; /* the loops are to be told */
+    uint32_t live;
+    int64_t unknown_until_ms;
+    struct list waiting;
+    struct principal_state state;
+    struct task task;
+    struct deadline retry;
+};
+
+static bool same_id(const struct map_node *node, const void *key)
+{
+    return uuid_eq(CONTAINER_OF(node, struct principal, node)->state.id, *(const uuid *)key);
+}
+
+/* Not uuid_hash: its low bits are what chose this home. */
+static uint64_t hash_of(uuid id) { return hash_bytes(span_of(id.bytes, sizeof id.bytes)); }
+
+static void state_clear(struct principal_state *s)
+{
+    mem_free(s->bindings);
+    *s = (struct principal_state){.id = s->id};
+}
+
+static void drop(struct identity *id, struct principal *p)
+{
+    map_remove(&id->principals, &p->node);
+    list_remove(&p->used);
+    deadline_clear(&p->retry);
+    task_deinit(&p->task);
+    state_clear(&p->state);
+    mem_free(p);
+}
+
+static void evict(struct identity *id)
+{
+    unsigned steps = 0;
+    LIST_EACH(it, &id->principals_used) {
+        if (id->principals.count <= PRINCIPALS_MAX || steps++ == EVICT_STEPS) {
+            return;
+        }
+        struct principal *p = LIST_ITEM(it, struct principal, used);
+        if (p->live == 0 && p->load != LOADING && !p->announce) {
+            drop(id, p);
+        }
+    }
+}
+
+static void on_retry(struct deadline *d);
+static void on_loaded(struct task *t);
+
+static struct principal *entry(struct identity *id, uuid key)
+{
+    uint64_t hash = hash_of(key);
+    struct map_node *n = map_get(&id->principals, hash, same_id, &key);
+    struct principal *p;
+    if (n != NULL) {
+        p = CONTAINER_OF(n, struct principal, node);
+        list_remove(&p->used);
+    } else {
+        p = mem_calloc(1, sizeof *p);
+        p->identity = id;
+        p->state.id = key;
+        p->task = (struct task){.home = id->home, .resume = on_loaded};
+        p->retry.fire = on_retry;
+        list_init(&p->waiting);
+        list_init(&p->used);
+        map_put(&id->principals, hash, &p->node);
+        evict(id);
+    }
+    list_push(&id->principals_used, &p->used);
+    return p;
+}
+
+static void load(struct principal *p)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(p->state.id, text);
+    p->load = LOADING;
+    p->again = false;
+    struct store_req *req = task_req(&p->task, 2);
+    req->row_max = 1 + BINDINGS_MAX;
+    store_step_init(req, 0, QUERY_PRINCIPAL_GET, 1);
+    store_set_text(req, 0, 0, 0, span_str(text));
+    store_step_init(req, 1, QUERY_BINDING_LIST, 1);
+    store_set_text(req, 1, 0, 0, span_str(text));
+    task_store(&p->task);
+}
+
+static void on_retry(struct deadline *d)
+{
+    struct principal *p = CONTAINER_OF(d, struct principal, retry);
+    if (p->load != LOADING) {
+        load(p);
+    }
+}
+
+static void answer_waiting(struct principal *p, const struct principal_state *s)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_splice(&waiting, &p->waiting);
+    while (!list_empty(&waiting)) {
+        struct principal_wait *w = LIST_ITEM(waiting.next, struct principal_wait, link);
+        list_remove(&w->link);
+        w->ready(w, s, p->live, true);
+    }
+}
+
+/* A row that this build does not understand grants nothing. */
+static bool parse_binding(const struct store_req *req, unsigned row, struct binding *out)
+{
+    static const char *const scopes[] = {"global", "device", "device_group", "home_room",
+                                         "chat_room"};
+    char role[32] = "";
+    span text = store_text(store_cell(req, 1, row, 0));
+    if (text.len >= sizeof role) {
+        return false;
+    }
+    memcpy(role, text.ptr, text.len);
+    if (!role_parse(role, &out->role)) {
+        return false;
+    }
+    span scope = store_text(store_cell(req, 1, row, 1));
+    for (unsigned i = 0; i < ARRAY_LEN(scopes); i++) {
+        if (span_eq(scope, span_str(scopes[i]))) {
+            out->scope = (struct scope){.kind = (enum scope_kind)i};
+            return i == SCOPE_GLOBAL ||
+                   uuid_parse(store_text(store_cell(req, 1, row, 2)), &out->scope.id);
+        }
+    }
+    return false;
+}
+
+static void read_state(struct principal *p)
+{
+    const struct store_req *req = p->task.req;
+    struct principal_state *s = &p->state;
+    state_clear(s);
+    if (req->steps[0].row_count == 0 ||
+        !kind_parse(store_text(store_cell(req, 0, 0, 3)), &s->kind)) {
+        return;
+    }
+    s->known = true;
+    s->active = span_eq(store_text(store_cell(req, 0, 0, 5)), SPAN("active"));
+    s->valid_after_ms = store_int(store_cell(req, 0, 0, 6));
+    unsigned count = req->steps[1].row_count;
+    s->bindings = count == 0 ? NULL : mem_calloc(count, sizeof *s->bindings);
+    for (unsigned row = 0; row < count; row++) {
+        struct binding b;
+        if (!parse_binding(req, row, &b)) {
+            LOG(p->task.home->log, LOG_WARN, "identity.binding_ignored",
+                LOG_SPAN("role", store_text(store_cell(req, 1, row, 0))));
+        } else if (b.scope.kind == SCOPE_GLOBAL) {
+            s->global_roles |= 1u << b.role;
+        } else {
+            s->bindings[s->binding_count++] = b;
+        }
+    }
+    if (req->more) {
+        LOG(p->task.home->log, LOG_WARN, "identity.bindings_cut", LOG_U64("max", BINDINGS_MAX));
+    }
+}
+
+static void on_loaded(struct task *t)
+{
+    struct principal *p = CONTAINER_OF(t, struct principal, task);
+    struct home *h = t->home;
+    if (p->again) {
+        load(p);
+        return;
+    }
+    if (t->req->error != ERR_NONE) {
+        p->load = ABSENT;
+        if (p->announce) {
+            deadline_set(h, &p->retry, RETRY_MS);
+        }
+        task_deinit(t);
+        answer_waiting(p, NULL);
+        return;
+    }
+    read_state(p);
+    task_deinit(t);
+    p->load = LOADED;
+    p->unknown_until_ms = clock_mono_ms(h->clock) + UNKNOWN_MS;
+    if (p->announce) {
+        p->announce = false;
+        changes_tell(h, &(struct change){
+            .principal = p->state.id, .has_state = true, .state = p->state});
+    }
+    answer_waiting(p, &p->state);
+}
+
+void principal_want(struct identity *id, uuid principal, struct principal_wait *w)
+{
+    struct principal *p = entry(id, principal);
+    bool stale = p->load == LOADED && !p->state.known &&
+                 clock_mono_ms(id->home->clock) >= p->unknown_until_ms;
+    if (p->load == LOADED && !stale) {
+        w->ready(w, &p->state, p->live, false);
+        return;
+    }
+    list_push(&p->waiting, &w->link);
+    if (p->load != LOADING) {
+        load(p);
+    }
+}
+
+struct order {
+    struct task task;
+    uuid principal;
+    int delta; /* 0: the row changed */
+};
+
+static void on_order(struct task *t)
+{
+    struct order *o = CONTAINER_OF(t, struct order, task);
+    struct principal *p = entry(t->home->identity, o->principal);
+    if (o->delta != 0) {
+        ASSERT(o->delta > 0 || p->live > 0);
+        p->live += (uint32_t)o->delta;
+    } else {
+        p->announce = true;
+        p->again = p->load == LOADING;
+        if (p->load != LOADING) {
+            load(p);
+        }
+    }
+    mem_free(o);
+}
+
+static void order(struct home *h, uuid principal, int delta)
+{
+    struct order *o = mem_calloc(1, sizeof *o);
+    *o = (struct order){
+        .task = {.home = h, .resume = on_order}, .principal = principal, .delta = delta};
+    task_go(&o->task, home_of(h, principal));
+}
+
+void identity_changed(struct home *h, uuid principal) { order(h, principal, 0); }
+void principal_count(struct home *h, uuid principal, int delta) { order(h, principal, delta); }
+
+void principals_free(struct identity *id)
+{
+    for (struct map_node *n; (n = map_next(&id->principals, NULL)) != NULL;) {
+        struct principal *p = CONTAINER_OF(n, struct principal, node);
+        ASSERT(p->load != LOADING && list_empty(&p->waiting));
+        drop(id, p);
+    }
+    map_deinit(&id->principals);
+}
+
+const char *principal_refusal(const struct principal_state *p, enum proof_kind proof,
+                              int64_t issued_ms)
+{
+    if (!p->known) {
+        return "unknown_principal";
+    }
+    if (!p->active) {
+        return "disabled";
+    }
+    return proof != PROOF_KEY && issued_ms < p->valid_after_ms ? "superseded" : NULL;
+}
+
+struct grant *principal_grant(const struct principal_state *p)
+{
+    size_t bytes = p->binding_count * sizeof *p->bindings;
+    struct grant *g = mem_alloc(sizeof *g + bytes);
+    *g = (struct grant){.principal = p->id,
+                        .kind = p->kind,
+                        .global_roles = p->global_roles,
+                        .binding_count = p->binding_count};
+    if (bytes > 0) {
+        memcpy(g->bindings, p->bindings, bytes);
+    }
+    return g;
+}

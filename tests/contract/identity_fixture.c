@@ -1,0 +1,306 @@
+#include "identity_fixture.h"
+
+#include "adapters/offload_workers/offload_workers.h"
+#include "adapters/post_queue/post_queue.h"
+#include "adapters/store_sqlite/store_sqlite.h"
+#include "adapters/tokens_hs256/tokens_hs256.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct world w;
+static unsigned turn;
+
+static int64_t wall_ms(struct clock *c)
+{
+    (void)c;
+    return w.now_ms;
+}
+
+static uint64_t mono_ns(struct clock *c)
+{
+    (void)c;
+    return (uint64_t)(w.now_ms - START_MS + 1000) * 1000000;
+}
+
+/* Not random, but never the same twice (splitmix64). */
+static void fill(struct entropy *e, void *out, size_t len)
+{
+    (void)e;
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = w.seed += UINT64_C(0x9e3779b97f4a7c15);
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        ((uint8_t *)out)[i] = (uint8_t)(z >> 40);
+    }
+}
+
+static bool plain_hash(struct password *p, span secret, const unsigned char salt[],
+                       char out[PASSWORD_HASH_MAX])
+{
+    (void)p;
+    (void)salt;
+    w.hashed++;
+    snprintf(out, PASSWORD_HASH_MAX, "plain:%.*s", SPAN_FMT(secret));
+    return true;
+}
+
+static bool plain_verify(struct password *p, span secret, const char *encoded)
+{
+    (void)p;
+    w.hashed++;
+    return strncmp(encoded, "plain:", 6) == 0 && span_eq(span_str(encoded + 6), secret);
+}
+
+static int setup(unsigned count)
+{
+    w = (struct world){
+        .count = count,
+        .now_ms = START_MS,
+        .conf = {.auth_anonymous_loopback = true,
+                 .token_access_s = 900,
+                 .token_refresh_s = 30 * 86400,
+                 .session_s = 30 * 86400,
+                 .connections_per_principal_max = 3},
+        .clock = {.wall_ms = wall_ms, .mono_ns = mono_ns},
+        .entropy = {.fill = fill},
+        .password = {.hash = plain_hash, .verify = plain_verify},
+    };
+    turn = 0;
+    w.post = post_queue_new(count);
+    struct sqlite_store_conf store = {.path = ":memory:", .synchronous = STORE_SYNC_OFF};
+    assert_int_equal(sqlite_store_open(&store, w.post, NULL, &w.store), ERR_NONE);
+    w.tokens = tokens_hs256_new(&(struct tokens_conf){
+        .secret = SPAN("0123456789abcdef0123456789abcdef"), .leeway_s = 30});
+    w.offload = offload_inline_new(w.post);
+    for (unsigned i = 0; i < count; i++) {
+        w.peers[i] = &w.homes[i];
+        w.homes[i] = (struct home){.index = i,
+                                   .count = count,
+                                   .conf = &w.conf,
+                                   .peers = w.peers,
+                                   .post = w.post,
+                                   .clock = &w.clock,
+                                   .entropy = &w.entropy,
+                                   .store = w.store,
+                                   .tokens = w.tokens,
+                                   .password = &w.password,
+                                   .offload = w.offload};
+        home_init(&w.homes[i]);
+        (void)identity_new(&w.homes[i]);
+    }
+    settle();
+    return 0;
+}
+
+int world_setup_1(void **state)
+{
+    (void)state;
+    return setup(1);
+}
+
+int world_setup_5(void **state)
+{
+    (void)state;
+    return setup(5);
+}
+
+int world_teardown(void **state)
+{
+    (void)state;
+    settle();
+    w.store->close(w.store);
+    while (post_queue_run(w.post, 0)) {
+    }
+    for (unsigned i = 0; i < w.count; i++) {
+        identity_free(w.homes[i].identity);
+    }
+    offload_free(w.offload);
+    tokens_hs256_free(w.tokens);
+    post_queue_free(w.post);
+    return 0;
+}
+
+struct home *any_home(void) { return &w.homes[turn++ % w.count]; }
+
+/* The store's thread answers within the wait or has nothing to answer. */
+void settle(void)
+{
+    struct store_stats s;
+    do {
+        while (post_queue_run(w.post, 2)) {
+        }
+        w.store->stats(w.store, &s);
+    } while (s.write_waiting + s.read_waiting > 0);
+    while (post_queue_run(w.post, 5)) {
+    }
+}
+
+void pass_ms(int64_t ms)
+{
+    w.now_ms += ms;
+    for (unsigned i = 0; i < w.count; i++) {
+        home_tick(&w.homes[i]);
+    }
+    settle();
+}
+
+static void copy(char *out, size_t size, span s) { snprintf(out, size, "%.*s", SPAN_FMT(s)); }
+
+void on_answer(void *owner, const struct identity_result *r)
+{
+    struct answer *a = owner;
+    assert_false(a->done);
+    a->done = true;
+    a->error = r->error;
+    copy(a->reason, sizeof a->reason, span_str(r->reason));
+    a->retry_after_ms = r->retry_after_ms;
+    a->principal = r->principal;
+    a->credential = r->credential;
+    copy(a->username, sizeof a->username, r->username);
+    copy(a->secret, sizeof a->secret, r->secret);
+    copy(a->access, sizeof a->access, r->access_token);
+    a->access_expires_ms = r->access_expires_ms;
+    copy(a->refresh, sizeof a->refresh, r->refresh_token);
+    copy(a->session, sizeof a->session, r->session);
+    a->session_expires_ms = r->session_expires_ms;
+    a->count = r->count;
+    a->more = r->more;
+    for (unsigned i = 0; i < r->count && r->users != NULL; i++) {
+        a->users[i] = r->users[i];
+        copy(a->names[i], sizeof a->names[i], r->users[i].username);
+    }
+    for (unsigned i = 0; i < r->count && r->keys != NULL; i++) {
+        a->keys[i] = r->keys[i];
+    }
+}
+
+void wait_answer(struct answer *a)
+{
+    assert_false(a->done); /* never inside the call */
+    assert_true(post_queue_until(w.post, &a->done, 10000));
+    settle();
+}
+
+void expect(const struct answer *a, err error, const char *reason)
+{
+    assert_true(a->done);
+    if (a->error != error || strcmp(a->reason, reason == NULL ? "" : reason) != 0) {
+        fail_msg("%s (%s), not %s (%s)", err_name(a->error), a->reason, err_name(error),
+                 reason == NULL ? "" : reason);
+    }
+}
+
+uuid user_new(const char *name, const char *password, enum role role)
+{
+    struct answer a = {0};
+    identity_user_add(any_home(), span_str(name), span_str(password), &role, 1, on_answer, &a);
+    wait_answer(&a);
+    expect(&a, ERR_NONE, NULL);
+    return a.principal;
+}
+
+uuid device_new(void)
+{
+    uuid id = home_new_id(&w.homes[0]);
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_PRINCIPAL_INSERT, 1);
+    store_set_text(req, 0, 0, 0, span_str(text));
+    store_set_text(req, 0, 0, 1, SPAN(""));
+    store_set_text(req, 0, 0, 2, span_str(text));
+    store_set_text(req, 0, 0, 3, SPAN("device"));
+    store_set_text(req, 0, 0, 4, SPAN("a device"));
+    store_set_text(req, 0, 0, 5, SPAN("active"));
+    store_set_int(req, 0, 0, 6, w.now_ms);
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+    return id;
+}
+
+void key_new(uuid device, struct answer *a)
+{
+    *a = (struct answer){0};
+    identity_key_make(any_home(), device, SPAN("k"), on_answer, a);
+    wait_answer(a);
+    expect(a, ERR_NONE, NULL);
+}
+
+void login_as(struct answer *a, const char *name, const char *password, unsigned wants)
+{
+    *a = (struct answer){0};
+    identity_login(any_home(),
+                   &(struct login_args){.username = span_str(name),
+                                        .password = span_str(password),
+                                        .wants = wants},
+                   on_answer, a);
+    wait_answer(a);
+}
+
+static void on_auth(struct auth *a) { *(bool *)a->owner = true; }
+
+struct grant *auth_wait(struct home *h, const char *text, bool is_session, char *reason)
+{
+    bool done = false;
+    struct auth a = {.credential = span_str(text),
+                     .is_session = is_session,
+                     .done = on_auth,
+                     .owner = &done};
+    auth_start(h, &a);
+    assert_true(done || post_queue_until(w.post, &done, 10000));
+    assert_int_equal(a.error == ERR_NONE, a.grant != NULL);
+    assert_int_equal(a.error == ERR_NONE, a.reason == NULL);
+    if (reason != NULL) {
+        copy(reason, 64, span_str(a.reason));
+    }
+    return a.grant;
+}
+
+void expect_refused(const char *text, bool is_session, const char *reason)
+{
+    for (unsigned i = 0; i < w.count; i++) {
+        char why[64];
+        struct grant *g = auth_wait(&w.homes[i], text, is_session, why);
+        assert_null(g);
+        assert_string_equal(why, reason);
+    }
+}
+
+void expect_accepted(const char *text, bool is_session)
+{
+    for (unsigned i = 0; i < w.count; i++) {
+        char why[64];
+        struct grant *g = auth_wait(&w.homes[i], text, is_session, why);
+        if (g == NULL) {
+            fail_msg("refused: %s", why);
+        }
+        grant_free(g);
+    }
+}
+
+static void on_change(struct session *s, enum session_change change)
+{
+    struct probe *p = CONTAINER_OF(s, struct probe, session);
+    p->told[change]++;
+    if (change != SESSION_RIGHTS && change != SESSION_EXPIRING && !p->keep_open) {
+        session_close(s);
+    }
+}
+
+void probe_open(struct probe *p, struct home *h, const char *text, bool is_session)
+{
+    *p = (struct probe){.session = {.on_change = on_change}};
+    struct grant *g = auth_wait(h, text, is_session, NULL);
+    assert_non_null(g);
+    assert_true(session_open(h, &p->session, g));
+    settle();
+}
+
+unsigned probe_total(const struct probe *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(p->told); i++) {
+        n += p->told[i];
+    }
+    return n;
+}
