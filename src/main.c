@@ -1,10 +1,6 @@
 /* The program's entry; everything it does is composed in app/. */
-#include <stdio.h>
+#include "app/main.h"
 
-int main(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    puts("signalbox " SIGNALBOX_VERSION);
-    return 0;
-}
+extern char **environ;
+
+int main(int argc, char **argv) { return app_main(argc, argv, environ); }

@@ -1,0 +1,67 @@
+#include "app/command.h"
+
+#include "app/commands.h"
+
+#include <string.h>
+
+static const struct option_row no_options[] = {{NULL, NULL, NULL}};
+
+const struct command commands[] = {
+    {"serve", "", "serve in the foreground until SIGTERM", no_options, command_serve, NULL},
+    {"agent", "--server URL --key KEY", "report this machine to a server", agent_options,
+     command_agent, NULL},
+    {"check-config", "", "show every setting with its source, or say what is wrong", no_options,
+     command_check_config, NULL},
+    {"token", "--sub ID [--kind user] [--role ROLE]... [--ttl 1h]",
+     "print an access token; a user that does not exist is made, with those roles", token_options,
+     NULL, command_token},
+    {"user", "add|list|passwd|enable|disable|grant|revoke [--name N] [--role R]...",
+     "manage the people who sign in", user_options, NULL, command_user},
+    {"json-check", "", "exit 0 if standard input is one valid JSON text, else 1", no_options,
+     command_json_check, NULL},
+    {"version", "", "print the version", no_options, command_version, NULL},
+    {"help", "", "print this", no_options, command_help, NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void command_end(struct command_call *call, int status, const char *error)
+{
+    call->status = status;
+    if (error != NULL) {
+        buf_printf(&call->err, "signalbox: %s\n", error);
+    }
+    call->done(call);
+}
+
+void command_call_free(struct command_call *call)
+{
+    settings_deinit(&call->settings);
+    buf_deinit(&call->out);
+    buf_deinit(&call->err);
+}
+
+bool command_prepare(struct command_call *call, int argc, char **argv, const struct command **out)
+{
+    settings_init(&call->settings);
+    const struct command *c = command_find(argv[0]);
+    buf why = {0};
+    call->status = EXIT_USAGE;
+    bool ok = c != NULL && c->run != NULL &&
+              options_parse(&call->options, &call->settings, c->options, argc, argv, 1, &why);
+    if (!ok) {
+        buf_printf(&call->err, "signalbox %.40s: %.*s\n", argv[0], SPAN_FMT(buf_span(&why)));
+    }
+    buf_deinit(&why);
+    *out = c;
+    return ok;
+}

@@ -1,0 +1,90 @@
+/* Commands that need no store. */
+#include "app/commands.h"
+#include "app/server.h"
+#include "base/mem.h"
+#include "codec/json/scan.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define JSON_CHECK_BYTES_MAX (256u << 20) /* standard input; more is refused */
+
+int command_serve(const struct options *o, struct settings *s)
+{
+    (void)o;
+    return server_main(s);
+}
+
+int command_check_config(const struct options *o, struct settings *s)
+{
+    (void)o; /* what is wrong was said before */
+    buf out = {0};
+    settings_print(s, &out);
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_deinit(&out);
+    return EXIT_OK;
+}
+
+int command_json_check(const struct options *o, struct settings *s)
+{
+    (void)o;
+    (void)s;
+    buf text = {0};
+    ssize_t got = 1;
+    while (got > 0 && text.len <= JSON_CHECK_BYTES_MAX) {
+        got = read(STDIN_FILENO, buf_reserve(&text, 65536), 65536);
+        text.len += got > 0 ? (size_t)got : 0;
+    }
+    size_t at = 0;
+    bool too_long = text.len > JSON_CHECK_BYTES_MAX;
+    int rc = too_long ? 0 : json_check(buf_span(&text), JSON_DEPTH_MAX, 0, &at);
+    if (too_long) {
+        fprintf(stderr, "signalbox: the text is longer than %u bytes\n", JSON_CHECK_BYTES_MAX);
+    } else if (rc < 0) {
+        fprintf(stderr, "signalbox: %s at byte %zu\n", json_error_name(rc), at);
+    }
+    buf_deinit(&text);
+    return rc == 0 && got == 0 && !too_long ? EXIT_OK : EXIT_FAILED;
+}
+
+int command_version(const struct options *o, struct settings *s)
+{
+    (void)o;
+    (void)s;
+    puts("signalbox " SIGNALBOX_VERSION);
+    return EXIT_OK;
+}
+
+static void print_wrapped(const char *text)
+{
+    fputs("      ", stdout);
+    puts(text);
+}
+
+int command_help(const struct options *o, struct settings *s)
+{
+    (void)o;
+    (void)s;
+    puts("signalbox: the realtime server for devices, homes, chat and live host metrics\n");
+    puts("  signalbox COMMAND [options]\n\nCommands:");
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        printf("  %s %s\n", c->name, c->usage);
+        print_wrapped(c->text);
+        for (const struct option_row *r = c->options; r->name != NULL; r++) {
+            printf("        --%s%s%s  %s\n", r->name, r->what == NULL ? "" : " ",
+                   r->what == NULL ? "" : r->what, r->text);
+        }
+    }
+    puts("\nEvery setting is a key of ./signalbox.conf (or of the file named by --config), a\n"
+         "variable SIGNALBOX_<KEY> and a flag; flag beats environment beats file.\n\nSettings:");
+    for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
+        const struct config_row *r = config_row((enum config_key)k);
+        if (r->flags & CONFIG_SECRET) {
+            printf("  SIGNALBOX_%s (environment or file only; _FILE names a file)\n", r->name);
+        } else {
+            printf("  --%s (%s)\n", r->name, r->fallback);
+        }
+        print_wrapped(r->text);
+    }
+    return EXIT_OK;
+}

@@ -1,0 +1,181 @@
+/* signalbox user: the people who sign in. */
+#include "app/commands.h"
+#include "base/timefmt.h"
+#include "domain/identity_ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIST_PAGE 200
+
+const struct option_row user_options[] = {
+    {"name", "NAME", "the user's name"},
+    {"role", "ROLE", "a role; may be repeated"},
+    {"password-file", "FILE", "reads the password from a file; without it one is made and shown"},
+    {NULL, NULL, NULL},
+};
+
+/* The password from --password-file into call->step's scratch, or an empty span. */
+static bool password_of(struct command_call *call, buf *out)
+{
+    const char *path = options_get(&call->options, "password-file");
+    if (path == NULL) {
+        return true;
+    }
+    FILE *f = fopen(path, "rbe");
+    if (f == NULL) {
+        return false;
+    }
+    out->len = fread(buf_reserve(out, PASSWORD_BYTES_MAX + 2), 1, PASSWORD_BYTES_MAX + 2, f);
+    fclose(f);
+    while (out->len > 0 && (out->ptr[out->len - 1] == '\n' || out->ptr[out->len - 1] == '\r')) {
+        out->len--;
+    }
+    return out->len > 0;
+}
+
+static void finished(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    if (r->error != ERR_NONE) {
+        command_fail(call, r->error);
+        return;
+    }
+    if (r->secret.len > 0) {
+        buf_printf(&call->out, "password %.*s\n", SPAN_FMT(r->secret));
+    }
+    command_end(call, EXIT_OK, NULL);
+}
+
+static void added(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    if (r->error == ERR_NONE) {
+        char id[UUID_TEXT_LEN + 1];
+        uuid_format(r->principal, id);
+        buf_printf(&call->out, "id %s\n", id);
+    }
+    finished(owner, r);
+}
+
+static void add(struct command_call *call, span name)
+{
+    enum role roles[ROLE_COUNT];
+    unsigned count;
+    buf password = {0};
+    if (!command_roles(call, roles, &count)) {
+        return;
+    }
+    if (!password_of(call, &password)) {
+        command_end(call, EXIT_USAGE, "the password file cannot be read or is empty");
+    } else {
+        identity_user_add(call->home, name, buf_span(&password), roles, count, added, call);
+    }
+    if (password.ptr != NULL) {
+        explicit_bzero(password.ptr, password.cap);
+    }
+    buf_deinit(&password);
+}
+
+static void listed(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    if (r->error != ERR_NONE) {
+        command_fail(call, r->error);
+        return;
+    }
+    for (unsigned i = 0; i < r->count; i++) {
+        char id[UUID_TEXT_LEN + 1];
+        char since[TIME_S_LEN + 1];
+        uuid_format(r->users[i].principal, id);
+        time_format_s(r->users[i].created_ms, since);
+        buf_printf(&call->out, "%s  %s  %s  %.*s\n", id, since,
+                   r->users[i].active ? "active  " : "disabled", SPAN_FMT(r->users[i].username));
+    }
+    if (r->more && r->count > 0) {
+        identity_user_list(call->home, r->users[r->count - 1].username, LIST_PAGE, listed, call);
+    } else {
+        command_end(call, EXIT_OK, NULL);
+    }
+}
+
+static void set_password(struct command_call *call)
+{
+    buf password = {0};
+    if (!password_of(call, &password) || password.len == 0) {
+        command_end(call, EXIT_USAGE, "user passwd needs --password-file FILE");
+    } else {
+        identity_set_password(call->home, call->subject, buf_span(&password), finished, call);
+    }
+    if (password.ptr != NULL) {
+        explicit_bzero(password.ptr, password.cap);
+    }
+    buf_deinit(&password);
+}
+
+/* Grants or revokes one role after the other. */
+static void next_role(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    enum role roles[ROLE_COUNT];
+    unsigned count;
+    if (r != NULL && r->error != ERR_NONE) {
+        command_fail(call, r->error);
+    } else if (command_roles(call, roles, &count)) {
+        if (call->step == count) {
+            command_end(call, count == 0 ? EXIT_USAGE : EXIT_OK,
+                        count == 0 ? "name a role with --role" : NULL);
+        } else if (strcmp(call->options.words[0], "grant") == 0) {
+            identity_bind(call->home, call->subject, roles[call->step++], SCOPE_ALL, next_role,
+                          call);
+        } else {
+            identity_unbind(call->home, call->subject, roles[call->step++], SCOPE_ALL, next_role,
+                            call);
+        }
+    }
+}
+
+static void found(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    const char *what = call->options.words[0];
+    if (r->error != ERR_NONE) {
+        command_end(call, EXIT_FAILED,
+                    r->error == ERR_NOT_FOUND ? "no such user" : err_text(r->error));
+        return;
+    }
+    call->subject = r->users[0].principal;
+    if (strcmp(what, "passwd") == 0) {
+        set_password(call);
+    } else if (strcmp(what, "enable") == 0 || strcmp(what, "disable") == 0) {
+        identity_set_active(call->home, call->subject, what[0] == 'e', finished, call);
+    } else {
+        next_role(call, NULL);
+    }
+}
+
+void command_user(struct command_call *call)
+{
+    static const char *const whats[] = {"passwd", "enable", "disable", "grant", "revoke"};
+    const char *what = call->options.word_count == 1 ? call->options.words[0] : "";
+    const char *name = options_get(&call->options, "name");
+    if (strcmp(what, "list") == 0) {
+        identity_user_list(call->home, SPAN_NONE, LIST_PAGE, listed, call);
+        return;
+    }
+    if (name == NULL) {
+        command_end(call, EXIT_USAGE, "user add|list|passwd|enable|disable|grant|revoke --name N");
+        return;
+    }
+    if (strcmp(what, "add") == 0) {
+        add(call, span_str(name));
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(whats); i++) {
+        if (strcmp(what, whats[i]) == 0) {
+            identity_user_get(call->home, span_str(name), found, call);
+            return;
+        }
+    }
+    command_end(call, EXIT_USAGE, "user add|list|passwd|enable|disable|grant|revoke --name N");
+}

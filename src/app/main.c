@@ -1,0 +1,71 @@
+#include "app/main.h"
+
+#include "app/admin.h"
+#include "app/command.h"
+#include "app/standalone.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Takes `--config FILE` out of the words, wherever it stands. */
+static const char *take_config(int *argc, char **argv)
+{
+    const char *path = getenv("SIGNALBOX_CONFIG");
+    for (int i = 1; i < *argc; i++) {
+        int width = strcmp(argv[i], "--config") == 0 && i + 1 < *argc ? 2 : 0;
+        if (strncmp(argv[i], "--config=", 9) == 0) {
+            width = 1;
+        }
+        if (width > 0) {
+            path = width == 2 ? argv[i + 1] : argv[i] + 9;
+            memmove(argv + i, argv + i + width, (size_t)(*argc - i - width + 1) * sizeof *argv);
+            *argc -= width;
+            i--;
+        }
+    }
+    return path;
+}
+
+static int refuse(struct settings *s, buf *why)
+{
+    fprintf(stderr, "signalbox: %.*s\n", SPAN_FMT(buf_span(why)));
+    buf_deinit(why);
+    settings_deinit(s);
+    return EXIT_USAGE;
+}
+
+int app_main(int argc, char **argv, char **env)
+{
+    const char *config = take_config(&argc, argv);
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "--help") == 0) {
+        name += 2;
+    }
+    const struct command *command = command_find(name);
+    struct settings settings;
+    struct options options;
+    buf why = {0};
+    settings_init(&settings);
+    if (command == NULL) {
+        buf_printf(&why, "unknown command \"%.40s\"; try: signalbox help", name);
+        return refuse(&settings, &why);
+    }
+    if (!settings_load(&settings, config, env, &why) ||
+        !options_parse(&options, &settings, command->options, argc, argv, 2, &why) ||
+        !settings_check(&settings, &why)) {
+        return refuse(&settings, &why);
+    }
+    int status;
+    if (command->local != NULL) {
+        status = command->local(&options, &settings);
+    } else {
+        const char *dir = config_str(&settings.config, CONFIG_data_dir);
+        status = admin_forward(dir, argc - 1, argv + 1);
+        if (status < 0) {
+            status = standalone_run(&settings, argc - 1, argv + 1);
+        }
+    }
+    settings_deinit(&settings);
+    return status;
+}

@@ -1,0 +1,369 @@
+#include "app/process.h"
+
+#include "adapters/clock_system/clock_system.h"
+#include "adapters/entropy_system/entropy_system.h"
+#include "adapters/log_json/log_json.h"
+#include "adapters/offload_workers/offload_workers.h"
+#include "adapters/password_argon2/password_argon2.h"
+#include "adapters/store_sqlite/store_sqlite.h"
+#include "adapters/tokens_hs256/tokens_hs256.h"
+#include "app/data_dir.h"
+#include "base/mem.h"
+#include "domain/identity.h"
+#include "edge/rest/rest.h"
+#include "loop/addr.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DAY_S 86400
+#define WORKER_THREADS 2      /* argon2id takes 19 MiB each */
+#define WORKER_QUEUE_MAX 64   /* password checks that wait; more are answered as busy */
+#define DRAIN_CHECK_MS 20     /* how often a draining loop looks whether it is empty */
+
+void process_domain_conf(const struct config *c, struct domain_conf *out)
+{
+    *out = (struct domain_conf){
+        .auth_anonymous_loopback = config_int(c, CONFIG_auth_anonymous) == 0,
+        .token_access_s = config_int(c, CONFIG_token_access_s),
+        .token_refresh_s = config_int(c, CONFIG_token_refresh_s),
+        .session_s = config_int(c, CONFIG_session_s),
+        .connections_per_principal_max =
+            (uint32_t)config_int(c, CONFIG_connections_per_principal_max),
+        .device_stale_s = (uint32_t)config_int(c, CONFIG_device_stale_s),
+        .device_gone_s = (uint32_t)config_int(c, CONFIG_device_gone_s),
+        .viewers_per_device_max = (uint32_t)config_int(c, CONFIG_viewers_per_device_max),
+        .retention_raw_s = config_int(c, CONFIG_retention_raw_days) * DAY_S,
+        .retention_minute_s = config_int(c, CONFIG_retention_minute_days) * DAY_S,
+        .retention_hour_s = config_int(c, CONFIG_retention_hour_days) * DAY_S,
+        .retention_log_s = config_int(c, CONFIG_retention_log_days) * DAY_S,
+        .timezone = config_str(c, CONFIG_timezone),
+    };
+}
+
+static void fill_limits(const struct config *c, const struct sockaddr_storage *listeners,
+                        struct net_limits *out, struct edge_conf *edge)
+{
+    bool outside = config_int(c, CONFIG_conformance) != 0;
+    *out = (struct net_limits){
+        .connections_max = (uint32_t)config_int(c, CONFIG_connections_max),
+        .per_address_max =
+            outside ? 0 : (uint32_t)config_int(c, CONFIG_connections_per_address_max),
+        .handshakes_per_s = outside ? 0 : (uint32_t)config_int(c, CONFIG_handshakes_per_s),
+        .http_header_ms = (uint32_t)config_int(c, CONFIG_http_header_timeout_ms),
+        .http_body_ms = (uint32_t)config_int(c, CONFIG_http_body_timeout_ms),
+        .http_idle_ms = (uint32_t)config_int(c, CONFIG_http_idle_timeout_ms),
+        .http_header_bytes_max = (uint32_t)config_int(c, CONFIG_http_header_bytes_max),
+        .http_body_bytes_max = (uint32_t)config_int(c, CONFIG_http_body_bytes_max),
+        .close_wait_ms = (uint32_t)config_int(c, CONFIG_close_wait_ms),
+    };
+    *edge = (struct edge_conf){
+        .conformance = outside,
+        .anonymous_loopback = config_int(c, CONFIG_auth_anonymous) == 0,
+        .allowed_origins = config_str(c, CONFIG_allowed_origins),
+        .public_hosts = config_str(c, CONFIG_public_hosts),
+        .ws_message_bytes_max = (uint32_t)config_int(c, CONFIG_ws_message_bytes_max),
+        .ws_fragments_max = (uint32_t)config_int(c, CONFIG_ws_fragments_max),
+        .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
+        .outbox_bytes_max = (uint32_t)config_int(c, CONFIG_outbox_bytes_max),
+        .listeners = listeners,
+    };
+}
+
+bool process_open_tokens(struct process *p, buf *why)
+{
+    buf secret = {0};
+    const char *given = config_str(p->config, CONFIG_jwt_secret);
+    if (given[0] != '\0') {
+        buf_append_str(&secret, given);
+    } else if (!data_dir_secret(config_str(p->config, CONFIG_data_dir), "jwt.secret", 32,
+                                p->entropy, &secret, why)) {
+        return false;
+    }
+    struct tokens_conf conf = {.secret = buf_span(&secret),
+                               .issuer = config_str(p->config, CONFIG_jwt_issuer),
+                               .audience = config_str(p->config, CONFIG_jwt_audience),
+                               .leeway_s = config_int(p->config, CONFIG_jwt_leeway_s)};
+    p->tokens = tokens_hs256_new(&conf);
+    explicit_bzero(secret.ptr, secret.len);
+    buf_deinit(&secret);
+    return true;
+}
+
+bool process_open_store(struct process *p, struct post *post, buf *why)
+{
+    char path[4200];
+    bool memory = strcmp(config_str(p->config, CONFIG_store), "memory") == 0;
+    snprintf(path, sizeof path, "%s/signalbox.db", config_str(p->config, CONFIG_data_dir));
+    bool full = config_int(p->config, CONFIG_sqlite_synchronous) == 0;
+    struct sqlite_store_conf conf = {
+        .path = memory ? ":memory:" : path,
+        .synchronous = full ? STORE_SYNC_FULL : STORE_SYNC_NORMAL,
+        .read_threads = (unsigned)config_int(p->config, CONFIG_store_read_threads),
+        .queue_max = (unsigned)config_int(p->config, CONFIG_store_queue_max)};
+    err e = sqlite_store_open(&conf, post, p->log, &p->store);
+    if (e != ERR_NONE) {
+        buf_printf(why, "store %s: %s", memory ? "memory" : path, err_text(e));
+        return false;
+    }
+    return true;
+}
+
+static void make_home(struct process *p, unsigned i)
+{
+    struct home *h = mem_calloc(1, sizeof *h);
+    *h = (struct home){.index = i,
+                       .count = p->count,
+                       .conf = &p->domain,
+                       .peers = p->homes,
+                       .post = p->post,
+                       .clock = p->clock,
+                       .log = p->log,
+                       .entropy = p->entropy,
+                       .store = p->store,
+                       .tokens = p->tokens,
+                       .password = password_argon2(),
+                       .offload = p->offload,
+                       .hub = p->hubs[i]};
+    home_init(h);
+    p->homes[i] = h;
+}
+
+static void make_loop_side(struct process *p, unsigned i)
+{
+    struct edge *e = mem_calloc(1, sizeof *e);
+    p->edges[i] = e;
+    e->conf = &p->edge;
+    e->loop = p->loops[i];
+    e->peers = p->edges;
+    e->ops = &p->ops;
+    edge_init(e, p->post, p->hubs);
+    make_home(p, i);
+    e->home = p->homes[i];
+    struct net_conf conf = {.loop = p->loops[i],
+                            .limits = &p->limits,
+                            .shared = p->shared,
+                            .http = &rest_handler,
+                            .user = e};
+    e->net = net_new(&conf);
+}
+
+static unsigned loop_count_of(const struct config *c)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t n = config_int(c, CONFIG_loops);
+    n = n > 0 ? n : cores;
+    return n < 1 ? 1 : n > LOOP_COUNT_MAX ? LOOP_COUNT_MAX : (unsigned)n;
+}
+
+static uint64_t log_dropped(void *arg) { return log_json_dropped(arg); }
+
+static void start_ops(struct process *p)
+{
+    p->ops.edges = p->edges;
+    p->ops.edge_count = p->count;
+    p->ops.store = p->store;
+    p->ops.shared = p->shared;
+    p->ops.connections_max = p->limits.connections_max;
+    p->ops.node = config_str(p->config, CONFIG_node);
+    p->ops.log_dropped = log_dropped;
+    p->ops.log_arg = p->log;
+    ops_start(&p->ops, p->loops[0]);
+}
+
+bool process_build(struct process *p, buf *why)
+{
+    p->clock = clock_system();
+    p->entropy = entropy_system();
+    process_domain_conf(p->config, &p->domain);
+    fill_limits(p->config, p->listeners, &p->limits, &p->edge);
+    if (!process_open_tokens(p, why)) {
+        return false;
+    }
+    p->count = loop_count_of(p->config);
+    for (unsigned i = 0; i < p->count; i++) {
+        struct loop_conf conf = {.index = i,
+                                 .count = p->count,
+                                 .clock = p->clock,
+                                 .log = p->log,
+                                 .poller = poller_epoll_new()};
+        p->loops[i] = loop_new(&conf, p->loops);
+    }
+    p->post = loop_post_port(p->loops, p->count);
+    if (!process_open_store(p, p->post, why)) {
+        return false;
+    }
+    p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
+    p->offload = offload_workers_new(p->workers);
+    p->shared = mem_calloc(1, sizeof *p->shared);
+    for (unsigned i = 0; i < p->count; i++) {
+        make_loop_side(p, i);
+    }
+    for (unsigned i = 0; i < p->count; i++) {
+        p->homes[i]->identity = identity_new(p->homes[i]);
+    }
+    start_ops(p);
+    return true;
+}
+
+static bool listen_on(struct process *p, span text, buf *addresses, buf *why)
+{
+    struct sockaddr_storage addr;
+    struct sockaddr_storage bound;
+    socklen_t len;
+    bool parsed = addr_parse(text, &addr, &len);
+    ASSERT(parsed); /* settings_check */
+    /* The port must be ours alone: with SO_REUSEPORT a second server would share it silently. */
+    int probe = poller_epoll_probe((const struct sockaddr *)&addr, len);
+    if (probe < 0) {
+        buf_printf(why, "listen %.*s: the address is in use or not this machine's: %s",
+                   SPAN_FMT(text), strerror(-probe));
+        return false;
+    }
+    for (unsigned i = 0; i < p->count; i++) {
+        int rc = net_listen(p->edges[i]->net, (const struct sockaddr *)&addr, len, &bound);
+        if (rc < 0) {
+            buf_printf(why, "listen %.*s: %s", SPAN_FMT(text), strerror(-rc));
+            return false;
+        }
+        addr = bound; /* port 0 was picked: the other loops share it */
+    }
+    p->listeners[p->edge.listener_count++] = bound;
+    char name[ADDR_TEXT_MAX];
+    addr_format(&bound, name);
+    buf_printf(addresses, "%s\"%s\"", addresses->len > 0 ? "," : "", name);
+    return true;
+}
+
+bool process_listen(struct process *p, buf *addresses, buf *why)
+{
+    span rest = span_str(config_str(p->config, CONFIG_listen));
+    while (rest.len > 0) {
+        span one = span_trim(span_cut(&rest, ','));
+        if (one.len > 0 && !listen_on(p, one, addresses, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *run_loop(void *arg)
+{
+    loop_run(arg);
+    return NULL;
+}
+
+void process_start(struct process *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        int rc = pthread_create(&p->threads[i], NULL, run_loop, p->loops[i]);
+        ASSERT(rc == 0); /* start-up: nothing is served yet */
+        p->threads_started++;
+    }
+}
+
+/* A loop that drains looks every few milliseconds whether its peers are gone. */
+struct drain {
+    struct mail mail;
+    struct timer timer;
+    struct edge *edge;
+    int64_t end_ms;
+};
+
+static void drain_check(struct timer *t)
+{
+    struct drain *d = CONTAINER_OF(t, struct drain, timer);
+    struct loop *l = d->edge->loop;
+    if (net_count(d->edge->net) == 0 || loop_now_ms(l) >= d->end_ms) {
+        loop_stop(l);
+        mem_free(d);
+    } else {
+        timer_start(l, t, DRAIN_CHECK_MS);
+    }
+}
+
+static void drain_begin(struct mail *m)
+{
+    struct drain *d = CONTAINER_OF(m, struct drain, mail);
+    d->end_ms += loop_now_ms(d->edge->loop);
+    d->timer.fire = drain_check;
+    net_drain(d->edge->net, CLOSE_DRAIN);
+    timer_start(d->edge->loop, &d->timer, 0);
+}
+
+void process_drain(struct process *p)
+{
+    atomic_store_explicit(&p->ops.draining, true, memory_order_relaxed);
+    for (unsigned i = 0; i < p->threads_started; i++) {
+        struct drain *d = mem_calloc(1, sizeof *d);
+        d->mail.run = drain_begin;
+        d->edge = p->edges[i];
+        d->end_ms = config_int(p->config, CONFIG_drain_ms);
+        loop_post_foreign(p->loops[i], &d->mail);
+    }
+    for (unsigned i = 0; i < p->threads_started; i++) {
+        pthread_join(p->threads[i], NULL);
+    }
+    p->threads_started = 0;
+}
+
+/* Runs what the loops still have for each other, on this thread, until nothing is left. */
+static void settle(struct process *p)
+{
+    bool busy = true;
+    for (unsigned round = 0; busy && round < 1000; round++) {
+        busy = false;
+        for (unsigned i = 0; i < p->count && p->loops[i] != NULL; i++) {
+            loop_turn(p->loops[i], 0);
+            busy = busy || loop_wait_ns(p->loops[i]) == 0;
+        }
+    }
+}
+
+void process_free(struct process *p)
+{
+    if (p->ops.loop != NULL) {
+        ops_stop(&p->ops);
+    }
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->edges[i] != NULL && p->edges[i]->net != NULL) {
+            net_free(p->edges[i]->net);
+        }
+    }
+    settle(p);
+    if (p->workers != NULL) {
+        workers_free(p->workers);
+        offload_free(p->offload);
+    }
+    if (p->store != NULL) {
+        p->store->close(p->store); /* what was submitted is finished, its answers posted */
+    }
+    settle(p);
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->homes[i] != NULL) {
+            identity_free(p->homes[i]->identity);
+        }
+    }
+    settle(p);
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->edges[i] != NULL) {
+            edge_deinit(p->edges[i]);
+            mem_free(p->edges[i]);
+        }
+        mem_free(p->homes[i]);
+    }
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->loops[i] != NULL) {
+            loop_free(p->loops[i]);
+        }
+    }
+    if (p->post != NULL) {
+        loop_post_port_free(p->post);
+    }
+    if (p->tokens != NULL) {
+        tokens_hs256_free(p->tokens);
+    }
+    mem_free(p->shared);
+}

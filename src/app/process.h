@@ -1,0 +1,62 @@
+/*
+ * All loops of the process with what stands on each: one home, hub, edge and net a loop. Built
+ * and torn down by the server; the command line builds a smaller one (app/standalone.h).
+ */
+#ifndef SB_APP_PROCESS_H
+#define SB_APP_PROCESS_H
+
+#include "app/settings.h"
+#include "edge/edge.h"
+#include "edge/ops/ops.h"
+#include "loop/loop.h"
+#include "loop/workers.h"
+
+#include <pthread.h>
+
+#define LISTENERS_MAX 16 /* addresses in `listen`; settings_check refuses more */
+
+struct process {
+    const struct config *config; /* borrowed */
+    struct clock *clock;
+    struct entropy *entropy;
+    struct log *log;             /* borrowed */
+    struct tokens *tokens;       /* owned */
+    struct store *store;         /* owned */
+    struct post *post;           /* owned */
+    struct workers *workers;     /* owned */
+    struct offload *offload;     /* owned */
+    unsigned count;
+    struct loop *loops[LOOP_COUNT_MAX];
+    struct home *homes[LOOP_COUNT_MAX];
+    struct edge *edges[LOOP_COUNT_MAX];
+    struct hub *hubs[LOOP_COUNT_MAX];
+    struct net_shared *shared;   /* owned */
+    struct net_limits limits;
+    struct domain_conf domain;
+    struct edge_conf edge;
+    struct ops ops;
+    struct sockaddr_storage listeners[LISTENERS_MAX];
+    pthread_t threads[LOOP_COUNT_MAX];
+    unsigned threads_started;
+};
+
+/* Fills domain from the settings. */
+void process_domain_conf(const struct config *c, struct domain_conf *out);
+/* Opens tokens and store. False: `why`. */
+bool process_open_store(struct process *p, struct post *post, buf *why) MUST_CHECK;
+/* The tokens port with the configured or generated secret. False: `why`. */
+bool process_open_tokens(struct process *p, buf *why) MUST_CHECK;
+
+/* Makes loops, homes, hubs, edges and nets; nothing listens yet. */
+bool process_build(struct process *p, buf *why) MUST_CHECK;
+/* Listens on every address from every loop; appends the addresses in use as JSON strings. */
+bool process_listen(struct process *p, buf *addresses, buf *why) MUST_CHECK;
+/* One thread a loop. */
+void process_start(struct process *p);
+/* Asks every loop to stop accepting, to close its peers, and to end when they are gone or after
+ * drain_ms; then joins the threads. */
+void process_drain(struct process *p);
+/* Frees in the reverse order; harmless on what was not built. */
+void process_free(struct process *p);
+
+#endif

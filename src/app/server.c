@@ -1,0 +1,267 @@
+#include "app/server.h"
+
+#include "adapters/clock_system/clock_system.h"
+#include "adapters/entropy_system/entropy_system.h"
+#include "adapters/log_json/log_json.h"
+#include "app/admin.h"
+#include "app/command.h"
+#include "app/data_dir.h"
+#include "app/process.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "domain/identity_ops.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct server {
+    struct settings *settings;
+    struct process process;
+    int lock_fd;
+    int admin_fd;
+    int signal_fd;
+};
+
+/* Every descriptor the system allows: a connection is one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &lim);
+    }
+}
+
+/* SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. SIGPIPE is an error
+ * of one write. */
+static int block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+struct first_admin {
+    struct mail mail;
+    struct home *home;
+    bool done;
+    err error;
+    buf line;
+};
+
+static void first_admin_done(void *owner, const struct identity_result *r)
+{
+    struct first_admin *f = owner;
+    f->error = r->error;
+    if (r->error == ERR_NONE && r->secret.len > 0) {
+        buf_printf(&f->line, "{\"event\":\"first_admin\",\"username\":\"%.*s\",\"password\":\"%.*s\"}\n",
+                   SPAN_FMT(r->username), SPAN_FMT(r->secret));
+    }
+    f->done = true;
+}
+
+static void first_admin_begin(struct mail *m)
+{
+    struct first_admin *f = CONTAINER_OF(m, struct first_admin, mail);
+    identity_first_admin(f->home, first_admin_done, f);
+}
+
+/* Before any thread runs: the loops are turned here until the answer is there. */
+static bool make_first_admin(struct server *s, buf *why)
+{
+    struct process *p = &s->process;
+    struct first_admin f = {.mail.run = first_admin_begin, .home = p->homes[0]};
+    loop_post_foreign(p->loops[0], &f.mail);
+    while (!f.done) {
+        for (unsigned i = 0; i < p->count; i++) {
+            loop_turn(p->loops[i], 1);
+        }
+    }
+    if (f.error != ERR_NONE) {
+        buf_printf(why, "the first admin cannot be made: %s", err_text(f.error));
+    } else if (f.line.len > 0) {
+        fwrite(f.line.ptr, 1, f.line.len, stdout);
+        fflush(stdout);
+        explicit_bzero(f.line.ptr, f.line.len);
+    }
+    buf_deinit(&f.line);
+    return f.error == ERR_NONE;
+}
+
+static bool server_open(struct server *s, buf *why)
+{
+    const struct config *c = &s->settings->config;
+    const char *dir = config_str(c, CONFIG_data_dir);
+    s->lock_fd = s->admin_fd = -1;
+    raise_descriptor_limit();
+    s->signal_fd = block_signals();
+    if (!data_dir_make(dir, why)) {
+        return false;
+    }
+    s->lock_fd = data_dir_lock(dir, why);
+    if (s->lock_fd < 0) {
+        return false;
+    }
+    struct log_json_conf lc = {.fd = STDERR_FILENO,
+                               .node = config_str(c, CONFIG_node),
+                               .clock = clock_system(),
+                               .level_min = (enum log_level)config_int(c, CONFIG_log_level)};
+    struct process *p = &s->process;
+    p->config = c;
+    p->log = log_json_open(&lc);
+    if (!process_build(p, why) || !make_first_admin(s, why)) {
+        return false;
+    }
+    s->admin_fd = admin_listen(dir, why);
+    if (s->admin_fd < 0) { /* serving is more important than the convenience */
+        LOG(p->log, LOG_WARN, "admin.off", LOG_SPAN("reason", buf_span(why)));
+        buf_clear(why);
+    }
+    return true;
+}
+
+/* --- the admin socket's commands run on loop 0 --- */
+
+struct admin_job {
+    struct mail mail;
+    struct command_call call;
+    const struct command *command;
+    sem_t ended;
+};
+
+static void admin_call_done(struct command_call *call)
+{
+    struct admin_job *job = call->owner;
+    sem_post(&job->ended);
+}
+
+static void admin_run(struct mail *m)
+{
+    struct admin_job *job = CONTAINER_OF(m, struct admin_job, mail);
+    job->command->run(&job->call);
+}
+
+static void serve_admin(struct server *s)
+{
+    int fd = accept4(s->admin_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    buf text = {0};
+    char *words[ADMIN_WORDS_MAX];
+    struct admin_job *job = mem_calloc(1, sizeof *job);
+    sem_init(&job->ended, 0, 0);
+    int count = admin_read(fd, &text, words);
+    bool answered = true;
+    if (count < 1) {
+        admin_answer(fd, EXIT_USAGE, SPAN_NONE, SPAN("signalbox: malformed admin request\n"));
+    } else if (!command_prepare(&job->call, count, words, &job->command)) {
+        admin_answer(fd, job->call.status, buf_span(&job->call.out), buf_span(&job->call.err));
+    } else {
+        job->call.home = s->process.homes[0];
+        job->call.done = admin_call_done;
+        job->call.owner = job;
+        job->mail.run = admin_run;
+        loop_post_foreign(s->process.loops[0], &job->mail);
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += ADMIN_TIMEOUT_MS / 1000;
+        answered = sem_timedwait(&job->ended, &until) == 0;
+        if (answered) {
+            admin_answer(fd, job->call.status, buf_span(&job->call.out),
+                         buf_span(&job->call.err));
+        } else {
+            admin_answer(fd, EXIT_FAILED, SPAN_NONE, SPAN("signalbox: the server is too busy\n"));
+        }
+    }
+    close(fd);
+    buf_deinit(&text);
+    if (answered) { /* else the command still holds it */
+        command_call_free(&job->call);
+        sem_destroy(&job->ended);
+        mem_free(job);
+    }
+}
+
+/* Until a signal asks to end. */
+static void control(struct server *s)
+{
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = s->signal_fd, .events = POLLIN},
+                                {.fd = s->admin_fd, .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+            return;
+        }
+        if (fds[0].revents & POLLIN) {
+            struct signalfd_siginfo info;
+            ssize_t got = read(s->signal_fd, &info, sizeof info);
+            LOG(s->process.log, LOG_INFO, "server.drain",
+                LOG_I64("signal", got > 0 ? (int64_t)info.ssi_signo : 0));
+            return;
+        }
+        if (fds[1].revents & POLLIN) {
+            serve_admin(s);
+        }
+    }
+}
+
+static void server_close(struct server *s)
+{
+    process_free(&s->process);
+    if (s->admin_fd >= 0) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/admin.sock",
+                 config_str(&s->settings->config, CONFIG_data_dir));
+        (void)unlink(path);
+        close(s->admin_fd);
+    }
+    if (s->process.log != NULL) {
+        log_json_close(s->process.log);
+    }
+    if (s->lock_fd >= 0) {
+        close(s->lock_fd);
+    }
+    close(s->signal_fd);
+}
+
+int server_main(struct settings *settings)
+{
+    struct server *s = mem_calloc(1, sizeof *s);
+    buf why = {0};
+    buf addresses = {0};
+    uint64_t seed = 0;
+    s->settings = settings;
+    entropy_fill(entropy_system(), &seed, sizeof seed);
+    hash_seed(seed);
+    bool ok = server_open(s, &why) && process_listen(&s->process, &addresses, &why);
+    if (ok) {
+        process_start(&s->process);
+        LOG(s->process.log, LOG_INFO, "server.ready", LOG_SPAN("listen", buf_span(&addresses)),
+            LOG_STR("version", SIGNALBOX_VERSION), LOG_U64("loops", s->process.count));
+        printf("{\"event\":\"ready\",\"listen\":[%.*s]}\n", (int)addresses.len,
+               (const char *)addresses.ptr);
+        fflush(stdout);
+        control(s);
+        process_drain(&s->process);
+    } else {
+        fprintf(stderr, "signalbox: %.*s\n", (int)why.len, (const char *)why.ptr);
+    }
+    server_close(s);
+    buf_deinit(&why);
+    buf_deinit(&addresses);
+    mem_free(s);
+    return ok ? EXIT_OK : EXIT_FAILED;
+}
