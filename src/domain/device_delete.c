@@ -1,0 +1,97 @@
+/* Deleting: first the device is gone for everybody, then its big tables a batch at a time, so
+ * that the writer is never held for long, then the device with what still references it. A crash
+ * in between leaves a device with less history; deleting it again goes on. */
+#include "domain/fleet_internal.h"
+#include "domain/identity_ops.h"
+
+/* Rows of each table a request: some 10 ms of the writer. */
+#define PURGE_ROWS 1000
+
+struct deletion {
+    struct ask ask;
+    struct actor who;
+};
+
+static const enum query purges[] = {QUERY_METRICS_PURGE, QUERY_ROLLUP_PURGE, QUERY_STATE_PURGE,
+                                    QUERY_PROCESS_PURGE};
+
+static void purge(struct deletion *x);
+
+static void finish(struct deletion *x, err error)
+{
+    struct device *d = x->ask.device;
+    if (error == ERR_NONE) {
+        identity_changed(d->fleet->home, d->id);
+    }
+    ask_answer(&x->ask, error);
+    device_release(d); /* after a failure the next question loads what is left */
+}
+
+static void removed(struct store_req *req)
+{
+    struct deletion *x = req->owner;
+    err error = req->error == ERR_CONFLICT ? ERR_DEVICE_NOT_FOUND : req->error;
+    store_req_free(req);
+    finish(x, error);
+}
+
+static void remove_device(struct deletion *x)
+{
+    struct home *h = x->ask.device->fleet->home;
+    struct store_req *req = store_req_new(h->index, 2, removed, x);
+    store_step_init(req, 0, QUERY_PRINCIPAL_DELETE, 1);
+    req->steps[0].expect = STORE_SOME;
+    req_set_uuid(req, 0, 0, 0, x->ask.id);
+    req_audit(h, req, 1, &x->who, "device.delete", x->ask.id);
+    req_submit(h, req);
+}
+
+static void purged(struct store_req *req)
+{
+    struct deletion *x = req->owner;
+    err error = req->error;
+    unsigned gone = 0;
+    for (unsigned i = 0; error == ERR_NONE && i < ARRAY_LEN(purges); i++) {
+        gone += req->steps[i].change_count;
+    }
+    store_req_free(req);
+    if (error != ERR_NONE) {
+        finish(x, error);
+    } else if (gone > 0) {
+        purge(x);
+    } else {
+        remove_device(x);
+    }
+}
+
+static void purge(struct deletion *x)
+{
+    struct home *h = x->ask.device->fleet->home;
+    struct store_req *req = store_req_new(h->index, ARRAY_LEN(purges), purged, x);
+    for (unsigned i = 0; i < ARRAY_LEN(purges); i++) {
+        store_step_init(req, i, purges[i], 1);
+        req_set_uuid(req, i, 0, 0, x->ask.id);
+        store_set_int(req, i, 0, 1, PURGE_ROWS);
+    }
+    req_submit(h, req);
+}
+
+static void at_home_delete(struct ask *a, struct device *d)
+{
+    a->device = d;
+    device_hold(d);
+    presence_close(d, CLOSE_REVOKED);
+    presence_drop_viewers(d);
+    host_channels_drop(d);
+    device_forget(d);
+    purge((struct deletion *)a);
+}
+
+void device_delete(struct home *h, uuid id, const struct actor *who, device_done done, void *owner)
+{
+    struct deletion *x = ask_new(h, sizeof *x, id, at_home_delete, done, owner);
+    x->who = *who;
+    x->who.name = ask_copy(&x->ask, who->name);
+    x->who.address = ask_copy(&x->ask, who->address);
+    ask_start(&x->ask);
+}

@@ -1,0 +1,66 @@
+/*
+ * A device's socket and the viewers of a device, as their edge's loop sees them. The device's
+ * home decides which socket is the live one (the newest), what the device's presence is, and
+ * keeps what it reports; what one link sends arrives there in order.
+ *
+ *     offline --link opens--> online --silence 90 s--> stale --silence 300 s--> closed, offline
+ *        ^                      ^  |                     |
+ *        |                      |  +--newer link: 4001   +--message--> online
+ *        +------link closes-----+
+ */
+#ifndef SB_DOMAIN_DEVICE_LINK_H
+#define SB_DOMAIN_DEVICE_LINK_H
+
+#include "base/map.h"
+#include "domain/home.h"
+#include "domain/host_types.h"
+#include "tables/closes.h"
+
+/* May this uuid be watched, or connected to? Answered once on the caller's loop. */
+typedef void (*device_admitted)(void *owner, err error);
+/* Counts a viewer in: ERR_NONE, ERR_DEVICE_NOT_FOUND, ERR_RATE_LIMIT_EXCEEDED
+ * (viewers_per_device_max) or the store's error. Each ERR_NONE is given back by
+ * device_viewer_leave. */
+void device_viewer_admit(struct home *h, uuid id, device_admitted done, void *owner);
+void device_viewer_leave(struct home *h, uuid id);
+/* Whether the device exists and is not disabled (ERR_PERMISSION_DENIED). */
+void device_admit(struct home *h, uuid id, device_admitted done, void *owner);
+
+/* A device's socket, embedded in the edge's session. */
+struct device_link {
+    struct map_node node; /* private */
+    struct home *home;    /* private */
+    uuid device;
+    uint64_t id;          /* private: names the link between loops */
+    /* The home ends the link (4001, 4002, 4000, time-out): close the socket, then
+     * device_link_close as always. */
+    void (*on_close)(struct device_link *l, close_reason reason);
+    /* A report that carried an ack id was handled: `ack` is that id. Rows and states: after the
+     * commit. */
+    void (*on_answer)(struct device_link *l, span ack, err error);
+};
+
+struct device_link_conf {
+    uuid device;
+    const char *wire;    /* "monitor"; of static duration */
+    span socket_id;      /* 1-100 characters, for connection_logs */
+    span remote_address; /* as text */
+};
+/* The link is the device's live one as soon as its home hears of it; an older one is closed with
+ * 4001, which is no disconnect. Fill on_close and on_answer first. */
+void device_link_open(struct home *h, struct device_link *l, const struct device_link_conf *conf);
+/* The socket is closed. Answers that come later are dropped. Harmless when not open. */
+void device_link_close(struct device_link *l, close_reason reason);
+
+/* What a device says. `ack` is copied and given back with the answer; an empty one wants none. */
+void device_link_heartbeat(struct device_link *l, span ack);
+/* capabilities: JSON array of texts without repeats; ptr NULL: unchanged. */
+void device_link_register(struct device_link *l, span ack, span capabilities);
+/* A live sample: shown, not stored. */
+void device_link_sample(struct device_link *l, span ack, const struct host_point *p);
+/* A row to be stored, with the processes of that moment (JSON array, empty: none). One that is
+ * stored already is answered ERR_NONE and changes nothing. */
+void device_link_row(struct device_link *l, span ack, const struct host_point *p, span processes);
+void device_link_state(struct device_link *l, span ack, const struct host_facts *f);
+
+#endif

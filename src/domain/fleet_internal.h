@@ -1,0 +1,204 @@
+/*
+ * What the files of the fleet share. Nobody else includes this.
+ *
+ *   fleet.c            devices: loading, holding, leaving; asks between loops
+ *   device_row.c       a device's stored members in memory and as JSON
+ *   device_ops.c       get, create, patch          device_delete.c, device_list.c
+ *   presence.c         the live link, deadlines, connection_logs
+ *   host_memory.c      the newest values of a host
+ *   host_channels.c    topics, timers, frames
+ *   host_reports.c     what devices report, into the store
+ *   host_history.c     reads of stored rows
+ *   fleet_retention.c  what becomes too old goes
+ *
+ * A device is held by whoever needs it in memory: its link, each viewer, each subscribed channel,
+ * each request of the store that will come back to it. Held by nobody it may go.
+ */
+#ifndef SB_DOMAIN_FLEET_INTERNAL_H
+#define SB_DOMAIN_FLEET_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "domain/device.h"
+#include "domain/device_link.h"
+#include "domain/fleet.h"
+#include "domain/hostmetrics.h"
+
+#define HOST_ROWS_MAX 30 /* of `history` (CONTRACT 6) */
+
+/* The newest values of a host; one block a device that has any. */
+struct host {
+    struct host_point point;  /* newest sample or row */
+    bool has_point;
+    unsigned row_count;
+    struct host_point rows[HOST_ROWS_MAX]; /* oldest first */
+    bool has_facts;
+    struct host_facts facts;  /* spans into facts_text */
+    uint8_t *facts_text;      /* owned */
+    int64_t stored_ms;        /* facts.at_ms of the newest stored record */
+    buf processes;            /* newest list, JSON */
+    int64_t processes_ms;
+    int64_t processes_stored_ms;
+};
+
+struct channel {
+    struct deadline tick;
+    struct device *device;
+    uint32_t subscribers;
+};
+
+enum device_state {
+    DEVICE_LOADING,
+    DEVICE_READY,
+    DEVICE_GONE, /* being deleted or not there: not found by anybody, freed with the last hold */
+};
+
+struct live {
+    bool on;
+    bool stale;
+    unsigned loop;
+    uint64_t link;
+    uuid log_id;        /* of connection_logs */
+    int64_t heard_ms;   /* monotonic: the newest application message */
+};
+
+struct device {
+    struct map_node node;
+    struct fleet *fleet;
+    uuid id;
+    enum device_state state;
+    struct list waiting; /* struct wait, while loading */
+    struct list idle;    /* in fleet->idle while nobody holds it */
+    unsigned holds;
+    struct device_row row; /* spans into row_text */
+    uint8_t *row_text;     /* owned */
+    struct live live;
+    struct deadline silence;
+    bool presence_writing; /* one write of presence at a time; the next takes the newest */
+    bool presence_changed;
+    int64_t seen_written_ms; /* monotonic; 0: not yet */
+    unsigned viewers;
+    struct host *host; /* NULL while there is nothing */
+    struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
+};
+
+struct fleet {
+    struct home *home;
+    struct map devices;
+    struct list idle; /* the longest unused first */
+    unsigned idle_count;
+    unsigned online, stale, viewers, timers, asks;
+    int offset_min; /* of clock labels */
+    struct map links; /* struct device_link of this loop */
+    uint64_t link_last;
+    struct list local; /* asks that this loop's callers wait for */
+    struct retention *retention; /* home 0 only */
+};
+
+/* --- fleet.c --- */
+
+/* Somebody waits for a device to be loaded. `ready` runs once, maybe before device_need returns;
+ * `d` is NULL when error is not ERR_NONE, and held for the call. */
+struct wait {
+    struct list link;
+    void (*ready)(struct wait *w, struct device *d, err error);
+};
+void device_need(struct fleet *f, uuid id, struct wait *w);
+/* The device if it is loaded, else NULL. */
+struct device *device_find(struct fleet *f, uuid id);
+void device_hold(struct device *d);
+void device_release(struct device *d);
+/* For everybody it does not exist any more. Hold it. */
+void device_forget(struct device *d);
+
+/*
+ * A question to a device's home and its answer. `at_home` runs there with the loaded device (held
+ * for the call; to go on later hold it again) and ends with ask_answer, now or later; without the
+ * device the answer is its error. `at_caller` runs on the asking loop, then the ask is freed.
+ */
+struct ask {
+    struct mail mail;
+    struct wait wait;
+    struct home *from;
+    struct fleet *fleet; /* at home */
+    uuid id;
+    struct device *device; /* while it is held across requests */
+    void (*at_home)(struct ask *a, struct device *d);
+    void (*at_caller)(struct ask *a);
+    struct arena arena;    /* arguments and results */
+    struct device_result result;
+    device_done done;
+    void *owner;
+};
+/* `bytes` for a struct that begins with an ask, zeroed. */
+void *ask_new(struct home *h, size_t bytes, uuid id, void (*at_home)(struct ask *, struct device *),
+              device_done done, void *owner);
+void ask_start(struct ask *a);
+void ask_answer(struct ask *a, err error);
+span ask_copy(struct ask *a, span s);
+
+/* A request with ids as text. */
+void req_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
+void req_submit(struct home *h, struct store_req *req);
+/* An AUDIT_INSERT as step `i`. */
+void req_audit(struct home *h, struct store_req *req, unsigned i, const struct actor *who,
+               const char *action, uuid target);
+
+/* --- device_row.c --- */
+
+/* From a row of DEVICE_GET; all texts are copied. */
+void device_row_load(struct device *d, const struct store_value *cells);
+/* Takes other members; the spans may be the present ones. */
+void device_row_set(struct device *d, const struct device_row *row);
+void device_json(struct device *d, buf *out);
+/* Puts JSON, version and status into the answer. */
+void ask_result_device(struct ask *a, struct device *d);
+
+/* --- presence.c --- */
+
+void presence_close(struct device *d, close_reason reason); /* the live link, if any */
+void presence_drop_viewers(struct device *d);
+void presence_deinit(struct device *d);
+/* An application message of the live link or of a host without one. */
+void presence_heard(struct device *d, bool linked);
+enum connection_status presence_of(const struct device *d);
+struct device_link *link_find(struct fleet *f, uint64_t id);
+
+/* --- host_memory.c --- */
+
+struct host *host_of(struct device *d); /* made when missing */
+void host_free(struct device *d);
+/* From the rows of STATE_LATEST, METRICS_LAST and the newest PROCESS sample. */
+void host_load(struct device *d, const struct store_req *req, unsigned step);
+/* True when it is newer than what was known. */
+bool host_take_point(struct device *d, const struct host_point *p);
+void host_take_row(struct device *d, const struct host_point *p);
+void host_take_facts(struct device *d, const struct host_facts *f);
+bool host_take_processes(struct device *d, span processes, int64_t at_ms);
+/* Equal but for what moves all the time: uptime, counters, processes. */
+bool host_facts_same(const struct host_facts *a, const struct host_facts *b);
+
+/* --- host_channels.c --- */
+
+extern const struct topic_owner host_topic_owner;
+/* A channel's value changed: `metrics` is sent at once, others only if nobody had one yet. */
+void host_publish_metrics(struct device *d);
+void host_publish_first(struct device *d, enum host_channel c);
+/* Stops the timers and gives back the channels' holds. */
+void host_channels_drop(struct device *d);
+void host_channels_free(struct device *d);
+
+/* --- host_reports.c --- */
+
+/* Step `i`: METRICS_INSERT of p. */
+void req_row(struct store_req *req, unsigned i, uuid device, const struct host_point *p);
+
+/* --- fleet_retention.c --- */
+
+/* Sweeps the tables for as long as it lives; owned by the caller. */
+struct retention *retention_new(struct home *h);
+/* Stops; NULL is allowed. */
+void retention_free(struct retention *r);
+
+#endif

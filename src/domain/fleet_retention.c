@@ -1,0 +1,85 @@
+/*
+ * Retention: what is older than its setting goes, a small batch at a time, so that the writer is
+ * never held for long. One sweep visits each table until nothing old is left, then rests.
+ */
+#include "domain/fleet_internal.h"
+
+#include "base/mem.h"
+
+#define BATCH_ROWS 1000     /* some 10 ms of the writer */
+#define PAUSE_MS 200        /* between batches: others' writes come first */
+#define REST_MS 600000      /* between sweeps: 10 min are 0.02 % of 30 days */
+#define RETRY_MS 60000      /* after an error of the store */
+#define FIRST_MS 30000      /* after the start, which has enough to do */
+
+struct retention {
+    struct home *home;
+    struct deadline next;
+    unsigned table;
+};
+
+static int64_t raw(const struct domain_conf *c) { return c->retention_raw_s; }
+static int64_t minute(const struct domain_conf *c) { return c->retention_minute_s; }
+static int64_t hour(const struct domain_conf *c) { return c->retention_hour_s; }
+static int64_t logs(const struct domain_conf *c) { return c->retention_log_s; }
+
+static const struct {
+    enum query query;
+    int64_t (*keep_s)(const struct domain_conf *c);
+    int64_t resolution_ms; /* third parameter, when not 0 */
+} tables[] = {
+    {QUERY_METRICS_EXPIRE, raw, 0},
+    {QUERY_PROCESS_EXPIRE, raw, 0},
+    {QUERY_STATE_EXPIRE, raw, 0},
+    {QUERY_ROLLUP_EXPIRE, minute, 60000},
+    {QUERY_ROLLUP_EXPIRE, hour, 3600000},
+    {QUERY_CONNECTION_EXPIRE, logs, 0},
+    {QUERY_AUDIT_EXPIRE, logs, 0},
+};
+
+static void swept(struct store_req *req)
+{
+    struct retention *r = req->owner;
+    unsigned gone = req->error == ERR_NONE ? req->steps[0].change_count : 0;
+    int64_t wait = PAUSE_MS;
+    if (req->error != ERR_NONE) {
+        wait = RETRY_MS;
+    } else if (gone < BATCH_ROWS && ++r->table == ARRAY_LEN(tables)) {
+        r->table = 0;
+        wait = REST_MS;
+    }
+    store_req_free(req);
+    deadline_set(r->home, &r->next, wait);
+}
+
+static void sweep(struct deadline *d)
+{
+    struct retention *r = CONTAINER_OF(d, struct retention, next);
+    struct home *h = r->home;
+    int64_t before = clock_wall_ms(h->clock) - tables[r->table].keep_s(h->conf) * 1000;
+    struct store_req *req = store_req_new(h->index, 1, swept, r);
+    store_step_init(req, 0, tables[r->table].query, 1);
+    store_set_int(req, 0, 0, 0, before);
+    store_set_int(req, 0, 0, 1, BATCH_ROWS);
+    if (tables[r->table].resolution_ms != 0) {
+        store_set_int(req, 0, 0, 2, tables[r->table].resolution_ms);
+    }
+    req_submit(h, req);
+}
+
+struct retention *retention_new(struct home *h)
+{
+    struct retention *r = mem_calloc(1, sizeof *r);
+    r->home = h;
+    r->next.fire = sweep;
+    deadline_set(h, &r->next, FIRST_MS);
+    return r;
+}
+
+void retention_free(struct retention *r)
+{
+    if (r != NULL) {
+        deadline_clear(&r->next);
+        mem_free(r);
+    }
+}

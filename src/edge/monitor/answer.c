@@ -1,0 +1,123 @@
+/* Frames to one peer of the Monitor wire. */
+#include "edge/monitor/session.h"
+
+#include "base/timefmt.h"
+#include "codec/json/write.h"
+
+static struct json_writer open_frame(buf *out, const char *type)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    json_member_string(&w, "type", span_str(type));
+    json_member_open(&w, "data", '{');
+    return w;
+}
+
+static void send_frame(struct monitor *m, struct json_writer *w, buf *out, enum blob_class cls)
+{
+    json_close(w, '}');
+    json_close(w, '}');
+    if (m->conn != NULL) {
+        edge_send_text(m->conn, buf_span(out), cls);
+    }
+    buf_deinit(out);
+}
+
+static void member_time(struct json_writer *w, const char *name, int64_t epoch_ms)
+{
+    char text[TIME_MS_LEN + 1];
+    time_format_ms(epoch_ms, text);
+    json_member_string(w, name, span_of(text, TIME_MS_LEN));
+}
+
+void monitor_connected(struct monitor *m)
+{
+    buf out = {0};
+    char id[UUID_TEXT_LEN + 1];
+    struct json_writer w = open_frame(&out, "connected");
+    uuid_format(m->device, id);
+    json_member_string(&w, "deviceUuid", span_of(id, UUID_TEXT_LEN));
+    member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+void monitor_pong(struct monitor *m)
+{
+    buf out = {0};
+    struct json_writer w = open_frame(&out, "pong");
+    member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
+    send_frame(m, &w, &out, BLOB_EPHEMERAL);
+}
+
+void monitor_expiring(struct monitor *m)
+{
+    buf out = {0};
+    struct json_writer w = open_frame(&out, "auth_expiring");
+    member_time(&w, "expiresAt", m->session.grant->expires_ms);
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+void monitor_ack(struct monitor *m, span id)
+{
+    buf out = {0};
+    if (id.len == 0) {
+        return;
+    }
+    struct json_writer w = open_frame(&out, "ack");
+    json_member_raw(&w, "id", id);
+    json_member_bool(&w, "ok", true);
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+struct refusal {
+    err error;
+    const char *member;
+    const char *why;
+    uint32_t retry_after_ms;
+};
+
+static void put_error(struct json_writer *w, const struct refusal *r)
+{
+    json_member_string(w, "type", span_str(err_code(r->error)));
+    json_member_string(w, "message", span_str(err_text(r->error)));
+    json_member_i64(w, "code", err_status(r->error));
+    json_member_open(w, "details", '{');
+    if (r->member != NULL && r->member[0] != '\0') {
+        json_member_string(w, "member", span_str(r->member));
+    }
+    if (r->why != NULL) {
+        json_member_string(w, "reason", span_str(r->why));
+    }
+    if (r->retry_after_ms > 0) {
+        json_member_i64(w, "retryAfterMs", r->retry_after_ms);
+    }
+    json_close(w, '}');
+}
+
+static void refuse(struct monitor *m, span id, const struct refusal *r)
+{
+    buf out = {0};
+    struct json_writer w = open_frame(&out, id.len > 0 ? "ack" : "error");
+    stats_add(&m->edge->stats.errors[STATS_MONITOR][r->error], 1);
+    if (id.len > 0) {
+        json_member_raw(&w, "id", id);
+        json_member_bool(&w, "ok", false);
+        json_member_open(&w, "error", '{');
+        put_error(&w, r);
+        json_close(&w, '}');
+    } else {
+        put_error(&w, r);
+    }
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why)
+{
+    refuse(m, id, &(struct refusal){.error = e, .member = member, .why = why});
+}
+
+void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms)
+{
+    refuse(m, id, &(struct refusal){.error = ERR_RATE_LIMIT_EXCEEDED,
+                                    .retry_after_ms = retry_after_ms});
+}

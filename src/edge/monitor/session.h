@@ -1,0 +1,78 @@
+/*
+ * A socket of the Monitor wire (CONTRACT 6), of a viewer or of the device itself.
+ *
+ *   socket.c   admission before the upgrade, opening, closing, changes of rights
+ *   viewer.c   subscribe, unsubscribe, ping
+ *   device.c   what devices report
+ *   answer.c   frames to the peer: connected, pong, ack, error, auth_expiring
+ */
+#ifndef SB_EDGE_MONITOR_SESSION_H
+#define SB_EDGE_MONITOR_SESSION_H
+
+#include "base/arena.h"
+#include "domain/device_link.h"
+#include "domain/identity.h"
+#include "edge/edge.h"
+#include "hub/ratelimit.h"
+#include "shape/decode.h"
+
+/* Messages waiting for one slow viewer; states are merged, so only acks could fill it. */
+#define MONITOR_QUEUE_MAX 256
+/* A viewer's frame: its largest is auth_refresh with a token. More: closed 1009. */
+#define VIEWER_FRAME_BYTES_MAX 32768
+#define DEVICE_FRAME_BYTES_MAX 262144
+/* Channels of one subscribe; one with more is ignored whole. */
+#define MONITOR_CHANNELS_MAX 16
+/* Refusals by the rate limit in a minute that close the socket (4003). */
+#define MONITOR_FLOOD 100
+
+struct monitor {
+    struct session session;
+    struct device_link link;
+    struct edge *edge;
+    struct conn *conn; /* NULL once closed, while a refresh is under way */
+    uuid device;
+    bool is_device;
+    uint8_t channels;      /* bit per enum host_channel that the viewer asked for, named ones */
+    struct bucket bucket;
+    uint32_t ignored;      /* bad frames */
+    int64_t ignored_log_ms; /* when they were last logged, monotonic */
+    uint64_t opened_ns;
+    bool refreshing;
+    struct auth auth;      /* of auth_refresh */
+    buf refresh_ack;       /* its id */
+};
+
+/* One frame: its parts as JSON, checked. */
+struct monitor_frame {
+    span root;
+    span type; /* JSON string */
+    span id;   /* JSON string or number; empty when none is given */
+    span data; /* empty when none is given */
+};
+
+/* answer.c */
+void monitor_connected(struct monitor *m);
+void monitor_pong(struct monitor *m);
+void monitor_expiring(struct monitor *m);
+/* {type:"ack",data:{id,ok:true}}; nothing without an id. */
+void monitor_ack(struct monitor *m, span id);
+/* {type:"ack",data:{id,ok:false,error}} or without an id {type:"error",data:error}, error being
+ * {type,message,code,details}; member and why may be NULL. */
+void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why);
+void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms);
+
+/* viewer.c; false when the frame is none of these. */
+bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
+/* Counts a bad frame, and logs now and then. */
+void monitor_ignore(struct monitor *m, const char *why);
+/* The rights changed: which process list, or none at all. */
+void monitor_recheck(struct monitor *m);
+
+/* device.c */
+void monitor_device_frame(struct monitor *m, const struct monitor_frame *f, struct arena *arena);
+
+/* socket.c */
+void monitor_refresh(struct monitor *m, span id, span token);
+
+#endif

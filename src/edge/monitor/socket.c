@@ -1,0 +1,351 @@
+/*
+ * The Monitor wire's sockets: who is let in, what happens when rights change, and their end.
+ * A device's own key or token makes its socket the device's; everybody else's is a viewer's.
+ */
+#include "edge/monitor/session.h"
+#include "edge/rest/handlers.h"
+
+#include "base/mem.h"
+#include "codec/json/read.h"
+#include "loop/addr.h"
+
+#include <stdio.h>
+
+#define PING_MS 25000
+#define IDLE_MS 60000
+#define WRITE_MS 10000
+#define FRAGMENTS_MAX 1024
+/* How long a refused viewer is asked to wait: others must leave first. */
+#define VIEWERS_RETRY_MS 5000
+/* The id of an ack is a number or a short string. */
+#define ACK_ID_BYTES_MAX 100
+
+static const struct bucket_rule viewer_rule = {.count = 10, .period_ms = 1000, .burst = 20};
+static const struct bucket_rule device_rule = {.count = 200, .period_ms = 1000, .burst = 400};
+
+static void on_message(struct conn *c, enum ws_opcode op, span payload);
+static void on_close(struct conn *c, close_reason reason);
+
+static const struct ws_wire viewer_wire = {
+    .name = "monitor",
+    .limits = {.message_bytes_max = VIEWER_FRAME_BYTES_MAX, .fragments_max = FRAGMENTS_MAX},
+    .ping_ms = PING_MS,
+    .idle_ms = IDLE_MS,
+    .write_ms = WRITE_MS,
+    .text_only = true,
+    .on_message = on_message,
+    .on_writable = edge_on_writable,
+    .on_close = on_close,
+};
+
+static const struct ws_wire device_wire = {
+    .name = "monitor",
+    .limits = {.message_bytes_max = DEVICE_FRAME_BYTES_MAX, .fragments_max = FRAGMENTS_MAX},
+    .ping_ms = PING_MS,
+    .idle_ms = IDLE_MS,
+    .write_ms = WRITE_MS,
+    .text_only = true,
+    .on_message = on_message,
+    .on_writable = edge_on_writable,
+    .on_close = on_close,
+};
+
+/* --- messages --- */
+
+static bool parse_frame(span payload, struct monitor_frame *f, struct shape_ctx *ctx)
+{
+    *f = (struct monitor_frame){0};
+    if (!shape_json(payload, ctx)) {
+        return false;
+    }
+    f->root = json_root(payload);
+    if (json_get(f->root, "id", &f->id)) {
+        enum json_type t = json_type(f->id);
+        if ((t != JSON_NUMBER && t != JSON_STRING) || f->id.len > ACK_ID_BYTES_MAX) {
+            f->id = SPAN_NONE;
+        }
+    }
+    (void)json_get(f->root, "data", &f->data);
+    if (!json_get(f->root, "type", &f->type) || json_type(f->type) != JSON_STRING) {
+        (void)snprintf(ctx->path, sizeof ctx->path, "type");
+        ctx->why = "must be a string";
+        return false;
+    }
+    return true;
+}
+
+/* False when the peer is over its limit; it may have been closed. */
+static bool within_rate(struct monitor *m, const struct monitor_frame *f)
+{
+    uint32_t retry_ms;
+    int64_t now = loop_now_ms(m->edge->loop);
+    if (bucket_take(&m->bucket, m->is_device ? &device_rule : &viewer_rule, now, &retry_ms)) {
+        return true;
+    }
+    stats_name(&m->edge->stats.rate_limited, "monitor");
+    if (bucket_refused(&m->bucket, now) >= MONITOR_FLOOD) {
+        conn_close(m->conn, CLOSE_FLOODING);
+    } else if (m->is_device) {
+        monitor_refuse_later(m, f->id, retry_ms);
+    } else {
+        monitor_ignore(m, "too many frames");
+    }
+    return false;
+}
+
+static void dispatch(struct monitor *m, span payload, struct arena *arena)
+{
+    struct monitor_frame f;
+    struct shape_ctx ctx = {.arena = arena};
+    bool good = parse_frame(payload, &f, &ctx);
+    bool refresh = good && json_string_eq(f.type, SPAN("auth_refresh"));
+    if (!refresh && !within_rate(m, &f)) {
+        return;
+    }
+    if (!good && m->is_device) {
+        monitor_refuse(m, f.id, ERR_INVALID_MESSAGE_FORMAT, ctx.path, ctx.why);
+    } else if (!good) {
+        monitor_ignore(m, ctx.why);
+    } else if (!monitor_viewer_frame(m, &f)) {
+        if (m->is_device || refresh) {
+            monitor_device_frame(m, &f, arena);
+        } else {
+            monitor_ignore(m, "unknown type");
+        }
+    }
+}
+
+static void on_message(struct conn *c, enum ws_opcode op, span payload)
+{
+    struct monitor *m = ws_user(c);
+    struct arena arena = {0};
+    (void)op;
+    dispatch(m, payload, &arena);
+    arena_reset(&arena);
+}
+
+/* --- the end --- */
+
+static void monitor_free(struct monitor *m)
+{
+    buf_deinit(&m->refresh_ack);
+    mem_free(m);
+}
+
+static void on_close(struct conn *c, close_reason reason)
+{
+    struct monitor *m = ws_user(c);
+    struct edge *e = m->edge;
+    edge_leave(e, c);
+    stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
+                (loop_now_ns(e->loop) - m->opened_ns) / 1000);
+    LOG(loop_log(e->loop), LOG_INFO, "conn.close", LOG_U64("conn", conn_slot(c)),
+        LOG_STR("wire", "monitor"), LOG_STR("reason", close_label(reason)));
+    if (m->is_device) {
+        device_link_close(&m->link, reason);
+    } else {
+        device_viewer_leave(e->home, m->device);
+    }
+    session_close(&m->session);
+    m->conn = NULL;
+    if (!m->refreshing) {
+        monitor_free(m);
+    }
+}
+
+/* --- rights --- */
+
+static void on_change(struct session *s, enum session_change change)
+{
+    struct monitor *m = CONTAINER_OF(s, struct monitor, session);
+    if (m->conn == NULL || !conn_is_open(m->conn)) {
+        return;
+    }
+    switch (change) {
+    case SESSION_REVOKED:
+        conn_close(m->conn, CLOSE_REVOKED);
+        break;
+    case SESSION_DISABLED:
+        conn_close(m->conn, CLOSE_DISABLED);
+        break;
+    case SESSION_RIGHTS:
+        monitor_recheck(m);
+        break;
+    case SESSION_EXPIRING:
+        monitor_expiring(m);
+        break;
+    case SESSION_EXPIRED:
+        conn_close(m->conn, CLOSE_TOKEN_EXPIRED);
+        break;
+    }
+}
+
+static void refreshed(struct auth *a)
+{
+    struct monitor *m = a->owner;
+    m->refreshing = false;
+    if (m->conn == NULL) {
+        grant_free(a->grant);
+        monitor_free(m);
+        return;
+    }
+    span id = buf_span(&m->refresh_ack);
+    if (a->error == ERR_NONE && session_refresh(&m->session, a->grant)) {
+        monitor_ack(m, id);
+        monitor_recheck(m);
+        return;
+    }
+    if (a->error == ERR_NONE) { /* another principal's */
+        grant_free(a->grant);
+    }
+    monitor_refuse(m, id, ERR_AUTHENTICATION_FAILED, "token", a->reason);
+    conn_close(m->conn, CLOSE_POLICY);
+}
+
+void monitor_refresh(struct monitor *m, span id, span token)
+{
+    if (m->refreshing) {
+        monitor_refuse(m, id, ERR_CONFLICT, NULL, "another refresh is under way");
+        return;
+    }
+    m->refreshing = true;
+    buf_clear(&m->refresh_ack);
+    buf_append_span(&m->refresh_ack, id);
+    m->auth = (struct auth){.credential = token, .done = refreshed, .owner = m};
+    auth_start(m->edge->home, &m->auth);
+}
+
+/* --- the device's side of the link --- */
+
+static void link_ended(struct device_link *l, close_reason reason)
+{
+    struct monitor *m = CONTAINER_OF(l, struct monitor, link);
+    if (m->conn != NULL) {
+        conn_close(m->conn, reason);
+    }
+}
+
+static void link_answered(struct device_link *l, span ack, err error)
+{
+    struct monitor *m = CONTAINER_OF(l, struct monitor, link);
+    if (error == ERR_NONE) {
+        monitor_ack(m, ack);
+    } else {
+        monitor_refuse(m, ack, error, NULL, NULL);
+    }
+}
+
+static void open_link(struct monitor *m)
+{
+    char peer[ADDR_TEXT_MAX] = "", name[64];
+    struct sockaddr_storage addr;
+    struct conn_ref ref = conn_ref_of(m->conn);
+    if (conn_peer(m->conn, &addr)) {
+        addr_format_host(&addr, peer);
+    }
+    int len = snprintf(name, sizeof name, "%u-%u-%u", ref.loop, ref.slot, ref.gen);
+    m->link.on_close = link_ended;
+    m->link.on_answer = link_answered;
+    device_link_open(m->edge->home, &m->link,
+                     &(struct device_link_conf){.device = m->device,
+                                                .wire = "monitor",
+                                                .socket_id = span_of(name, (size_t)len),
+                                                .remote_address = span_str(peer)});
+}
+
+/* --- admission --- */
+
+static bool is_device_itself(const struct rest_call *c, uuid device)
+{
+    return c->grant->kind == PRINCIPAL_DEVICE && uuid_eq(c->grant->principal, device);
+}
+
+/* The call's device: of the path, or with "self" the one that asks. */
+static uuid device_of(const struct rest_call *c)
+{
+    return c->uuid_count > 0 ? c->uuids[0] : c->grant->principal;
+}
+
+static void refuse_call(struct rest_call *c, err error)
+{
+    if (error == ERR_RATE_LIMIT_EXCEEDED) {
+        stats_name(&c->edge->stats.rate_limited, "viewers");
+        rest_retry_later(c, error, VIEWERS_RETRY_MS);
+    } else {
+        rest_error(c, error, NULL);
+    }
+}
+
+static void welcome(struct monitor *m)
+{
+    struct edge *e = m->edge;
+    m->opened_ns = loop_now_ns(e->loop);
+    stats_open(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT);
+    LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", conn_slot(m->conn)),
+        LOG_STR("wire", "monitor"), LOG_STR("client_type", m->is_device ? "device" : "client"));
+    edge_join(e, m->conn, WIRE_MONITOR, MONITOR_QUEUE_MAX);
+    monitor_connected(m);
+    if (m->is_device) {
+        open_link(m);
+    }
+}
+
+static void admitted(void *owner, err error)
+{
+    struct rest_call *c = owner;
+    struct edge *e = c->edge;
+    uuid device = device_of(c);
+    bool is_device = is_device_itself(c, device);
+    c = rest_resume(c);
+    if (c != NULL && error != ERR_NONE) {
+        refuse_call(c, error);
+        return;
+    }
+    struct monitor *m = c == NULL ? NULL : mem_calloc(1, sizeof *m);
+    if (m != NULL) {
+        m->edge = e;
+        m->device = device;
+        m->is_device = is_device;
+        m->session.on_change = on_change;
+        if (!session_open(e->home, &m->session, rest_take_grant(c))) {
+            rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
+        } else {
+            m->conn = rest_upgrade(c, is_device ? &device_wire : &viewer_wire, m);
+        }
+        if (m->conn != NULL) {
+            welcome(m);
+            return;
+        }
+        session_close(&m->session);
+        monitor_free(m);
+    }
+    if (!is_device && error == ERR_NONE) {
+        device_viewer_leave(e->home, device);
+    }
+}
+
+static void admit(struct rest_call *c)
+{
+    uuid device = device_of(c);
+    if (!c->x->req->upgrade_websocket) {
+        (void)rest_upgrade(c, &viewer_wire, NULL); /* answers 426 */
+        return;
+    }
+    rest_later(c);
+    if (is_device_itself(c, device)) {
+        device_admit(c->edge->home, device, admitted, c);
+    } else {
+        device_viewer_admit(c->edge->home, device, admitted, c);
+    }
+}
+
+void rest_device_socket(struct rest_call *c) { admit(c); }
+
+void rest_device_self_socket(struct rest_call *c)
+{
+    if (c->grant->kind == PRINCIPAL_DEVICE) {
+        admit(c);
+    } else {
+        rest_error(c, ERR_PERMISSION_DENIED, "only a device has a socket of its own");
+    }
+}

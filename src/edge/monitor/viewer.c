@@ -1,0 +1,131 @@
+/* What viewers say: subscribe, unsubscribe, ping. Bad input is ignored, counted and logged. */
+#include "edge/monitor/session.h"
+
+#include "codec/json/read.h"
+#include "domain/hostmetrics.h"
+
+/* A viewer that talks nonsense is worth one line in so long. */
+#define IGNORED_LOG_MS 60000
+
+void monitor_ignore(struct monitor *m, const char *why)
+{
+    int64_t now = loop_now_ms(m->edge->loop);
+    m->ignored++;
+    stats_name(&m->edge->stats.messages_in[STATS_MONITOR], "ignored");
+    if (m->ignored_log_ms == 0 || now - m->ignored_log_ms >= IGNORED_LOG_MS) {
+        m->ignored_log_ms = now;
+        LOG(loop_log(m->edge->loop), LOG_INFO, "msg.ignored",
+            LOG_U64("conn", conn_slot(m->conn)), LOG_STR("wire", "monitor"),
+            LOG_STR("why", why), LOG_U64("count", m->ignored));
+    }
+}
+
+static bool sees_commands(const struct monitor *m)
+{
+    return can(m->session.grant, PERM_HOST_COMMANDS_READ, scope_device(m->device));
+}
+
+/* The topic behind a channel: process lists have one with command lines and one without. */
+static enum host_channel topic_of(const struct monitor *m, enum host_channel c)
+{
+    return c == HOST_PROCESSES && sees_commands(m) ? HOST_PROCESSES_ALL : c;
+}
+
+static void join(struct monitor *m, enum host_channel c)
+{
+    char text[HOST_TOPIC_MAX];
+    hub_subscribe(m->edge->hub, conn_slot(m->conn), home_of(m->edge->home, m->device),
+                  host_topic(m->device, c, text));
+}
+
+static void leave(struct monitor *m, enum host_channel c)
+{
+    char text[HOST_TOPIC_MAX];
+    (void)hub_unsubscribe(m->edge->hub, conn_slot(m->conn), home_of(m->edge->home, m->device),
+                          host_topic(m->device, c, text));
+}
+
+static void subscribe(struct monitor *m, enum host_channel c)
+{
+    if ((m->channels & 1u << c) == 0) {
+        m->channels |= (uint8_t)(1u << c);
+        join(m, topic_of(m, c));
+    }
+}
+
+static void unsubscribe(struct monitor *m, enum host_channel c)
+{
+    if ((m->channels & 1u << c) != 0) {
+        m->channels &= (uint8_t)~(1u << c);
+        leave(m, c);
+        if (c == HOST_PROCESSES) {
+            leave(m, HOST_PROCESSES_ALL);
+        }
+    }
+}
+
+void monitor_recheck(struct monitor *m)
+{
+    if (!can(m->session.grant, PERM_HOST_READ, scope_device(m->device))) {
+        for (int c = 0; c < HOST_CHANNEL_NAMED; c++) {
+            unsubscribe(m, (enum host_channel)c);
+        }
+        monitor_refuse(m, SPAN_NONE, ERR_PERMISSION_DENIED, NULL, "the rights were changed");
+        conn_close(m->conn, CLOSE_REVOKED);
+    } else if ((m->channels & 1u << HOST_PROCESSES) != 0) {
+        enum host_channel now = topic_of(m, HOST_PROCESSES);
+        leave(m, now == HOST_PROCESSES ? HOST_PROCESSES_ALL : HOST_PROCESSES);
+        join(m, now);
+    }
+}
+
+static void each_channel(struct monitor *m, span list,
+                         void (*act)(struct monitor *, enum host_channel))
+{
+    struct json_iter it;
+    span name;
+    if (json_type(list) != JSON_ARRAY || json_count(list) > MONITOR_CHANNELS_MAX) {
+        monitor_ignore(m, "channels must be an array of up to 16 names");
+        return;
+    }
+    (void)json_array_begin(&it, list);
+    while (json_array_next(&it, &name)) {
+        buf text = {0};
+        int c = json_string(name, &text) ? host_channel_of(buf_span(&text)) : -1;
+        buf_deinit(&text);
+        if (c >= 0) {
+            act(m, (enum host_channel)c);
+        } else {
+            monitor_ignore(m, "no such channel");
+        }
+    }
+}
+
+/* `channels` stands beside `type` in the Monitor document; inside `data` it is welcome, too. */
+static span channels_of(const struct monitor_frame *f)
+{
+    span list;
+    if (!json_get(f->root, "channels", &list)) {
+        (void)json_get(f->data, "channels", &list);
+    }
+    return list;
+}
+
+bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
+{
+    const char *what;
+    if (json_string_eq(f->type, SPAN("subscribe"))) {
+        what = "subscribe";
+        each_channel(m, channels_of(f), subscribe);
+    } else if (json_string_eq(f->type, SPAN("unsubscribe"))) {
+        what = "unsubscribe";
+        each_channel(m, channels_of(f), unsubscribe);
+    } else if (json_string_eq(f->type, SPAN("ping"))) {
+        what = "ping";
+        monitor_pong(m);
+    } else {
+        return false;
+    }
+    stats_name(&m->edge->stats.messages_in[STATS_MONITOR], what);
+    return true;
+}

@@ -1,0 +1,173 @@
+/* Devices as JSON objects. */
+#include "shape/device.h"
+
+#include "base/timefmt.h"
+#include "codec/json/read.h"
+#include "codec/json/write.h"
+#include "shape/host.h"
+
+static void member_time(struct json_writer *w, const char *name, int64_t epoch_ms)
+{
+    char text[TIME_MS_LEN + 1];
+    if (epoch_ms == 0) {
+        json_member_null(w, name);
+        return;
+    }
+    time_format_ms(epoch_ms, text);
+    json_member_string(w, name, span_of(text, TIME_MS_LEN));
+}
+
+void device_put(buf *out, const struct device_row *row, const struct host_point *metrics,
+                const struct host_facts *system)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct json_writer w = json_writer_of(out);
+    uuid_format(row->id, id);
+    json_open(&w, '{');
+    json_member_string(&w, "id", span_of(id, UUID_TEXT_LEN));
+    json_member_string(&w, "name", row->name);
+    json_member_string(&w, "type", row->type);
+    json_member_string(&w, "status", span_str(shape_device_status_name((int)row->status)));
+    json_member_string(&w, "connectionStatus",
+                       span_str(shape_connection_status_name((int)row->connection)));
+    member_time(&w, "lastSeen", row->last_seen_ms);
+    json_member_raw(&w, "capabilities", row->capabilities);
+    json_member_raw(&w, "tags", row->tags);
+    json_member_raw(&w, "metadata", row->metadata);
+    member_time(&w, "createdAt", row->created_ms);
+    member_time(&w, "updatedAt", row->updated_ms);
+    json_member_i64(&w, "version", row->version);
+    if (metrics != NULL) {
+        json_key(&w, "metrics");
+        host_put_metrics(out, metrics);
+        w.comma = true;
+    }
+    if (system != NULL) {
+        json_key(&w, "system");
+        host_put_system(out, system);
+        w.comma = true;
+    }
+    json_close(&w, '}');
+}
+
+static span keep(buf *text, struct arena *arena)
+{
+    span kept = arena_dup(arena, buf_span(text));
+    buf_deinit(text);
+    return kept;
+}
+
+static void put_key(struct json_writer *w, span key)
+{
+    buf name = {0};
+    (void)json_string(key, &name);
+    json_key_span(w, buf_span(&name));
+    buf_deinit(&name);
+}
+
+static bool find(span object, span key, span *value)
+{
+    struct json_iter it;
+    span k, v;
+    buf name = {0};
+    bool found = false;
+    (void)json_string(key, &name);
+    bool is_object = json_object_begin(&it, object);
+    while (is_object && json_object_next(&it, &k, &v)) {
+        if (json_string_eq(k, buf_span(&name))) {
+            *value = v;
+            found = true; /* the last of a name wins */
+        }
+    }
+    buf_deinit(&name);
+    return found;
+}
+
+/* Whether a later member of the same object has the same name. */
+static bool is_repeated(const struct json_iter *rest, span key)
+{
+    struct json_iter it = *rest;
+    span k, v;
+    buf name = {0};
+    bool repeated = false;
+    (void)json_string(key, &name);
+    while (!repeated && json_object_next(&it, &k, &v)) {
+        repeated = json_string_eq(k, buf_span(&name));
+    }
+    buf_deinit(&name);
+    return repeated;
+}
+
+/* RFC 7396 2; the depth is bounded by that of both texts (SHAPE_DEPTH_MAX). */
+static void merge(buf *out, span target, span patch)
+{
+    struct json_iter it;
+    span key, value, other;
+    struct json_writer w = json_writer_of(out);
+    if (json_type(patch) != JSON_OBJECT) {
+        buf_append_span(out, patch);
+        return;
+    }
+    json_open(&w, '{');
+    bool is_object = json_object_begin(&it, target);
+    while (is_object && json_object_next(&it, &key, &value)) {
+        if (is_repeated(&it, key)) {
+            continue;
+        }
+        if (!find(patch, key, &other)) {
+            put_key(&w, key);
+            json_write_raw(&w, value);
+        } else if (json_type(other) != JSON_NULL) {
+            put_key(&w, key);
+            merge(out, value, other);
+            w.comma = true;
+        }
+    }
+    (void)json_object_begin(&it, patch);
+    while (json_object_next(&it, &key, &value)) {
+        if (!is_repeated(&it, key) && json_type(value) != JSON_NULL &&
+            !(is_object && find(target, key, &other))) {
+            put_key(&w, key);
+            merge(out, SPAN("{}"), value);
+            w.comma = true;
+        }
+    }
+    json_close(&w, '}');
+}
+
+span device_metadata_merge(span metadata, span patch, struct arena *arena)
+{
+    buf out = {0};
+    merge(&out, metadata, patch);
+    return keep(&out, arena);
+}
+
+span device_tag_literal(span text, struct arena *arena)
+{
+    buf out = {0};
+    json_put_string(&out, text);
+    return keep(&out, arena);
+}
+
+span device_texts(span list, struct arena *arena)
+{
+    struct json_iter it, later;
+    span text, other;
+    buf out = {0};
+    struct json_writer w = json_writer_of(&out);
+    json_open(&w, '[');
+    bool is_array = json_array_begin(&it, list);
+    while (is_array && json_array_next(&it, &text)) {
+        span plain = json_string_in(text, arena);
+        bool repeated = false;
+        later = it;
+        while (!repeated && json_array_next(&later, &other)) {
+            repeated = json_string_eq(other, plain);
+        }
+        if (!repeated) {
+            json_write_string(&w, plain);
+        }
+    }
+    json_close(&w, ']');
+    return keep(&out, arena);
+}

@@ -1,0 +1,21 @@
+/* Devices as JSON objects (CONTRACT 3). Pure; any thread. */
+#ifndef SB_SHAPE_DEVICE_H
+#define SB_SHAPE_DEVICE_H
+
+#include "base/buf.h"
+#include "domain/device_types.h"
+#include "domain/host_types.h"
+#include "shape/decode.h"
+
+/* {id,name,type,status,connectionStatus,lastSeen,capabilities,tags,metadata,createdAt,updatedAt,
+ *  version} and, when given, metrics and system. */
+void device_put(buf *out, const struct device_row *row, const struct host_point *metrics,
+                const struct host_facts *system);
+/* `metadata` changed by a JSON Merge Patch (RFC 7396), in the arena; both are objects. */
+span device_metadata_merge(span metadata, span patch, struct arena *arena);
+/* A TEXTS list without repeats, in the arena. */
+span device_texts(span list, struct arena *arena);
+/* `text` as a JSON string, in the arena: what DEVICE_LIST looks for in tags. */
+span device_tag_literal(span text, struct arena *arena);
+
+#endif
