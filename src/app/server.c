@@ -67,7 +67,8 @@ static void first_admin_done(void *owner, const struct identity_result *r)
     struct first_admin *f = owner;
     f->error = r->error;
     if (r->error == ERR_NONE && r->secret.len > 0) {
-        buf_printf(&f->line, "{\"event\":\"first_admin\",\"username\":\"%.*s\",\"password\":\"%.*s\"}\n",
+        buf_printf(&f->line,
+                   "{\"event\":\"first_admin\",\"username\":\"%.*s\",\"password\":\"%.*s\"}\n",
                    SPAN_FMT(r->username), SPAN_FMT(r->secret));
     }
     f->done = true;

@@ -14,7 +14,7 @@
 
 struct settings {
     struct config config;
-    const char *sources[CONFIG_KEY_COUNT]; /* "default", "signalbox.conf:3", "environment", "flag" */
+    const char *sources[CONFIG_KEY_COUNT]; /* "default", "signalbox.conf:3", "flag --x" */
     struct arena arena;                    /* owns every text */
 };
 
