@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "edge/conformance/conformance.h"
 #include "edge/monitor/wrap.h"
+#include "hub/ratelimit.h"
 
 typedef void (*wrap_fn)(const struct blob *b, buf *out);
 
@@ -71,7 +72,11 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     loop_add_hook(e->loop, &e->turn_end);
 }
 
-void edge_deinit(struct edge *e) { hub_free(e->hub); }
+void edge_deinit(struct edge *e)
+{
+    hub_free(e->hub);
+    limiter_free(e->rest_limiter);
+}
 
 void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max)
 {
