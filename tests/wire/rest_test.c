@@ -1,0 +1,578 @@
+/* Requests as bytes on a socket, answers as they come: the REST surface without the files. */
+#include "rest_world.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HOST "Host: localhost:{port}\r\n"
+#define LOGIN "/api/v1/auth/login"
+
+static struct world world;
+static struct answer a;
+
+static void ask(const char *request) { world_ask(&world, request, &a); }
+
+static void get(const char *target, const char *lines)
+{
+    char text[8192];
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", target, lines);
+    ask(text);
+}
+
+static void post(const char *target, const char *lines, const char *body)
+{
+    char text[16384];
+    snprintf(text, sizeof text,
+             "POST %s HTTP/1.1\r\n" HOST "%sContent-Type: application/json\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             target, lines, strlen(body), body);
+    ask(text);
+}
+
+static void expect_error(int status, const char *code)
+{
+    assert_int_equal(a.status, status);
+    assert_string_equal(answer_field(&a, "Content-Type"), "application/problem+json");
+    assert_string_equal(answer_member(&a, "code"), code);
+    assert_non_null(strstr(a.body, "\"success\":false"));
+}
+
+static void log_in(char token[4096], char refresh[4096])
+{
+    char body[512];
+    snprintf(body, sizeof body, "{\"username\":\"Admin\",\"password\":\"%s\"}", world.password);
+    post(LOGIN, "", body);
+    assert_int_equal(a.status, 200);
+    snprintf(token, 4096, "%s", answer_data(&a, "access_token"));
+    snprintf(refresh, 4096, "%s", answer_data(&a, "refresh_token"));
+    assert_string_equal(answer_data(&a, "token_type"), "Bearer");
+    assert_true(strlen(token) > 40 && strlen(refresh) > 20);
+}
+
+static const char *bearer(const char *token)
+{
+    static char line[4200];
+    snprintf(line, sizeof line, "Authorization: Bearer %s\r\n", token);
+    return line;
+}
+
+/* --- addresses and methods --- */
+
+static void what_is_not_there_is_404(void **state)
+{
+    (void)state;
+    get("/nowhere", "");
+    expect_error(404, "NOT_FOUND");
+    assert_string_equal(answer_member(&a, "instance"), "/nowhere");
+    get("/api/v1/auth/me/", "");
+    expect_error(404, "NOT_FOUND");
+}
+
+static void another_method_is_405_with_allow(void **state)
+{
+    (void)state;
+    ask("DELETE /health/live HTTP/1.1\r\n" HOST "\r\n");
+    expect_error(405, "METHOD_NOT_ALLOWED");
+    assert_string_equal(answer_field(&a, "Allow"), "GET, HEAD, OPTIONS");
+}
+
+static void head_has_the_fields_of_get_and_no_body(void **state)
+{
+    (void)state;
+    ask("HEAD /health/live HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Content-Length"), "17");
+    assert_int_equal(a.body_len, 0);
+}
+
+static void options_says_what_is_allowed(void **state)
+{
+    (void)state;
+    ask("OPTIONS " LOGIN " HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(a.status, 204);
+    assert_string_equal(answer_field(&a, "Allow"), "POST, OPTIONS");
+    ask("OPTIONS * HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(a.status, 204);
+    assert_string_equal(answer_field(&a, "Allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+}
+
+static void malformed_requests_get_a_problem_too(void **state)
+{
+    (void)state;
+    ask("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    expect_error(400, "INVALID_REQUEST");
+    assert_string_equal(answer_field(&a, "Connection"), "close");
+    ask("BREW / HTTP/1.1\r\n" HOST "\r\n");
+    expect_error(501, "NOT_IMPLEMENTED");
+    ask("GET / HTTP/2.0\r\n" HOST "\r\n");
+    expect_error(505, "VERSION_NOT_SUPPORTED");
+    ask("POST " LOGIN " HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
+    expect_error(413, "BODY_TOO_LARGE");
+}
+
+/* --- who may speak --- */
+
+static void foreign_hosts_and_origins_are_refused(void **state)
+{
+    (void)state;
+    ask("GET /health/live HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    expect_error(403, "ORIGIN_REFUSED");
+    get("/health/live", "Origin: http://evil.example\r\n");
+    expect_error(403, "ORIGIN_REFUSED");
+    get("/health/live", "Origin: null\r\n");
+    expect_error(403, "ORIGIN_REFUSED");
+    ask("GET /health/live HTTP/1.1\r\nHost: box.example\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    get("/health/live", "Origin: http://127.0.0.1:{port}\r\n");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Origin"), "");
+    assert_string_equal(answer_field(&a, "Vary"), "Origin");
+}
+
+static void an_allowed_origin_gets_its_preflight(void **state)
+{
+    (void)state;
+    ask("OPTIONS " LOGIN " HTTP/1.1\r\n" HOST "Origin: https://app.example\r\n"
+        "Access-Control-Request-Method: POST\r\n\r\n");
+    assert_int_equal(a.status, 204);
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Origin"), "https://app.example");
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Credentials"), "true");
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Methods"), "POST, OPTIONS");
+    assert_non_null(strstr(answer_field(&a, "Access-Control-Allow-Headers"), "Authorization"));
+    ask("OPTIONS " LOGIN " HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n"
+        "Access-Control-Request-Method: POST\r\n\r\n");
+    expect_error(403, "ORIGIN_REFUSED");
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Origin"), "");
+}
+
+static void every_answer_has_its_id_and_its_guards(void **state)
+{
+    (void)state;
+    get("/nowhere", "X-Request-Id: my-id.7\r\n");
+    assert_string_equal(answer_field(&a, "X-Request-Id"), "my-id.7");
+    assert_string_equal(answer_field(&a, "Cache-Control"), "no-store");
+    assert_string_equal(answer_field(&a, "X-Content-Type-Options"), "nosniff");
+    assert_string_equal(answer_field(&a, "Referrer-Policy"), "no-referrer");
+    assert_non_null(strstr(answer_field(&a, "Content-Security-Policy"), "frame-ancestors 'none'"));
+    get("/nowhere", "X-Request-Id: <script>\r\n");
+    assert_int_equal(strlen(answer_field(&a, "X-Request-Id")), 36);
+    get("/nowhere", "");
+    assert_int_equal(strlen(answer_field(&a, "X-Request-Id")), 36);
+}
+
+/* --- signing in --- */
+
+static void bad_bodies_are_named(void **state)
+{
+    (void)state;
+    ask("POST " LOGIN " HTTP/1.1\r\n" HOST "\r\n");
+    expect_error(411, "LENGTH_REQUIRED");
+    ask("POST " LOGIN " HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}");
+    expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
+    ask("POST " LOGIN " HTTP/1.1\r\n" HOST "Content-Type: text/json\r\n"
+        "Content-Length: 2\r\n\r\n{}");
+    expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
+    post(LOGIN, "Content-Encoding: gzip\r\n", "{}");
+    expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
+    post(LOGIN, "", "{\"username\":");
+    expect_error(400, "INVALID_REQUEST");
+    assert_non_null(strstr(answer_member(&a, "detail"), "at byte 12"));
+    post(LOGIN, "", "{\"__proto__\":{}}");
+    expect_error(400, "INVALID_REQUEST");
+    post(LOGIN, "", "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]");
+    expect_error(400, "INVALID_REQUEST");
+    post(LOGIN, "", "{\"username\":7}");
+    expect_error(400, "INVALID_REQUEST");
+    assert_non_null(strstr(a.body, "\"errors\":[{\"member\":\"username\""));
+    assert_non_null(strstr(a.body, "{\"member\":\"password\""));
+    post(LOGIN, "", "{\"username\":\"a\",\"password\":\"b\",\"session\":1}");
+    assert_non_null(strstr(a.body, "\"member\":\"session\""));
+    post("/api/v1/auth/refresh", "", "{}");
+    assert_non_null(strstr(a.body, "\"member\":\"refresh_token\""));
+    post("/api/v1/auth/device", "", "{}");
+    assert_non_null(strstr(a.body, "\"member\":\"key\""));
+}
+
+static void tokens_work_wherever_they_may_stand(void **state)
+{
+    (void)state;
+    char token[4096], refresh[4096], text[4400];
+    log_in(token, refresh);
+    assert_non_null(strstr(a.body, "\"username\":\"admin\""));
+    assert_non_null(strstr(a.body, "\"roles\":[\"admin\"]"));
+
+    get("/api/v1/auth/me", bearer(token));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_data(&a, "kind"), "user");
+    assert_string_equal(answer_data(&a, "username"), "admin");
+    assert_non_null(strstr(a.body, "\"system:stats:read\""));
+
+    snprintf(text, sizeof text, "/api/v1/auth/me?token=%s", token);
+    get(text, "");
+    assert_int_equal(a.status, 200);
+    snprintf(text, sizeof text, "Sec-WebSocket-Protocol: bearer, %s\r\n", token);
+    get("/api/v1/auth/me", text);
+    assert_int_equal(a.status, 200);
+    snprintf(text, sizeof text, "%s%s", bearer(token), "Authorization: Bearer x\r\n");
+    get("/api/v1/auth/me", text);
+    expect_error(400, "INVALID_REQUEST");
+    /* The first decides, though the second would do. */
+    snprintf(text, sizeof text, "/api/v1/auth/me?token=%s", token);
+    get(text, "Authorization: Bearer wrong\r\n");
+    expect_error(401, "AUTHENTICATION_FAILED");
+    assert_string_equal(answer_field(&a, "WWW-Authenticate"), "Bearer");
+    /* Nothing of it is in the log, nor in what was counted. */
+    assert_null(memmem(world.log_text.ptr, world.log_text.len, token, strlen(token)));
+    assert_null(memmem(world.log_text.ptr, world.log_text.len, world.password,
+                       strlen(world.password)));
+}
+
+static void no_credential_is_401(void **state)
+{
+    (void)state;
+    get("/api/v1/auth/me", "");
+    expect_error(401, "UNAUTHENTICATED");
+    post(LOGIN, "", "{\"username\":\"admin\",\"password\":\"not the password\"}");
+    expect_error(401, "AUTHENTICATION_FAILED");
+    post(LOGIN, "", "{\"username\":\"nobody\",\"password\":\"not the password\"}");
+    expect_error(401, "AUTHENTICATION_FAILED");
+}
+
+static void a_refresh_token_works_once(void **state)
+{
+    (void)state;
+    char token[4096], first[4096], second[4096], body[4400];
+    log_in(token, first);
+    snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", first);
+    post("/api/v1/auth/refresh", "", body);
+    assert_int_equal(a.status, 200);
+    snprintf(second, sizeof second, "%s", answer_data(&a, "refresh_token"));
+    assert_string_not_equal(first, second);
+    post("/api/v1/auth/refresh", "", body);
+    expect_error(401, "AUTHENTICATION_FAILED");
+    snprintf(body, sizeof body, "{\"refresh_token\":\"%s\"}", second);
+    post("/api/v1/auth/refresh", "", body);
+    expect_error(401, "AUTHENTICATION_FAILED"); /* the family ended with the reuse */
+}
+
+static void a_token_ends_with_its_logout(void **state)
+{
+    (void)state;
+    char token[4096], refresh[4096];
+    log_in(token, refresh);
+    post("/api/v1/auth/logout", bearer(token), "{}");
+    assert_int_equal(a.status, 200);
+    get("/api/v1/auth/me", bearer(token));
+    expect_error(401, "AUTHENTICATION_FAILED");
+    ask("POST /api/v1/auth/logout HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(a.status, 200);
+}
+
+static void the_console_signs_in_with_a_cookie(void **state)
+{
+    (void)state;
+    char body[512], cookie[1024], lines[1400];
+    snprintf(body, sizeof body,
+             "{\"username\":\"admin\",\"password\":\"%s\",\"session\":true}", world.password);
+    post(LOGIN, "Origin: http://localhost:{port}\r\n", body);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_data(&a, "access_token"), "");
+    assert_true(strlen(answer_data(&a, "expires_at")) == 24);
+    const char *set = answer_field(&a, "Set-Cookie");
+    assert_non_null(strstr(set, "; Path=/; HttpOnly; SameSite=Strict; Max-Age="));
+    snprintf(cookie, sizeof cookie, "Cookie: %.*s\r\n", (int)strcspn(set, ";"), set);
+
+    get("/api/v1/auth/me", cookie);
+    assert_int_equal(a.status, 200);
+
+    /* Another page of the same site sends the cookie along, and is no page of ours. */
+    post("/api/v1/auth/logout", cookie, "{}");
+    expect_error(403, "ORIGIN_REFUSED");
+    snprintf(lines, sizeof lines, "%sOrigin: https://app.example\r\n", cookie);
+    post("/api/v1/auth/logout", lines, "{}");
+    expect_error(403, "ORIGIN_REFUSED");
+    get("/api/v1/auth/me", cookie);
+    assert_int_equal(a.status, 200);
+
+    snprintf(lines, sizeof lines, "%sOrigin: http://localhost:{port}\r\n", cookie);
+    post("/api/v1/auth/logout", lines, "{}");
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr(answer_field(&a, "Set-Cookie"), "sb_session=; "));
+    get("/api/v1/auth/me", cookie);
+    expect_error(401, "AUTHENTICATION_FAILED");
+    assert_non_null(strstr(answer_field(&a, "Set-Cookie"), "Max-Age=0"));
+}
+
+/* --- devices --- */
+
+static char device_key[128];
+
+static void key_made(void *owner, const struct identity_result *r)
+{
+    (void)owner;
+    assert_int_equal(r->error, ERR_NONE);
+    snprintf(device_key, sizeof device_key, "%.*s", SPAN_FMT(r->secret));
+}
+
+static void a_device_key_becomes_a_token(void **state)
+{
+    (void)state;
+    uuid id = home_new_id(&world.home);
+    char text[UUID_TEXT_LEN + 1];
+    char body[256];
+    uuid_format(id, text);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_PRINCIPAL_INSERT, 1);
+    const char *values[] = {text, "", text, "device", "pump", "active"};
+    for (unsigned i = 0; i < 6; i++) {
+        store_set_text(req, 0, 0, i, span_str(values[i]));
+    }
+    store_set_int(req, 0, 0, 6, 1);
+    assert_int_equal(store_run(world.store, req), ERR_NONE);
+    store_req_free(req);
+    device_key[0] = '\0';
+    identity_key_make(&world.home, id, SPAN("first"), key_made, NULL);
+    for (unsigned i = 0; i < 1000 && device_key[0] == '\0'; i++) {
+        world_turn(&world);
+    }
+    snprintf(body, sizeof body, "{\"key\":\"%s\"}", device_key);
+    post("/api/v1/auth/device", "", body);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_data(&a, "device_id"), text);
+    ask("POST /api/v1/auth/device HTTP/1.1\r\n" HOST "Authorization: Bearer sbk_wrong\r\n\r\n");
+    expect_error(401, "AUTHENTICATION_FAILED");
+    get("/api/v1/auth/me", bearer(device_key));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_data(&a, "kind"), "device");
+    get("/metrics", bearer(device_key));
+    expect_error(403, "PERMISSION_DENIED");
+}
+
+/* --- operations --- */
+
+static void health_is_for_this_machine_or_by_permission(void **state)
+{
+    (void)state;
+    char token[4096], refresh[4096], lines[4300];
+    get("/health", "");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_member(&a, "status"), "healthy");
+    static const char *const parts[] = {"server", "connections", "store", "auth"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_non_null(strstr(a.body, parts[i]));
+    }
+    get("/health", "X-Forwarded-For: 192.0.2.1\r\n");
+    expect_error(401, "UNAUTHENTICATED");
+    get("/metrics", "Via: 1.1 proxy\r\n");
+    expect_error(401, "UNAUTHENTICATED");
+    ask("GET /health HTTP/1.1\r\nHost: box.example\r\n\r\n");
+    expect_error(401, "UNAUTHENTICATED");
+    log_in(token, refresh);
+    snprintf(lines, sizeof lines, "X-Forwarded-For: 192.0.2.1\r\n%s", bearer(token));
+    get("/health", lines);
+    assert_int_equal(a.status, 200);
+    world.edge_conf.anonymous_loopback = false;
+    get("/health", "");
+    expect_error(401, "UNAUTHENTICATED");
+    world.edge_conf.anonymous_loopback = true;
+    struct sockaddr_storage wide = world.bound; /* 0.0.0.0 could have taken it */
+    memset(&((struct sockaddr_in *)&wide)->sin_addr, 0, sizeof(struct in_addr));
+    world.edge_conf.listeners = &wide;
+    get("/health", "");
+    expect_error(401, "UNAUTHENTICATED");
+    world.edge_conf.listeners = &world.bound;
+}
+
+static void live_and_ready_are_open(void **state)
+{
+    (void)state;
+    get("/health/live", "X-Forwarded-For: 192.0.2.1\r\n");
+    assert_int_equal(a.status, 200);
+    get("/health/ready", "");
+    assert_int_equal(a.status, 200);
+    atomic_store(&world.ops.draining, true);
+    get("/health/ready", "");
+    assert_int_equal(a.status, 503);
+    get("/health", "");
+    assert_string_equal(answer_member(&a, "status"), "degraded");
+    assert_int_equal(a.status, 200);
+    atomic_store(&world.ops.draining, false);
+    atomic_store(&world.ops.store_bad_ns, 1); /* since the machine started */
+    get("/health/ready", "");
+    assert_int_equal(a.status, 503);
+    atomic_store(&world.ops.store_bad_ns, 0);
+}
+
+/* Every line is a comment or NAME{LABELS} NUMBER, and each metric is announced once. */
+static void metrics_are_well_formed(void **state)
+{
+    (void)state;
+    get("/nowhere", "");
+    get("/metrics", "");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Content-Type"),
+                        "text/plain; version=0.0.4; charset=utf-8");
+    assert_non_null(strstr(a.body, "signalbox_http_requests_total{route=\"none\",status=\"4xx\"}"));
+    assert_non_null(strstr(a.body, "signalbox_errors_total{wire=\"http\",type=\"NOT_FOUND\"}"));
+    assert_non_null(strstr(a.body, "signalbox_http_request_seconds_bucket{le=\"+Inf\"}"));
+    assert_non_null(strstr(a.body, "signalbox_store_up 1\n"));
+    for (char *line = strtok(a.body, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        if (line[0] != '#') {
+            char *end;
+            char *number = strrchr(line, ' ');
+            assert_non_null(number);
+            strtod(number + 1, &end);
+            assert_true(*end == '\0' && end != number + 1);
+            assert_int_equal(strncmp(line, "signalbox_", 10), 0);
+        }
+    }
+}
+
+/* --- the console --- */
+
+static void the_console_is_served_with_validators(void **state)
+{
+    (void)state;
+    char line[256];
+    get("/", "");
+    assert_int_equal(a.status, 302);
+    assert_string_equal(answer_field(&a, "Location"), "/console/");
+    get("/console", "");
+    assert_int_equal(a.status, 302);
+    get("/console/", "");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Content-Type"), "text/html; charset=utf-8");
+    assert_string_equal(answer_field(&a, "Cache-Control"), "no-cache");
+    assert_non_null(strstr(answer_field(&a, "Content-Security-Policy"), "default-src 'self'"));
+    assert_string_equal(answer_field(&a, "Content-Encoding"), "");
+    snprintf(line, sizeof line, "If-None-Match: %s\r\n", answer_field(&a, "ETag"));
+    get("/console/devices/some-page", line);
+    assert_int_equal(a.status, 304);
+    assert_string_equal(answer_field(&a, "Content-Length"), "");
+    get("/console/", "Accept-Encoding: gzip\r\n");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Content-Encoding"), "gzip");
+    get("/console/assets/none.js", "");
+    expect_error(404, "NOT_FOUND");
+    get("/console/none.txt", "");
+    expect_error(404, "NOT_FOUND");
+    get("/console/assets/none", "");
+    expect_error(404, "NOT_FOUND");
+    get("/robots.txt", "");
+    assert_int_equal(a.status, 200);
+}
+
+/* --- peers that go away, and those that do not stop --- */
+
+static void a_peer_may_leave_before_its_answer(void **state)
+{
+    (void)state;
+    char text[1024];
+    snprintf(text, sizeof text,
+             "POST " LOGIN " HTTP/1.1\r\n" HOST "Content-Type: application/json\r\n"
+             "Content-Length: 37\r\n\r\n{\"username\":\"admin\",\"password\":\"abc\"}");
+    for (unsigned turns = 0; turns < 6; turns++) {
+        int fd = world_send(&world, text);
+        for (unsigned i = 0; i < turns; i++) {
+            world_turn(&world);
+        }
+        struct linger reset = {.l_onoff = 1};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fd);
+        for (unsigned i = 0; i < 30; i++) {
+            world_turn(&world);
+        }
+    }
+    get("/health/live", "");
+    assert_int_equal(a.status, 200);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+    (void)state;
+    int fd = world_send(&world, "GET /health/live HTTP/1.1\r\n" HOST "X-Request-Id: one\r\n\r\n"
+                                "GET /api/v1/auth/me HTTP/1.1\r\n" HOST
+                                "Authorization: Bearer x.y.z\r\nX-Request-Id: two\r\n\r\n"
+                                "GET /nowhere HTTP/1.1\r\n" HOST "X-Request-Id: three\r\n\r\n");
+    char in[16384] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < 2000 && strstr(in, "X-Request-Id: three") == NULL; i++) {
+        world_turn(&world);
+        ssize_t got = recv(fd, in + len, sizeof in - 1 - len, MSG_DONTWAIT);
+        len += got > 0 ? (size_t)got : 0;
+        in[len] = '\0';
+    }
+    close(fd);
+    const char *one = strstr(in, "X-Request-Id: one");
+    const char *two = strstr(in, "X-Request-Id: two");
+    const char *three = strstr(in, "X-Request-Id: three");
+    assert_true(one != NULL && two != NULL && three != NULL && one < two && two < three);
+}
+
+static void too_many_requests_are_429_with_retry_after(void **state)
+{
+    (void)state;
+    char token[4096], refresh[4096];
+    log_in(token, refresh);
+    for (unsigned i = 0; i < 400; i++) {
+        get("/api/v1/auth/me", bearer(token));
+        if (a.status != 200) {
+            break;
+        }
+    }
+    expect_error(429, "RATE_LIMIT_EXCEEDED");
+    assert_true(strtol(answer_field(&a, "Retry-After"), NULL, 10) >= 1);
+    get("/health/live", bearer(token));
+    assert_int_equal(a.status, 200);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    world_open(&world);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    world_close(&world);
+    return 0;
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_is_not_there_is_404),
+        T(another_method_is_405_with_allow),
+        T(head_has_the_fields_of_get_and_no_body),
+        T(options_says_what_is_allowed),
+        T(malformed_requests_get_a_problem_too),
+        T(foreign_hosts_and_origins_are_refused),
+        T(an_allowed_origin_gets_its_preflight),
+        T(every_answer_has_its_id_and_its_guards),
+        T(bad_bodies_are_named),
+        T(tokens_work_wherever_they_may_stand),
+        T(no_credential_is_401),
+        T(a_refresh_token_works_once),
+        T(a_token_ends_with_its_logout),
+        T(the_console_signs_in_with_a_cookie),
+        T(a_device_key_becomes_a_token),
+        T(health_is_for_this_machine_or_by_permission),
+        T(live_and_ready_are_open),
+        T(metrics_are_well_formed),
+        T(the_console_is_served_with_validators),
+        T(a_peer_may_leave_before_its_answer),
+        T(pipelined_requests_are_answered_in_order),
+        T(too_many_requests_are_429_with_retry_after),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
