@@ -1,0 +1,53 @@
+/*
+ * The load generator's WebSocket client: many connections on one epoll, text frames only, no
+ * fragments (what the servers under test send). Not the product's code, so that a bug of ours
+ * cannot hide on both sides.
+ */
+#ifndef SB_BENCH_CLIENT_H
+#define SB_BENCH_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client {
+    int fd;
+    uint32_t index;
+    bool open;       /* the handshake is done */
+    bool writing;    /* waits for the socket to take bytes */
+    uint8_t *in;     /* unparsed bytes; NULL when none */
+    size_t in_len, in_cap;
+    uint8_t *out;
+    size_t out_len, out_at, out_cap;
+    uint64_t due_ns; /* when the next message is (or the pending one was) due */
+    uint64_t sent, got;
+    uint32_t waiting; /* answers outstanding */
+    uint64_t *next_seq; /* per publisher: the next number this one must see */
+};
+
+struct pool {
+    int epoll;
+    struct client *items;
+    uint32_t count;
+    uint32_t opened;
+    uint32_t failed;
+    void (*on_open)(struct pool *p, struct client *c);
+    void (*on_text)(struct pool *p, struct client *c, const uint8_t *text, size_t len);
+    void *user;
+};
+
+uint64_t now_ns(void);
+/* Room for `count` clients; nothing is connected. */
+void pool_init(struct pool *p, uint32_t count);
+/* Connects client `index` to 127.0.0.1:port from 127.0.<1+index/12000>.1; false on failure. */
+bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *path);
+/* Queues one text message, masked, and sends what the socket takes. */
+void client_send(struct pool *p, struct client *c, const void *text, size_t len);
+/* Queues without sending: several messages, then client_flush. */
+void client_queue(struct client *c, const void *text, size_t len);
+void client_flush(struct pool *p, struct client *c);
+/* Serves events for at most wait_ms. */
+void pool_poll(struct pool *p, int wait_ms);
+void pool_close(struct pool *p);
+
+#endif
