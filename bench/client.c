@@ -1,3 +1,4 @@
+/* The client's framing is small: no fragments, no compression, lengths up to 65,535. */
 #include "client.h"
 
 #include <arpa/inet.h>
@@ -11,6 +12,11 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#define OP_TEXT 1
+#define OP_CLOSE 8
+#define OP_PING 9
+#define OP_PONG 10
 
 #define EVENTS 1024
 #define RECV_BYTES 262144
@@ -83,9 +89,9 @@ bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *pat
     return true;
 }
 
-void client_queue(struct client *c, const void *text, size_t len)
+static void queue_frame(struct client *c, uint8_t op, const void *text, size_t len)
 {
-    uint8_t head[8] = {0x81};
+    uint8_t head[4] = {(uint8_t)(0x80 | op)};
     static const uint8_t key[4] = {0x12, 0x34, 0x56, 0x78};
     size_t n = 2;
     if (len < 126) {
@@ -103,6 +109,11 @@ void client_queue(struct client *c, const void *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         c->out[at + i] ^= key[i & 3];
     }
+}
+
+void client_queue(struct client *c, const void *text, size_t len)
+{
+    queue_frame(c, OP_TEXT, text, len);
 }
 
 void client_flush(struct pool *p, struct client *c)
@@ -148,9 +159,13 @@ static size_t frames(struct pool *p, struct client *c, const uint8_t *b, size_t 
         if (len - at < head + n) {
             break;
         }
-        if ((b[at] & 0x0f) == 1) {
+        unsigned op = b[at] & 0x0f;
+        if (op == OP_TEXT) {
             p->on_text(p, c, b + at + head, n);
-        } else if ((b[at] & 0x0f) == 8) {
+        } else if (op == OP_PING) {
+            queue_frame(c, OP_PONG, b + at + head, n);
+            p->pings++;
+        } else if (op == OP_CLOSE) {
             fprintf(stderr, "client %u: closed by the server, code %u\n", c->index,
                     n >= 2 ? (unsigned)b[at + head] << 8 | b[at + head + 1] : 0);
             p->failed++;
@@ -172,9 +187,6 @@ static size_t handshake(struct pool *p, struct client *c, const uint8_t *b, size
     }
     c->open = true;
     p->opened++;
-    if (p->on_open != NULL) {
-        p->on_open(p, c);
-    }
     return (size_t)(end + 4 - b);
 }
 
@@ -191,6 +203,7 @@ static void readable(struct pool *p, struct client *c)
     }
     const uint8_t *b = recv_bytes;
     size_t len = (size_t)n;
+    p->now_ns = now_ns();
     if (c->in_len > 0) {
         append(&c->in, &c->in_len, &c->in_cap, recv_bytes, len);
         b = c->in;
@@ -210,6 +223,9 @@ static void readable(struct pool *p, struct client *c)
         free(c->in);
         c->in = NULL;
         c->in_cap = 0;
+    }
+    if (c->out_len > 0 && !c->writing) {
+        client_flush(p, c);
     }
 }
 

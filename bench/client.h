@@ -13,16 +13,14 @@
 struct client {
     int fd;
     uint32_t index;
-    bool open;       /* the handshake is done */
-    bool writing;    /* waits for the socket to take bytes */
-    uint8_t *in;     /* unparsed bytes; NULL when none */
+    bool open;    /* the handshake is done */
+    bool writing; /* waits for the socket to take bytes */
+    uint8_t *in;  /* owned: unparsed bytes; NULL when none */
     size_t in_len, in_cap;
-    uint8_t *out;
+    uint8_t *out; /* owned: bytes to send */
     size_t out_len, out_at, out_cap;
-    uint64_t due_ns; /* when the next message is (or the pending one was) due */
-    uint64_t sent, got;
-    uint32_t waiting; /* answers outstanding */
-    uint64_t *next_seq; /* per publisher: the next number this one must see */
+    uint32_t room;
+    uint64_t *next_seq; /* owned; per publisher of the room: the number it must see next */
 };
 
 struct pool {
@@ -31,19 +29,22 @@ struct pool {
     uint32_t count;
     uint32_t opened;
     uint32_t failed;
-    void (*on_open)(struct pool *p, struct client *c);
+    uint64_t pings;  /* answered */
+    uint64_t now_ns; /* when the bytes that are being read arrived */
     void (*on_text)(struct pool *p, struct client *c, const uint8_t *text, size_t len);
     void *user;
 };
 
+/* The monotonic clock. */
 uint64_t now_ns(void);
 /* Room for `count` clients; nothing is connected. */
 void pool_init(struct pool *p, uint32_t count);
-/* Connects client `index` to 127.0.0.1:port from 127.0.<1+index/12000>.1; false on failure. */
+/* Connects client `index` to 127.0.0.1:port from 127.0.(1 + index / 12000).1; false on failure. */
 bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *path);
-/* Queues one text message, masked, and sends what the socket takes. */
+/* Queues one text message of up to 65,535 bytes, masked, and sends what the socket takes. */
 void client_send(struct pool *p, struct client *c, const void *text, size_t len);
-/* Queues without sending: several messages, then client_flush. */
+/* Queues without sending: several messages, then client_flush. What a client queues from its own
+ * on_text is sent by itself when its bytes are read. */
 void client_queue(struct client *c, const void *text, size_t len);
 void client_flush(struct pool *p, struct client *c);
 /* Serves events for at most wait_ms. */
