@@ -9,6 +9,7 @@
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "app/data_dir.h"
 #include "base/mem.h"
+#include "domain/fleet.h"
 #include "domain/identity.h"
 #include "edge/rest/rest.h"
 #include "loop/addr.h"
@@ -195,6 +196,11 @@ bool process_build(struct process *p, buf *why)
     if (!process_open_store(p, p->post, why)) {
         return false;
     }
+    err reset = fleet_reset(p->store, clock_wall_ms(p->clock));
+    if (reset != ERR_NONE) {
+        buf_printf(why, "the store cannot be written: %s", err_text(reset));
+        return false;
+    }
     p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
     p->offload = offload_workers_new(p->workers);
     p->shared = mem_calloc(1, sizeof *p->shared);
@@ -203,6 +209,7 @@ bool process_build(struct process *p, buf *why)
     }
     for (unsigned i = 0; i < p->count; i++) {
         p->homes[i]->identity = identity_new(p->homes[i]);
+        p->homes[i]->fleet = fleet_new(p->homes[i]);
     }
     start_ops(p);
     return true;
@@ -343,6 +350,7 @@ void process_free(struct process *p)
     settle(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
+            fleet_free(p->homes[i]->fleet);
             identity_free(p->homes[i]->identity);
         }
     }

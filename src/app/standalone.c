@@ -8,6 +8,7 @@
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "app/data_dir.h"
 #include "app/process.h"
+#include "domain/fleet.h"
 #include "domain/identity.h"
 
 #include <stdio.h>
@@ -41,6 +42,7 @@ static void with_home(struct process *p, struct post *post, struct command_call 
     peers[0] = &home;
     home_init(&home);
     home.identity = identity_new(&home);
+    home.fleet = fleet_new(&home);
     call->home = &home;
     call->owner = &done;
     call->done = ended;
@@ -52,6 +54,7 @@ static void with_home(struct process *p, struct post *post, struct command_call 
     p->store->close(p->store);
     while (post_queue_run(post, 0)) {
     }
+    fleet_free(home.fleet);
     identity_free(home.identity);
     while (post_queue_run(post, 0)) {
     }
