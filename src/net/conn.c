@@ -67,12 +67,11 @@ bool conn_local(const struct conn *c, struct sockaddr_storage *out)
     return c->state != CONN_DEAD && p->local(p, c->io.fd, out) == 0;
 }
 
-/* Reading stops while a handler has the request, and for good once the socket is half-closed. */
 void conn_interest(struct conn *c)
 {
-    unsigned want = IO_READ;
-    if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER) {
-        want = 0;
+    unsigned want = conn_reads(c) ? IO_READ : 0;
+    if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER && !(c->flags & CONN_PEER_DONE)) {
+        want = c->io.interest & IO_READ; /* most answers come at once: see conn_ready */
     }
     if (c->out != NULL || (c->flags & CONN_NOTIFY)) {
         want |= IO_WRITE;
@@ -80,6 +79,32 @@ void conn_interest(struct conn *c)
     if (want != c->io.interest) {
         c->net->poller->set(c->net->poller, &c->io, want);
     }
+}
+
+/* From now on the socket is full, until conn_flush. */
+static void out_make(struct conn *c)
+{
+    c->out = mem_calloc(1, sizeof *c->out);
+    c->out->since_tick = net_tick(c->net);
+    conn_interest(c);
+}
+
+static size_t write_now(struct conn *c, const struct iovec *iov, int count, size_t total)
+{
+    if (c->out != NULL) {
+        return 0;
+    }
+    ssize_t sent = c->net->poller->send(c->net->poller, c->io.fd, iov, count);
+    if (sent < 0 && sent != -EAGAIN && sent != -EWOULDBLOCK && sent != -ENOBUFS &&
+        sent != -EINTR) {
+        return total; /* the poller reports the hang-up; the bytes have nobody to go to */
+    }
+    sent = sent < 0 ? 0 : sent;
+    NET_COUNT(c->net->stats.bytes_out, (uint64_t)sent);
+    if ((size_t)sent < total) {
+        out_make(c);
+    }
+    return (size_t)sent;
 }
 
 size_t conn_send(struct conn *c, const struct iovec *iov, int count)
@@ -91,20 +116,11 @@ size_t conn_send(struct conn *c, const struct iovec *iov, int count)
     if (c->state == CONN_DEAD || total == 0) {
         return total;
     }
-    ssize_t sent = 0;
-    if (c->out == NULL) {
-        sent = c->net->poller->send(c->net->poller, c->io.fd, iov, count);
-        if (sent < 0 && sent != -EAGAIN && sent != -EWOULDBLOCK && sent != -ENOBUFS) {
-            return total; /* the poller reports the hang-up; the bytes have nobody to go to */
-        }
-        sent = sent < 0 ? 0 : sent;
-    }
-    atomic_fetch_add_explicit(&c->net->stats.bytes_out, (uint64_t)sent, memory_order_relaxed);
-    if ((size_t)sent < total && !(c->flags & CONN_NOTIFY)) {
+    size_t sent = write_now(c, iov, count, total);
+    if (sent < total) {
         c->flags |= CONN_NOTIFY;
-        conn_interest(c);
     }
-    return (size_t)sent;
+    return sent;
 }
 
 void conn_send_rest(struct conn *c, span rest)
@@ -113,11 +129,9 @@ void conn_send_rest(struct conn *c, span rest)
         return;
     }
     if (c->out == NULL) {
-        c->out = mem_calloc(1, sizeof *c->out);
-        c->out->since_tick = net_tick(c->net);
+        out_make(c);
     }
     buf_append_span(&c->out->bytes, rest);
-    conn_interest(c);
 }
 
 size_t conn_pending_bytes(const struct conn *c)
@@ -127,12 +141,11 @@ size_t conn_pending_bytes(const struct conn *c)
 
 void conn_queue(struct conn *c, span bytes)
 {
-    struct iovec iov = {.iov_base = (void *)bytes.ptr, .iov_len = bytes.len};
-    unsigned notify = c->flags & CONN_NOTIFY;
-    size_t sent = conn_send(c, &iov, 1);
-    if (notify == 0) {
-        c->flags &= (uint8_t)~CONN_NOTIFY; /* the owner is not the one that waits */
+    if (c->state == CONN_DEAD || bytes.len == 0) {
+        return;
     }
+    struct iovec iov = {.iov_base = (void *)bytes.ptr, .iov_len = bytes.len};
+    size_t sent = write_now(c, &iov, 1, bytes.len);
     conn_send_rest(c, span_of(bytes.ptr + sent, bytes.len - sent));
 }
 
@@ -148,10 +161,13 @@ static void out_free(struct conn *c)
 static void half_close(struct conn *c)
 {
     struct net *n = c->net;
+    if (c->flags & CONN_PEER_DONE) {
+        conn_kill(c);
+        return;
+    }
     c->flags &= (uint8_t)~CONN_END_AFTER;
     n->poller->shutdown_write(n->poller, c->io.fd);
     c->ping_tick = net_tick(n);
-    c->phase = HTTP_LINGER;
     conn_interest(c);
 }
 
@@ -168,24 +184,33 @@ void conn_end_after(struct conn *c)
     }
 }
 
-/* The socket takes bytes again: what is kept here first, then the owner's. */
-static void conn_flush(struct conn *c)
+/* Sends what is kept here; false while some of it is left. */
+static bool out_flush(struct conn *c)
 {
     struct poller *p = c->net->poller;
     struct conn_out *o = c->out;
-    if (o != NULL) {
+    if (o->at < o->bytes.len) {
         struct iovec iov = {.iov_base = o->bytes.ptr + o->at, .iov_len = o->bytes.len - o->at};
         ssize_t sent = p->send(p, c->io.fd, &iov, 1);
         if (sent < 0) {
-            return; /* full again, or broken: the poller says which */
+            return false; /* full again, or broken: the poller says which */
         }
-        atomic_fetch_add_explicit(&c->net->stats.bytes_out, (uint64_t)sent, memory_order_relaxed);
+        NET_COUNT(c->net->stats.bytes_out, (uint64_t)sent);
         o->at += (size_t)sent;
         o->since_tick = net_tick(c->net);
         if (o->at < o->bytes.len) {
-            return;
+            return false;
         }
-        out_free(c);
+    }
+    out_free(c);
+    return true;
+}
+
+/* The socket takes bytes again: what is kept here first, then the owner's. */
+static void conn_flush(struct conn *c)
+{
+    if (c->out != NULL && !out_flush(c)) {
+        return;
     }
     if (c->flags & CONN_END_AFTER) {
         half_close(c);
@@ -207,9 +232,13 @@ static void conn_flush(struct conn *c)
     }
 }
 
+/* The peer has ended its direction. What waits for it may still be wanted (RFC 9112 9.6). */
 static void conn_eof(struct conn *c)
 {
-    if (c->state == CONN_CLOSING) {
+    c->flags |= CONN_PEER_DONE;
+    if (c->state == CONN_CLOSING && (c->flags & CONN_END_AFTER)) {
+        conn_interest(c); /* the last bytes go out, then half_close ends it */
+    } else if (c->state == CONN_CLOSING) {
         conn_kill(c);
     } else if (c->kind == CONN_HTTP) {
         http_eof(c);
@@ -218,6 +247,15 @@ static void conn_eof(struct conn *c)
     } else {
         conn_close(c, CLOSE_PEER_GONE);
     }
+}
+
+/* The transport is broken both ways. */
+static void conn_broken(struct conn *c)
+{
+    if (c->state == CONN_OPEN) {
+        conn_close(c, CLOSE_PEER_GONE);
+    }
+    conn_kill(c);
 }
 
 static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
@@ -236,20 +274,24 @@ static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
 static void conn_read(struct conn *c)
 {
     struct net *n = c->net;
-    for (unsigned i = 0; i < NET_READS_MAX && c->state != CONN_DEAD; i++) {
-        if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER) {
+    for (unsigned i = 0; i < NET_READS_MAX && c->state != CONN_DEAD && conn_reads(c); i++) {
+        size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
+        if (c->state == CONN_DEAD) {
             return;
         }
-        size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
         ssize_t got = n->poller->recv(n->poller, c->io.fd, n->recv + held, NET_RECV_BYTES);
         if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR) {
             return;
         }
-        if (got <= 0) {
+        if (got < 0) {
+            conn_broken(c);
+            return;
+        }
+        if (got == 0) {
             conn_eof(c);
             return;
         }
-        atomic_fetch_add_explicit(&n->stats.bytes_in, (uint64_t)got, memory_order_relaxed);
+        NET_COUNT(n->stats.bytes_in, (uint64_t)got);
         if (c->kind != CONN_HTTP) {
             c->seen_tick = net_tick(n);
         }
@@ -266,27 +308,28 @@ static void conn_ready(struct io *io, unsigned events)
     if (c->state == CONN_DEAD) {
         return;
     }
-    if (c->kind == CONN_CLIENT && (events & (IO_WRITE | IO_HANGUP))) {
-        client_ready(c, events);
+    if (c->kind == CONN_CLIENT && client_connected(c)) {
         return;
     }
     if (events & IO_WRITE) {
         conn_flush(c);
     }
-    if ((events & IO_READ) && c->state != CONN_DEAD) {
+    if (c->state == CONN_DEAD) {
+        return;
+    }
+    if ((events & IO_READ) && conn_reads(c)) {
         conn_read(c);
-    } else if ((events & IO_HANGUP) && c->state != CONN_DEAD) {
-        if (c->state == CONN_OPEN) {
-            conn_close(c, CLOSE_PEER_GONE);
-        }
-        conn_kill(c);
+    } else if (events & IO_HANGUP) {
+        conn_broken(c);
+    } else if (events & IO_READ) { /* it waits for the answer in hand */
+        c->net->poller->set(c->net->poller, io, io->interest & ~IO_READ);
     }
 }
 
 void conn_log_close(struct conn *c, close_reason reason)
 {
     struct net *n = c->net;
-    atomic_fetch_add_explicit(&n->stats.closed[reason], 1, memory_order_relaxed);
+    NET_COUNT(n->stats.closed[reason], 1);
     bool usual = reason == CLOSE_HTTP_DONE || reason == CLOSE_IDLE_TIMEOUT ||
                  (c->kind == CONN_HTTP && reason <= CLOSE_DRAIN) ||
                  (c->kind == CONN_HTTP && reason == CLOSE_PEER_CLOSED);
@@ -353,7 +396,7 @@ void conn_kill(struct conn *c)
     if (c->kind == CONN_CLIENT || (c->flags & CONN_MASKED)) {
         client_release(c);
     }
-    n->poller->close(n->poller, c->io.fd);
+    io_close(n->poller, &c->io);
     if (c->flags & CONN_COUNTED) {
         addrs_leave(&n->shared->addrs, c->addr_key);
         atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
@@ -378,9 +421,11 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
         return;
     }
     if (c->state == CONN_CLOSING) {
-        /* While the last bytes are leaving, the time counts from the last progress. */
-        uint32_t since = c->out != NULL ? c->out->since_tick : c->ping_tick;
-        if ((now_tick - since) * NET_TICK_MS >= lim->close_wait_ms) {
+        /* Last bytes that make progress are given their time; an answer as much as any other. */
+        bool moving = c->out != NULL && (int32_t)(c->out->since_tick - c->ping_tick) > 0;
+        uint32_t since = moving ? c->out->since_tick : c->ping_tick;
+        bool answer = c->kind == CONN_HTTP && (c->flags & CONN_END_AFTER);
+        if ((now_tick - since) * NET_TICK_MS >= (answer ? lim->http_body_ms : lim->close_wait_ms)) {
             conn_kill(c);
         }
     } else if (c->kind == CONN_HTTP) {

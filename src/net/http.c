@@ -4,8 +4,8 @@
  *   FRESH/IDLE --first byte--> HEAD --whole head--> BODY --whole body--> HANDLER --answer--> IDLE
  *        any --refused, Connection: close--> LINGER (half-closed, reading until the peer ends)
  *
- * What the peer sends ahead stays in `in` (or in the kernel while a handler works), so pipelined
- * requests cost one buffer and are answered in order.
+ * What the peer sends ahead stays in `in` (or in the kernel while a handler works or an answer
+ * waits for a full socket), so pipelined requests cost one buffer and are answered in order.
  */
 #include "net/http.h"
 
@@ -15,6 +15,9 @@
 #include "net/internal.h"
 
 #include <string.h>
+
+/* Requests of one connection answered in a row; then the others have their turn. */
+#define REQUESTS_MAX 64
 
 struct http_session {
     buf in;     /* received and not yet consumed */
@@ -64,8 +67,9 @@ void http_ended(struct conn *c)
     if (s == NULL) {
         return;
     }
-    if (s->x != NULL && c->phase == HTTP_HANDLER && !s->x->answered &&
-        c->net->http->on_abandoned != NULL) {
+    bool waits = s->x != NULL && c->phase == HTTP_HANDLER && !s->x->answered;
+    c->phase = HTTP_LINGER; /* whatever comes now: the handler hears of it once */
+    if (waits && c->net->http->on_abandoned != NULL) {
         c->net->http->on_abandoned(s->x);
     }
     if (s->pumping) {
@@ -126,6 +130,9 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
     struct net *n = c->net;
     ASSERT(!x->answered && c->http != NULL && c->http->x == x);
     x->answered = true;
+    if (c->state != CONN_OPEN) {
+        return; /* the handler has closed it; http_pump frees the session */
+    }
     bool keep = x->req->keep_alive && !x->close_after && !n->draining && status != 408;
     bool bodiless = status == 204 || status == 304 || status < 200;
 
@@ -145,22 +152,20 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
     bool no_body = bodiless || x->req->method == HTTP1_HEAD;
     send_answer(c, buf_span(head), no_body ? SPAN_NONE : body);
 
-    if (c->state != CONN_OPEN) {
-        return;
-    }
     struct http_session *s = c->http;
+    bool pumping = s->pumping;
     exchange_free(s->x);
     s->x = NULL;
     if (!keep) {
         conn_log_close(c, CLOSE_HTTP_DONE);
-        conn_end_after(c);
-        if (!s->pumping) {
+        if (!pumping) {
             session_free(c);
         }
+        conn_end_after(c);
         return;
     }
     set_phase(c, HTTP_IDLE);
-    if (!s->pumping) {
+    if (!pumping) {
         http_pump(c);
     }
 }
@@ -179,7 +184,7 @@ static void refuse(struct conn *c, int status, const char *why, close_reason rea
     c->phase = HTTP_HANDLER;
     LOG(loop_log(c->net->loop), LOG_INFO, "http.refused", LOG_U64("conn", c->slot),
         LOG_I64("status", status), LOG_STR("why", why), LOG_STR("reason", close_label(reason)));
-    atomic_fetch_add_explicit(&c->net->stats.closed[reason], 1, memory_order_relaxed);
+    NET_COUNT(c->net->stats.closed[reason], 1);
     c->net->http->on_refused(s->x, status, why);
 }
 
@@ -275,35 +280,57 @@ static void give_to_handler(struct conn *c)
     struct http_exchange *x = c->http->x;
     x->body = buf_span(&x->body_bytes);
     set_phase(c, HTTP_HANDLER);
-    atomic_fetch_add_explicit(&c->net->stats.requests, 1, memory_order_relaxed);
+    NET_COUNT(c->net->stats.requests, 1);
     c->net->http->on_request(x);
 }
 
-/* Drops what was consumed; spans of the request in hand keep the rest where it is. */
+/* Drops what was consumed, once it is worth the move. Without a body a request's spans point into
+ * the input, which then has to stay. */
 static void compact(struct http_session *s)
 {
-    if (s->x == NULL && s->at > 0) {
+    bool fixed = s->x != NULL && s->x->head.len == 0;
+    if (!fixed && s->at >= s->in.len - s->at) {
         buf_consume(&s->in, s->at);
         s->at = 0;
-    } else if (s->at == s->in.len && s->x != NULL && s->x->head.len > 0) {
-        buf_clear(&s->in);
-        s->at = 0;
     }
+}
+
+/* The peer sends no more and nothing of its is left to answer. */
+static void end_if_done(struct conn *c)
+{
+    if ((c->flags & CONN_PEER_DONE) && c->state == CONN_OPEN && c->kind == CONN_HTTP &&
+        c->phase != HTTP_HANDLER && c->out == NULL && !(c->flags & CONN_NOTIFY)) {
+        conn_close(c, CLOSE_PEER_CLOSED);
+    }
+}
+
+static bool pump_one(struct conn *c)
+{
+    struct http_session *s = c->http;
+    compact(s);
+    if (c->phase == HTTP_BODY) {
+        if (!read_body(c)) {
+            return false;
+        }
+        give_to_handler(c);
+        return true;
+    }
+    return s->at < s->in.len && read_head(c);
 }
 
 static void http_pump(struct conn *c)
 {
     struct http_session *s = c->http;
+    unsigned steps = 0; /* two a request: head, body */
     s->pumping = true;
     while (c->state == CONN_OPEN && c->kind == CONN_HTTP && c->phase != HTTP_HANDLER &&
            c->out == NULL) {
-        compact(s);
-        if (c->phase == HTTP_BODY) {
-            if (!read_body(c)) {
-                break;
-            }
-            give_to_handler(c);
-        } else if (s->at == s->in.len || !read_head(c)) {
+        if (steps++ == 2 * REQUESTS_MAX) {
+            c->flags |= CONN_NOTIFY; /* writable at once: goes on next turn */
+            conn_interest(c);
+            break;
+        }
+        if (!pump_one(c)) {
             break;
         }
     }
@@ -316,25 +343,30 @@ static void http_pump(struct conn *c)
     } else {
         compact(s);
     }
+    end_if_done(c);
 }
 
 void http_bytes(struct conn *c, uint8_t *bytes, size_t len)
 {
     struct http_session *s = session_of(c);
     buf_append(&s->in, bytes, len);
-    if (c->phase != HTTP_HANDLER) {
-        http_pump(c);
-    }
+    http_pump(c);
 }
 
 void http_resume(struct conn *c)
 {
     if (c->http != NULL && c->phase != HTTP_HANDLER) {
         http_pump(c);
+    } else {
+        end_if_done(c);
     }
 }
 
-void http_eof(struct conn *c) { conn_close(c, CLOSE_PEER_CLOSED); }
+void http_eof(struct conn *c)
+{
+    conn_interest(c);
+    end_if_done(c);
+}
 
 void http_sweep(struct conn *c, uint32_t now_tick)
 {

@@ -2,7 +2,7 @@
  * The connection record and what the files of net/ share. Nobody outside net/ includes this.
  *
  * A record is 96 bytes and owns no buffer at rest:
- *   out    bytes the socket did not take (conn.c)
+ *   out    while the socket is full: bytes it did not take (conn.c)
  *   http   an unfinished or unanswered request (http.c)
  *   parts  an unfinished WebSocket message or frame (ws.c)
  *   client the client role's handshake and masks (ws_client.c)
@@ -22,7 +22,6 @@
 #define NET_RECV_BYTES 65536   /* one shared buffer a loop: what one read can give */
 #define NET_READS_MAX 4        /* reads of one connection a turn, so that nobody starves others */
 #define NET_CONTROL_BYTES_MAX 4096 /* pongs kept for a peer that does not read; more are dropped */
-#define NET_LINGER_BYTES_MAX 1048576 /* read and dropped after an answer that closes */
 
 enum conn_kind { CONN_HTTP, CONN_WS, CONN_CLIENT /* before its handshake is done */ };
 enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_DEAD };
@@ -40,17 +39,21 @@ enum http_phase {
 enum conn_flags {
     CONN_LOOPBACK = 1,     /* the peer's address is loopback */
     CONN_NOTIFY = 2,       /* the owner waits for on_writable */
-    CONN_CLOSE_SENT = 4,   /* WebSocket close frame is out or pending */
     CONN_CLOSE_CAME = 8,   /* the peer's close frame has come */
     CONN_END_AFTER = 16,   /* close the socket when pending bytes are out */
     CONN_MASKED = 32,      /* client role: frames leave masked */
     CONN_COUNTED = 64,     /* holds a place in net_shared */
+    CONN_PEER_DONE = 128,  /* the peer has ended its direction: nothing more to read */
 };
 
+/* Exists exactly while the socket is full: the write deadline counts from since_tick, whoever
+ * keeps the bytes that wait (this record's own are `bytes`; an outbox of the owner's may hold
+ * more). */
 struct conn_out {
     buf bytes;
     size_t at;           /* sent so far */
     uint32_t since_tick; /* last progress */
+    uint32_t control;    /* of these bytes, those of pongs */
 };
 
 struct ws_parts {
@@ -88,6 +91,7 @@ struct net_listener {
     struct io io;
     struct net *net;
     struct net_listener *next;
+    struct deferred gone; /* an event for it may be waiting in this turn */
 };
 
 struct net {
@@ -115,6 +119,22 @@ struct net {
     uint8_t recv[WS_FEED_BYTES_MIN + NET_RECV_BYTES];
 };
 
+/* Counters have one writer, the loop's thread, so no bus lock is needed. */
+#define NET_COUNT(field, n)                                                                        \
+    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n),    \
+                          memory_order_relaxed)
+
+/* HTTP reads only what it can look at: the kernel, not this process, keeps what a peer sends
+ * while its last answer waits. */
+static inline bool conn_reads(const struct conn *c)
+{
+    if (c->flags & CONN_PEER_DONE) {
+        return false;
+    }
+    return c->kind != CONN_HTTP || c->state != CONN_OPEN ||
+           (c->phase != HTTP_HANDLER && c->out == NULL && !(c->flags & CONN_NOTIFY));
+}
+
 static inline uint32_t net_tick(const struct net *n)
 {
     return (uint32_t)(loop_now_ms(n->loop) / NET_TICK_MS);
@@ -131,7 +151,7 @@ void conn_sweep(struct conn *c, uint32_t now_tick);
 
 /* http.c */
 void http_bytes(struct conn *c, uint8_t *bytes, size_t len);
-void http_eof(struct conn *c);
+void http_eof(struct conn *c); /* the peer sends no more; it may still read */
 void http_resume(struct conn *c); /* pending bytes are out: look at the next request */
 void http_sweep(struct conn *c, uint32_t now_tick);
 /* For ws_upgrade: takes the bytes behind the request out and frees the HTTP session. */
@@ -149,7 +169,8 @@ void ws_ended(struct conn *c);
 void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user);
 
 /* ws_client.c */
-void client_ready(struct conn *c, unsigned events);
+/* The connect has ended; false when it had before (then it is a connection like any other). */
+bool client_connected(struct conn *c);
 void client_bytes(struct conn *c, uint8_t *bytes, size_t len);
 void client_sweep(struct conn *c, uint32_t now_tick);
 void client_ended(struct conn *c, close_reason reason);

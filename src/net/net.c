@@ -77,13 +77,19 @@ static void end_conn(struct conn *c, void *arg)
     conn_kill(c);
 }
 
+static void listener_free(struct deferred *d)
+{
+    mem_free(CONTAINER_OF(d, struct net_listener, gone));
+}
+
 static void stop_listening(struct net *n)
 {
     while (n->listeners != NULL) {
         struct net_listener *l = n->listeners;
         n->listeners = l->next;
-        n->poller->close(n->poller, l->io.fd);
-        mem_free(l);
+        io_close(n->poller, &l->io);
+        l->gone.release = listener_free;
+        loop_defer(n->loop, &l->gone);
     }
     timer_stop(n->loop, &n->accept_again);
 }
@@ -124,7 +130,7 @@ static void sweep(struct timer *t)
 static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, const char *why)
 {
     n->poller->close(n->poller, fd);
-    atomic_fetch_add_explicit(&n->stats.refused, 1, memory_order_relaxed);
+    NET_COUNT(n->stats.refused, 1);
     uint64_t now = (uint64_t)loop_now_ms(n->loop);
     if (now - n->refused_logged_ms >= REFUSED_LOG_MS || n->refused_logged_ms == 0) {
         char text[ADDR_TEXT_MAX];
@@ -159,7 +165,7 @@ static void admit(struct net *n, int fd, const struct sockaddr_storage *peer)
     struct conn *c = conn_open(n, fd, CONN_HTTP);
     c->addr_key = key;
     c->flags = CONN_COUNTED | (addr_is_loopback(peer) ? CONN_LOOPBACK : 0);
-    atomic_fetch_add_explicit(&n->stats.accepted, 1, memory_order_relaxed);
+    NET_COUNT(n->stats.accepted, 1);
     conn_interest(c);
 }
 

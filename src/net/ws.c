@@ -41,7 +41,7 @@ void ws_ended(struct conn *c)
         mem_free(c->parts);
         c->parts = NULL;
     }
-    atomic_fetch_sub_explicit(&c->net->stats.open_ws, 1, memory_order_relaxed);
+    NET_COUNT(c->net->stats.open_ws, -(uint64_t)1);
 }
 
 void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user)
@@ -56,7 +56,7 @@ void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, voi
         c->flags |= CONN_MASKED;
     }
     ws_session_init(&c->ws, role);
-    atomic_fetch_add_explicit(&c->net->stats.open_ws, 1, memory_order_relaxed);
+    NET_COUNT(c->net->stats.open_ws, 1);
     conn_interest(c);
 }
 
@@ -113,29 +113,37 @@ static void send_close(struct conn *c, int code, span text)
 {
     uint8_t payload[WS_CONTROL_BYTES_MAX];
     size_t len = ws_close_encode((uint16_t)code, text, payload);
-    c->flags |= CONN_CLOSE_SENT;
     send_control(c, WS_OP_CLOSE, span_of(payload, len));
 }
 
-/* conn_close() of an open WebSocket: tell the owner, tell the peer, wait for its answer. */
-void ws_close(struct conn *c, close_reason reason)
+/*
+ * Tell the owner (whose last messages leave now), tell the peer, wait for its answer. `code` is
+ * that of our close frame; 0: one without a code; negative: none, there is nobody to tell.
+ */
+static void session_end(struct conn *c, close_reason reason, int code, span text)
 {
     c->state = CONN_CLOSING;
     c->ping_tick = net_tick(c->net);
     c->wire->on_close(c, reason);
-    if (close_code(reason) == 0 && reason != CLOSE_PEER_CLOSED) {
+    if (code < 0) {
         conn_kill(c);
         return;
     }
-    if (reason != CLOSE_PEER_CLOSED) {
-        send_close(c, close_code(reason), span_str(close_text(reason)));
-    }
-    bool failed = reason == CLOSE_PROTOCOL || reason == CLOSE_BAD_UTF8 || reason == CLOSE_TOO_BIG;
-    if (c->flags & CONN_MASKED) {
-        conn_interest(c); /* the server closes the TCP connection first (7.1.1) */
-    } else if ((c->flags & CONN_CLOSE_CAME) || failed) {
+    send_close(c, code, text);
+    /* Over: both close frames are on their way, or the peer's bytes make no sense any more
+     * (7.1.7). After both, the server ends the TCP connection first (7.1.1). */
+    bool masked = (c->flags & CONN_MASKED) != 0;
+    if (ws_session_is_over(&c->ws) && !(masked && (c->flags & CONN_CLOSE_CAME))) {
         conn_end_after(c);
+    } else {
+        conn_interest(c);
     }
+}
+
+void ws_close(struct conn *c, close_reason reason)
+{
+    int code = close_code(reason);
+    session_end(c, reason, code == 0 ? -1 : code, span_str(close_text(reason)));
 }
 
 static close_reason reason_of_code(int code)
@@ -166,10 +174,8 @@ static void on_close_frame(struct conn *c, const struct ws_event *ev)
         }
         return;
     }
-    if (!(c->flags & CONN_CLOSE_SENT)) {
-        send_close(c, ev->code == 1005 ? 0 : ev->code, SPAN_NONE);
-    }
-    conn_close(c, CLOSE_PEER_CLOSED);
+    conn_log_close(c, CLOSE_PEER_CLOSED);
+    session_end(c, CLOSE_PEER_CLOSED, ev->code == 1005 ? 0 : ev->code, SPAN_NONE);
 }
 
 static void deliver(struct conn *c, enum ws_opcode op, span payload)
@@ -178,7 +184,7 @@ static void deliver(struct conn *c, enum ws_opcode op, span payload)
         conn_close(c, CLOSE_UNSUPPORTED);
         return;
     }
-    atomic_fetch_add_explicit(&c->net->stats.messages_in, 1, memory_order_relaxed);
+    NET_COUNT(c->net->stats.messages_in, 1);
     c->wire->on_message(c, op, payload);
 }
 
@@ -195,6 +201,20 @@ static void on_fragment(struct conn *c, const struct ws_event *ev)
         p->message = (buf){0};
         deliver(c, (enum ws_opcode)ev->opcode, buf_span(&whole));
         buf_deinit(&whole);
+    }
+}
+
+/* A peer that pings and does not read costs a bounded queue; older pongs answer for later pings
+ * well enough (5.5.3). */
+static void send_pong(struct conn *c, span payload)
+{
+    if (c->out != NULL && c->out->control >= NET_CONTROL_BYTES_MAX) {
+        return;
+    }
+    size_t before = conn_pending_bytes(c);
+    send_control(c, WS_OP_PONG, payload);
+    if (c->out != NULL) {
+        c->out->control += (uint32_t)(conn_pending_bytes(c) - before);
     }
 }
 
@@ -215,9 +235,7 @@ static void on_event(struct conn *c, const struct ws_event *ev)
         on_fragment(c, ev);
         break;
     case WS_EVENT_PING:
-        if (conn_pending_bytes(c) < NET_CONTROL_BYTES_MAX) {
-            send_control(c, WS_OP_PONG, ev->payload);
-        }
+        send_pong(c, ev->payload);
         break;
     case WS_EVENT_PONG:
     case WS_EVENT_NONE:
@@ -320,14 +338,15 @@ struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, voi
 {
     struct conn *c = x->conn;
     struct net *n = c->net;
-    struct ws_handshake h = {.upgrade = http1_field(x->req, "Upgrade"),
-                             .connection = http1_field(x->req, "Connection"),
+    /* upgrade_websocket has read all lines of both fields. */
+    struct ws_handshake h = {.upgrade = x->req->upgrade_websocket ? SPAN("websocket") : SPAN_NONE,
+                             .connection = SPAN("Upgrade"),
                              .key = http1_field(x->req, "Sec-WebSocket-Key"),
                              .version = http1_field(x->req, "Sec-WebSocket-Version")};
     int rc = ws_handshake_check(&h);
     bool doubled = http1_field_count(x->req, "Sec-WebSocket-Key") > 1 ||
                    http1_field_count(x->req, "Sec-WebSocket-Version") > 1;
-    if (!x->req->upgrade_websocket || x->req->method != HTTP1_GET || rc != 0 || doubled ||
+    if (x->req->method != HTTP1_GET || rc != 0 || doubled ||
         x->body.len > 0) {
         answer_refusal(x, rc == WS_HANDSHAKE_E_VERSION ? 426 : 400,
                        "not a WebSocket version 13 handshake");

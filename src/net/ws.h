@@ -56,7 +56,7 @@ void ws_send(struct conn *c, enum ws_opcode op, span payload);
 void ws_frame_append(buf *out, enum ws_opcode op, span payload);
 
 /* Client role: connects to addr and asks for `target` with `authorization` (may be empty).
- * on_open or on_close follows. NULL when no socket can be had. */
+ * on_open or on_close follows. NULL when no socket can be had, or once the net drains. */
 struct ws_client_conf {
     const struct sockaddr *addr;
     socklen_t addr_len;

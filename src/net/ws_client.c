@@ -91,6 +91,9 @@ void client_ended(struct conn *c, close_reason reason)
 
 struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
 {
+    if (n->draining) {
+        return NULL;
+    }
     int fd = n->poller->connect(n->poller, conf->addr, conf->addr_len);
     if (fd < 0) {
         return NULL;
@@ -118,34 +121,22 @@ struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
     return c;
 }
 
-void client_ready(struct conn *c, unsigned events)
+bool client_connected(struct conn *c)
 {
     struct ws_client *cl = client_of(c);
     struct poller *p = c->net->poller;
-    (void)events;
-    if (!cl->connected) {
-        if (p->connected(p, c->io.fd) < 0) {
-            conn_close(c, CLOSE_PEER_GONE);
-            return;
-        }
-        cl->connected = true;
-        conn_queue(c, buf_span(&cl->request));
-        conn_interest(c);
-        return;
+    if (cl->connected) {
+        return false;
     }
-    if (events & IO_HANGUP) {
+    if (p->connected(p, c->io.fd) < 0) {
         conn_close(c, CLOSE_PEER_GONE);
-        return;
+        return true;
     }
-    if (c->out != NULL) { /* the rest of the request */
-        buf again = c->out->bytes;
-        size_t at = c->out->at;
-        mem_free(c->out);
-        c->out = NULL;
-        conn_queue(c, span_of(again.ptr + at, again.len - at));
-        buf_deinit(&again);
-    }
+    cl->connected = true;
+    conn_queue(c, buf_span(&cl->request));
+    buf_deinit(&cl->request);
     conn_interest(c);
+    return true;
 }
 
 static bool answer_good(struct ws_client *cl, const struct http1_response *res)
