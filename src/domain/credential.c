@@ -67,7 +67,8 @@ static void evict(struct identity *id)
 
 static struct entry *find(struct identity *id, const uint8_t hash[HASH_BYTES])
 {
-    struct map_node *n = map_get(&id->proofs, hash_bytes(span_of(hash, HASH_BYTES)), same_hash, hash);
+    uint64_t key = hash_bytes(span_of(hash, HASH_BYTES));
+    struct map_node *n = map_get(&id->proofs, key, same_hash, hash);
     return n == NULL ? NULL : CONTAINER_OF(n, struct entry, node);
 }
 

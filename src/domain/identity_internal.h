@@ -81,6 +81,7 @@ struct proof_wait {
     void (*ready)(struct proof_wait *w, const struct proof *p, bool waited);
 };
 
+/* The index of the home that caches the proof of this hash. */
 unsigned proof_home(const struct home *h, const uint8_t hash[HASH_BYTES]);
 /* At the proof's home: calls ready, at once when cached. */
 void proof_want(struct identity *id, struct proof_wait *w);

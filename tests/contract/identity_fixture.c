@@ -6,6 +6,7 @@
 #include "adapters/tokens_hs256/tokens_hs256.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct world w;
@@ -51,7 +52,103 @@ static bool plain_verify(struct password *p, span secret, const char *encoded)
     return strncmp(encoded, "plain:", 6) == 0 && span_eq(span_str(encoded + 6), secret);
 }
 
-static int setup(unsigned count)
+/* --- one thread, and a seed that decides --- */
+
+#define SIM_REQS_MAX 4096
+
+struct sim {
+    struct post post;
+    struct store store;
+    struct store *real;
+    uint64_t seed;
+    struct {
+        struct mail *head;
+        struct mail **tail;
+    } loops[HOMES_MAX];
+    struct store_req *reqs[SIM_REQS_MAX]; /* submitted, in order */
+    unsigned req_count;
+};
+
+static uint64_t sim_random(struct sim *s)
+{
+    uint64_t z = s->seed += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static void sim_send(struct post *self, unsigned loop, struct mail *m)
+{
+    struct sim *s = CONTAINER_OF(self, struct sim, post);
+    m->next = NULL;
+    *s->loops[loop].tail = m;
+    s->loops[loop].tail = &m->next;
+}
+
+static void sim_submit(struct store *self, struct store_req *req)
+{
+    struct sim *s = CONTAINER_OF(self, struct sim, store);
+    assert_in_range(s->req_count, 0, SIM_REQS_MAX - 1);
+    s->reqs[s->req_count++] = req;
+}
+
+/* Writes run in the order submitted; reads when chosen. */
+static void sim_store_step(struct sim *s)
+{
+    unsigned at = (unsigned)(sim_random(s) % s->req_count);
+    if (!store_req_is_read(s->reqs[at])) {
+        for (at = 0; store_req_is_read(s->reqs[at]); at++) {
+        }
+    }
+    struct store_req *req = s->reqs[at];
+    memmove(&s->reqs[at], &s->reqs[at + 1], (--s->req_count - at) * sizeof s->reqs[0]);
+    unsigned loop = req->loop;
+    req->error = w.store_error != ERR_NONE ? w.store_error : store_run(s->real, req);
+    req->loop = loop;
+    store_complete(&s->post, req);
+}
+
+bool sim_step(void)
+{
+    struct sim *s = w.sim;
+    unsigned ready[HOMES_MAX + 1];
+    unsigned n = 0;
+    for (unsigned i = 0; i < w.count; i++) {
+        if (s->loops[i].head != NULL) {
+            ready[n++] = i;
+        }
+    }
+    if (s->req_count > 0) {
+        ready[n++] = HOMES_MAX;
+    }
+    if (n == 0) {
+        return false;
+    }
+    unsigned chosen = ready[sim_random(s) % n];
+    if (chosen == HOMES_MAX) {
+        sim_store_step(s);
+        return true;
+    }
+    struct mail *m = s->loops[chosen].head;
+    s->loops[chosen].head = m->next;
+    if (m->next == NULL) {
+        s->loops[chosen].tail = &s->loops[chosen].head;
+    }
+    m->run(m);
+    return true;
+}
+
+bool run_until(const bool *flag)
+{
+    if (w.sim == NULL) {
+        return post_queue_until(w.post, flag, 10000);
+    }
+    while (!*flag && sim_step()) {
+    }
+    return *flag;
+}
+
+static int setup(unsigned count, bool sim, uint64_t seed)
 {
     w = (struct world){
         .count = count,
@@ -67,21 +164,34 @@ static int setup(unsigned count)
     };
     turn = 0;
     w.post = post_queue_new(count);
+    w.seed = seed;
     struct sqlite_store_conf store = {.path = ":memory:", .synchronous = STORE_SYNC_OFF};
     assert_int_equal(sqlite_store_open(&store, w.post, NULL, &w.store), ERR_NONE);
     w.tokens = tokens_hs256_new(&(struct tokens_conf){
         .secret = SPAN("0123456789abcdef0123456789abcdef"), .leeway_s = 30});
-    w.offload = offload_inline_new(w.post);
+    struct post *post = w.post;
+    if (sim) {
+        w.sim = calloc(1, sizeof *w.sim);
+        *w.sim = (struct sim){.post = {.send = sim_send, .loop_count = count},
+                              .store = {.submit = sim_submit},
+                              .real = w.store,
+                              .seed = seed};
+        for (unsigned i = 0; i < count; i++) {
+            w.sim->loops[i].tail = &w.sim->loops[i].head;
+        }
+        post = &w.sim->post;
+    }
+    w.offload = offload_inline_new(post);
     for (unsigned i = 0; i < count; i++) {
         w.peers[i] = &w.homes[i];
         w.homes[i] = (struct home){.index = i,
                                    .count = count,
                                    .conf = &w.conf,
                                    .peers = w.peers,
-                                   .post = w.post,
+                                   .post = post,
                                    .clock = &w.clock,
                                    .entropy = &w.entropy,
-                                   .store = w.store,
+                                   .store = sim ? &w.sim->store : w.store,
                                    .tokens = w.tokens,
                                    .password = &w.password,
                                    .offload = w.offload};
@@ -95,14 +205,16 @@ static int setup(unsigned count)
 int world_setup_1(void **state)
 {
     (void)state;
-    return setup(1);
+    return setup(1, false, 0);
 }
 
 int world_setup_5(void **state)
 {
     (void)state;
-    return setup(5);
+    return setup(5, false, 0);
 }
+
+void world_setup_sim(unsigned count, uint64_t seed) { (void)setup(count, true, seed); }
 
 int world_teardown(void **state)
 {
@@ -117,6 +229,8 @@ int world_teardown(void **state)
     offload_free(w.offload);
     tokens_hs256_free(w.tokens);
     post_queue_free(w.post);
+    free(w.sim);
+    w.sim = NULL;
     return 0;
 }
 
@@ -126,6 +240,11 @@ struct home *any_home(void) { return &w.homes[turn++ % w.count]; }
 void settle(void)
 {
     struct store_stats s;
+    while (w.sim != NULL && sim_step()) {
+    }
+    if (w.sim != NULL) {
+        return;
+    }
     do {
         while (post_queue_run(w.post, 2)) {
         }
@@ -177,7 +296,7 @@ void on_answer(void *owner, const struct identity_result *r)
 void wait_answer(struct answer *a)
 {
     assert_false(a->done); /* never inside the call */
-    assert_true(post_queue_until(w.post, &a->done, 10000));
+    assert_true(run_until(&a->done));
     settle();
 }
 
@@ -247,7 +366,7 @@ struct grant *auth_wait(struct home *h, const char *text, bool is_session, char 
                      .done = on_auth,
                      .owner = &done};
     auth_start(h, &a);
-    assert_true(done || post_queue_until(w.post, &done, 10000));
+    assert_true(done || run_until(&done));
     assert_int_equal(a.error == ERR_NONE, a.grant != NULL);
     assert_int_equal(a.error == ERR_NONE, a.reason == NULL);
     if (reason != NULL) {

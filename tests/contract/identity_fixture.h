@@ -33,6 +33,8 @@ struct world {
     struct password password;
     struct offload *offload;
     unsigned hashed; /* passwords hashed or verified */
+    struct sim *sim; /* NULL: mail in the order posted, the store on its own thread */
+    err store_error; /* with a sim: what the store answers instead; ERR_NONE: it works */
 };
 
 extern struct world w;
@@ -41,7 +43,13 @@ extern struct world w;
 int world_setup_1(void **state);
 int world_setup_5(void **state);
 int world_teardown(void **state);
+/* One thread; the seed chooses which loop runs its next mail and when the store answers. */
+void world_setup_sim(unsigned count, uint64_t seed);
+/* One step of it; false when nothing is left to do. */
+bool sim_step(void);
 
+/* Runs mail until the flag is set; false when nothing more comes. */
+bool run_until(const bool *flag);
 /* A home other than the last one taken: tests visit them all in turn. */
 struct home *any_home(void);
 /* Runs mail until nothing comes for a moment. */

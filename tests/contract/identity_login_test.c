@@ -81,7 +81,8 @@ static void names_and_passwords_out_of_bounds_are_refused(void **state)
     expect(&a, ERR_AUTHENTICATION_FAILED, "malformed");
     login_as(&a, "", "", LOGIN_TOKENS);
     expect(&a, ERR_AUTHENTICATION_FAILED, "malformed");
-    static const char *const names[] = {"", " ", "a b", "a\n", "\xc3\xa4", "a/b", "a'b", "\"", "<x>"};
+    static const char *const names[] = {"",    " ",    "a b", "a\n", "\xc3\xa4",
+                                        "a/b", "a'b", "\"",  "<x>"};
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         a = (struct answer){0};
         identity_user_add(any_home(), span_str(names[i]), SPAN("correct horse"), NULL, 0,

@@ -10,6 +10,7 @@
 
 #include "ports/post.h"
 
+/* Takes mail for loops 0 to loop_count - 1 (asserted). */
 struct post *post_queue_new(unsigned loop_count);
 void post_queue_free(struct post *p); /* asserts that nothing waits */
 /* Runs what waits, in the order posted; when nothing does, sleeps up to wait_ms_max for the first.

@@ -176,79 +176,80 @@ static void headers_may_carry_what_is_ignored(void **state)
     buf_deinit(&token);
 }
 
+static const struct {
+    const char *payload;
+    enum token_fault fault;
+} claim_rows[] = {
+    {"{" GOOD "}", TOKEN_OK},
+    {"{" GOOD ",\"kind\":\"user\",\"roles\":[]}", TOKEN_OK},
+    {"{" GOOD ",\"iss\":\"signalbox\"}", TOKEN_OK},
+    {"{" GOOD ",\"iss\":\"evil\"}", TOKEN_BAD_ISSUER},
+    {"{" GOOD ",\"iss\":\"\"}", TOKEN_BAD_ISSUER},
+    {"{" GOOD ",\"iss\":\"Signalbox\"}", TOKEN_BAD_ISSUER},
+    {"{" GOOD ",\"iss\":7}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"aud\":\"x\"}", TOKEN_BAD_AUDIENCE},
+    {"{" GOOD ",\"aud\":[]}", TOKEN_BAD_AUDIENCE},
+    {"{\"exp\":1800000900}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\"}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"\",\"exp\":1800000900}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":1,\"exp\":1800000900}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":null,\"exp\":1800000900}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":[\"u\"],\"exp\":1800000900}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":\"1800000900\"}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":1800000900.0}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":1.8e9}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":-1}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":0}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":true}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":null}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":253402300800}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":9223372036854775807}", TOKEN_BAD_CLAIM},
+    {"{\"sub\":\"u\",\"exp\":9223372036854775808}", TOKEN_MALFORMED},
+    {"{\"sub\":\"u\",\"exp\":1e999}", TOKEN_MALFORMED},
+    {"{\"sub\":\"u\",\"exp\":NaN}", TOKEN_MALFORMED},
+    {"{\"sub\":\"u\",\"exp\":01800000900}", TOKEN_MALFORMED},
+    {"{\"sub\":\"u\",\"exp\":1799999970}", TOKEN_EXPIRED},
+    {"{\"sub\":\"u\",\"exp\":1799999971}", TOKEN_OK},
+    {"{\"sub\":\"u\",\"exp\":1}", TOKEN_EXPIRED},
+    {"{" GOOD ",\"nbf\":1800000030}", TOKEN_OK},
+    {"{" GOOD ",\"nbf\":1800000031}", TOKEN_NOT_YET_VALID},
+    {"{" GOOD ",\"nbf\":\"1\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"nbf\":-5}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"iat\":1800000031}", TOKEN_NOT_YET_VALID},
+    {"{" GOOD ",\"iat\":1.5}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"kind\":\"admin\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"kind\":\"\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"kind\":1}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"kind\":\"a kind that is far too long\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"roles\":\"admin\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"roles\":[1]}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"roles\":[\"a role that is much too long\"]}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"roles\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\"]}", TOKEN_OK},
+    {"{" GOOD ",\"roles\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}",
+     TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"deviceId\":5}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"roomId\":\"0123456789012345678901234567890123456789\"}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"jti\":{}}", TOKEN_BAD_CLAIM},
+    {"{" GOOD ",\"sub\":\"admin\"}", TOKEN_MALFORMED},
+    {"{" GOOD ",\"exp\":1900000000}", TOKEN_MALFORMED},
+    {"{" GOOD ",\"x\":{\"a\":1,\"a\":2}}", TOKEN_MALFORMED},
+    {"{\"sub\":\"u\\u0000v\",\"exp\":1800000900}", TOKEN_MALFORMED},
+    {"{\"sub\":\"\xff\xfe\",\"exp\":1800000900}", TOKEN_MALFORMED},
+    {"{\"sub\":\"\xed\xa0\x80\",\"exp\":1800000900}", TOKEN_MALFORMED},
+    {"{" GOOD "} ", TOKEN_OK},
+    {"{" GOOD "}x", TOKEN_MALFORMED},
+    {"[" "{" GOOD "}]", TOKEN_MALFORMED},
+    {"\"u\"", TOKEN_MALFORMED},
+    {"null", TOKEN_MALFORMED},
+};
+
 static void claims_are_checked_after_the_signature(void **state)
 {
     (void)state;
-    static const struct {
-        const char *payload;
-        enum token_fault fault;
-    } rows[] = {
-        {"{" GOOD "}", TOKEN_OK},
-        {"{" GOOD ",\"kind\":\"user\",\"roles\":[]}", TOKEN_OK},
-        {"{" GOOD ",\"iss\":\"signalbox\"}", TOKEN_OK},
-        {"{" GOOD ",\"iss\":\"evil\"}", TOKEN_BAD_ISSUER},
-        {"{" GOOD ",\"iss\":\"\"}", TOKEN_BAD_ISSUER},
-        {"{" GOOD ",\"iss\":\"Signalbox\"}", TOKEN_BAD_ISSUER},
-        {"{" GOOD ",\"iss\":7}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"aud\":\"x\"}", TOKEN_BAD_AUDIENCE},
-        {"{" GOOD ",\"aud\":[]}", TOKEN_BAD_AUDIENCE},
-        {"{\"exp\":1800000900}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\"}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"\",\"exp\":1800000900}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":1,\"exp\":1800000900}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":null,\"exp\":1800000900}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":[\"u\"],\"exp\":1800000900}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":\"1800000900\"}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":1800000900.0}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":1.8e9}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":-1}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":0}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":true}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":null}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":253402300800}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":9223372036854775807}", TOKEN_BAD_CLAIM},
-        {"{\"sub\":\"u\",\"exp\":9223372036854775808}", TOKEN_MALFORMED},
-        {"{\"sub\":\"u\",\"exp\":1e999}", TOKEN_MALFORMED},
-        {"{\"sub\":\"u\",\"exp\":NaN}", TOKEN_MALFORMED},
-        {"{\"sub\":\"u\",\"exp\":01800000900}", TOKEN_MALFORMED},
-        {"{\"sub\":\"u\",\"exp\":1799999970}", TOKEN_EXPIRED},
-        {"{\"sub\":\"u\",\"exp\":1799999971}", TOKEN_OK},
-        {"{\"sub\":\"u\",\"exp\":1}", TOKEN_EXPIRED},
-        {"{" GOOD ",\"nbf\":1800000030}", TOKEN_OK},
-        {"{" GOOD ",\"nbf\":1800000031}", TOKEN_NOT_YET_VALID},
-        {"{" GOOD ",\"nbf\":\"1\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"nbf\":-5}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"iat\":1800000031}", TOKEN_NOT_YET_VALID},
-        {"{" GOOD ",\"iat\":1.5}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"kind\":\"admin\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"kind\":\"\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"kind\":1}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"kind\":\"a kind that is far too long\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"roles\":\"admin\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"roles\":[1]}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"roles\":[\"a role that is much too long\"]}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"roles\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\"]}", TOKEN_OK},
-        {"{" GOOD ",\"roles\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}",
-         TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"deviceId\":5}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"roomId\":\"0123456789012345678901234567890123456789\"}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"jti\":{}}", TOKEN_BAD_CLAIM},
-        {"{" GOOD ",\"sub\":\"admin\"}", TOKEN_MALFORMED},
-        {"{" GOOD ",\"exp\":1900000000}", TOKEN_MALFORMED},
-        {"{" GOOD ",\"x\":{\"a\":1,\"a\":2}}", TOKEN_MALFORMED},
-        {"{\"sub\":\"u\\u0000v\",\"exp\":1800000900}", TOKEN_MALFORMED},
-        {"{\"sub\":\"\xff\xfe\",\"exp\":1800000900}", TOKEN_MALFORMED},
-        {"{\"sub\":\"\xed\xa0\x80\",\"exp\":1800000900}", TOKEN_MALFORMED},
-        {"{" GOOD "} ", TOKEN_OK},
-        {"{" GOOD "}x", TOKEN_MALFORMED},
-        {"[" "{" GOOD "}]", TOKEN_MALFORMED},
-        {"\"u\"", TOKEN_MALFORMED},
-        {"null", TOKEN_MALFORMED},
-    };
     buf token = {0};
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        forge(&token, HS256, rows[i].payload);
-        assert_fault(verify(&token), rows[i].fault, rows[i].payload);
+    for (unsigned i = 0; i < sizeof claim_rows / sizeof claim_rows[0]; i++) {
+        forge(&token, HS256, claim_rows[i].payload);
+        assert_fault(verify(&token), claim_rows[i].fault, claim_rows[i].payload);
     }
     buf_deinit(&token);
 }
@@ -421,10 +422,12 @@ static void sha256_is_sha256(void **state)
     char hex[64];
     port->sha256(port, SPAN("abc"), hash);
     hex_encode(span_of(hash, sizeof hash), hex);
-    assert_memory_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 64);
+    assert_memory_equal(hex, "ba7816bf8f01cfea414140de5dae2223"
+                             "b00361a396177a9cb410ff61f20015ad", 64);
     port->sha256(port, SPAN_NONE, hash);
     hex_encode(span_of(hash, sizeof hash), hex);
-    assert_memory_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 64);
+    assert_memory_equal(hex, "e3b0c44298fc1c149afbf4c8996fb924"
+                             "27ae41e4649b934ca495991b7852b855", 64);
 }
 
 int main(void)
