@@ -67,6 +67,9 @@ struct sim {
     } loops[HOMES_MAX];
     struct store_req *reqs[SIM_REQS_MAX]; /* submitted, in order */
     unsigned req_count;
+    struct store_req *read[SIM_REQS_MAX]; /* reads that were made and are not answered yet */
+    unsigned read_count;
+    unsigned reads;
 };
 
 static uint64_t sim_random(struct sim *s)
@@ -90,22 +93,40 @@ static void sim_submit(struct store *self, struct store_req *req)
     struct sim *s = CONTAINER_OF(self, struct sim, store);
     assert_in_range(s->req_count, 0, SIM_REQS_MAX - 1);
     s->reqs[s->req_count++] = req;
+    s->reads += store_req_is_read(req);
 }
 
-/* Writes run in the order submitted; reads when chosen. */
+static void take(struct store_req **list, unsigned *count, unsigned at)
+{
+    memmove(&list[at], &list[at + 1], (--*count - at) * sizeof list[0]);
+}
+
+/* Writes run in the order submitted, and are answered at once; reads run when chosen and are
+ * answered when chosen again, for a reader's thread may rest in between. */
 static void sim_store_step(struct sim *s)
 {
+    if (s->read_count > 0 && (s->req_count == 0 || sim_random(s) % 2 == 0)) {
+        unsigned chosen = (unsigned)(sim_random(s) % s->read_count);
+        struct store_req *answered = s->read[chosen];
+        take(s->read, &s->read_count, chosen);
+        store_complete(&s->post, answered);
+        return;
+    }
     unsigned at = (unsigned)(sim_random(s) % s->req_count);
     if (!store_req_is_read(s->reqs[at])) {
         for (at = 0; store_req_is_read(s->reqs[at]); at++) {
         }
     }
     struct store_req *req = s->reqs[at];
-    memmove(&s->reqs[at], &s->reqs[at + 1], (--s->req_count - at) * sizeof s->reqs[0]);
+    take(s->reqs, &s->req_count, at);
     unsigned loop = req->loop;
     req->error = w.store_error != ERR_NONE ? w.store_error : store_run(s->real, req);
     req->loop = loop;
-    store_complete(&s->post, req);
+    if (store_req_is_read(req)) {
+        s->read[s->read_count++] = req;
+    } else {
+        store_complete(&s->post, req);
+    }
 }
 
 bool sim_step(void)
@@ -118,7 +139,7 @@ bool sim_step(void)
             ready[n++] = i;
         }
     }
-    if (s->req_count > 0) {
+    if (s->req_count + s->read_count > 0) {
         ready[n++] = HOMES_MAX;
     }
     if (n == 0) {
@@ -137,6 +158,8 @@ bool sim_step(void)
     m->run(m);
     return true;
 }
+
+unsigned sim_reads(void) { return w.sim->reads; }
 
 bool run_until(const bool *flag)
 {

@@ -47,6 +47,8 @@ int world_teardown(void **state);
 void world_setup_sim(unsigned count, uint64_t seed);
 /* One step of it; false when nothing is left to do. */
 bool sim_step(void);
+/* Reads that were submitted to its store so far. */
+unsigned sim_reads(void);
 
 /* Runs mail until the flag is set; false when nothing more comes. */
 bool run_until(const bool *flag);
