@@ -64,7 +64,7 @@ static void check(struct login *l)
     }
     if (req->steps[0].row_count == 1) {
         span hash = store_text(store_cell(req, 0, 0, 2));
-        l->known = hash.len < sizeof l->encoded;
+        l->known = hash.len > 0 && hash.len < sizeof l->encoded;
         memcpy(l->encoded, hash.ptr, l->known ? hash.len : 0);
     }
     entropy_fill(h->entropy, l->salt, sizeof l->salt);
@@ -214,7 +214,8 @@ void identity_login(struct home *h, const struct login_args *in, identity_done d
     struct login *l = op_new(h, sizeof *l, start, done, owner);
     l->wants = in->wants;
     /* What no account can have is refused as any wrong name or password is. */
-    if (in->username.len <= USERNAME_BYTES_MAX && in->password.len <= PASSWORD_BYTES_MAX) {
+    bool fits = in->username.len <= USERNAME_BYTES_MAX && in->password.len <= PASSWORD_BYTES_MAX;
+    if (fits && in->password.len > 0) {
         l->username = op_lower(&l->op.arena, in->username);
         l->password_len = in->password.len;
         memcpy(l->password, in->password.ptr, in->password.len);

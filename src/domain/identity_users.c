@@ -53,7 +53,9 @@ static void set_username(struct user_op *u, span name)
 
 static void set_password(struct user_op *u, span password)
 {
-    memcpy(u->password, password.ptr, password.len);
+    if (password.len > 0) {
+        memcpy(u->password, password.ptr, password.len);
+    }
     u->password_len = password.len;
 }
 
