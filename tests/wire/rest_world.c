@@ -103,7 +103,7 @@ static void open_edge(struct world *w)
     edge_init(&w->edge, w->post, w->hubs);
     w->home.hub = w->edge.hub;
     w->edge.net = net_new(&(struct net_conf){.loop = w->loops[0], .limits = &w->limits,
-                                             .shared = w->shared, .http = &rest_handler,
+                                             .shared = w->shared, .http = w->handler,
                                              .user = &w->edge});
     struct sockaddr_storage any;
     socklen_t len;
@@ -128,12 +128,18 @@ static void first_admin(void *owner, const struct identity_result *r)
 
 void world_turn(struct world *w) { loop_turn(w->loops[0], 5); }
 
-void world_open(struct world *w)
+void world_open_with(struct world *w, const struct http_handler *handler)
 {
     memset(w, 0, sizeof *w);
+    w->handler = handler;
     open_ports(w);
     open_home(w);
     open_edge(w);
+}
+
+void world_open(struct world *w)
+{
+    world_open_with(w, &rest_handler);
     identity_first_admin(&w->home, first_admin, w);
     for (unsigned i = 0; i < ANSWER_TURNS_MAX && w->password[0] == '\0'; i++) {
         world_turn(w);

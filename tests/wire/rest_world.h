@@ -10,6 +10,7 @@
 #include "edge/rest/rest.h"
 
 struct world {
+    const struct http_handler *handler;
     struct loop *loops[1];
     struct post *post;
     struct log log;
@@ -34,6 +35,8 @@ struct world {
 
 /* Starts on a free port of 127.0.0.1 with the user admin. */
 void world_open(struct world *w);
+/* The same with another handler of requests, without a user. */
+void world_open_with(struct world *w, const struct http_handler *handler);
 void world_close(struct world *w);
 /* Turns the loop once, waiting a moment at most. */
 void world_turn(struct world *w);

@@ -366,6 +366,14 @@ static void collect_store_bytes(struct scrape *s) { plain(s, (double)s->store.fi
 
 static void collect_store_up(struct scrape *s) { plain(s, s->store.health == ERR_NONE ? 1 : 0); }
 
+static void collect_alert(struct scrape *s)
+{
+    for (unsigned a = 0; a < ALERT_COUNT; a++) {
+        bool on = atomic_load_explicit(&s->ops->alerts[a], memory_order_relaxed);
+        labelled(s, "name", alert_name((enum alert)a), on ? 1 : 0);
+    }
+}
+
 static void collect_log_dropped_total(struct scrape *s)
 {
     if (s->ops->log_dropped != NULL) {

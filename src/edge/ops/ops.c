@@ -1,6 +1,7 @@
 /* The process's clock of health: watches the store, writes `perf` lines. */
 #include "edge/ops/ops.h"
 
+#include "edge/ops/alerts.h"
 #include "edge/ops/process.h"
 
 #define TICK_MS 1000
@@ -47,6 +48,7 @@ static void tick(struct timer *t)
 {
     struct ops *o = CONTAINER_OF(t, struct ops, tick);
     watch_store(o);
+    alerts_tick(o);
     if (loop_now_ns(o->loop) - o->perf_ns >= PERF_NS) {
         o->perf_ns = loop_now_ns(o->loop);
         write_perf(o);

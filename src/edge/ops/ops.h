@@ -16,6 +16,28 @@
 
 #define OPS_STORE_GRACE_MS 10000 /* a store that failed for so long makes /health/ready 503 */
 
+/* What is watched once a second (CONTRACT 7); a change is one log line `alert`. */
+enum alert {
+    ALERT_CONNECTIONS,   /* above 80 % of connections_max */
+    ALERT_ERRORS,        /* above 5 % of requests and messages over a minute */
+    ALERT_AUTH_FAILURES, /* above 20 in a minute and 10 times the mean of the hour before */
+    ALERT_STORE,         /* the last write failed */
+    ALERT_COUNT
+};
+const char *alert_name(enum alert a); /* "auth_failures" */
+
+#define OPS_MINUTE_S 60
+#define OPS_HOUR_MIN 60
+
+/* Totals of the last minute by the second and of the last hour by the minute. */
+struct ops_history {
+    uint64_t errors[OPS_MINUTE_S];
+    uint64_t events[OPS_MINUTE_S];
+    uint64_t failures[OPS_MINUTE_S];
+    uint64_t hour[OPS_HOUR_MIN]; /* failures of each minute */
+    unsigned second;             /* ticks so far */
+};
+
 struct ops {
     /* Filled in by the composition root before ops_start: */
     struct edge *const *edges; /* borrowed */
@@ -36,6 +58,8 @@ struct ops {
     struct timer tick;
     uint64_t started_ns;
     uint64_t perf_ns;
+    struct ops_history history;
+    _Atomic bool alerts[ALERT_COUNT];
     _Atomic uint64_t store_bad_ns; /* monotonic time since when the store fails; 0: it does not */
 };
 

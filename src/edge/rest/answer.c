@@ -175,6 +175,11 @@ void answer_error(struct rest_call *c, err e, unsigned status, const char *detai
                   const struct rest_fault *faults, unsigned fault_count)
 {
     stats_add(&c->edge->stats.errors[STATS_HTTP][e], 1);
+    if (status >= 500) {
+        LOG(loop_log(c->edge->loop), LOG_WARN, "error", LOG_STR("what", "http"),
+            LOG_STR("error", err_name(e)), LOG_STR("req", c->request_id),
+            LOG_STR("route", c->route == NULL ? "none" : c->route->name));
+    }
     if (status == 401) {
         rest_header(c, "WWW-Authenticate", SPAN("Bearer"));
     }

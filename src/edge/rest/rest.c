@@ -176,7 +176,9 @@ static void on_request(struct http_exchange *x)
     const struct access_site site = {.public_hosts = conf->public_hosts,
                                      .allowed_origins = conf->allowed_origins,
                                      .local = &local};
-    if (!conn_local(x->conn, &local) || !host_admitted(&site, x->req->host)) {
+    /* Without a Host, as HTTP/1.0 allows, nobody is a browser: checkers of load balancers. */
+    if (!conn_local(x->conn, &local) ||
+        (x->req->host.ptr != NULL && !host_admitted(&site, x->req->host))) {
         rest_error(c, ERR_ORIGIN_REFUSED, "this Host is not one of the server's");
         return;
     }

@@ -1,0 +1,14 @@
+/* The alerts of CONTRACT 7, from the counters of all loops. On the thread of ops' loop. */
+#ifndef SB_EDGE_OPS_ALERTS_H
+#define SB_EDGE_OPS_ALERTS_H
+
+#include "edge/ops/ops.h"
+
+/* One second has passed: takes the counters, sets or clears each alert. */
+void alerts_tick(struct ops *o);
+
+/* The rules themselves; pure. */
+bool alert_errors(uint64_t errors, uint64_t events);            /* of one minute */
+bool alert_failures(uint64_t minute, uint64_t hour_total);      /* of the hour before it */
+
+#endif
