@@ -76,6 +76,8 @@ struct device_filter {
     span text;      /* part of the name in any case; empty: any */
     span after;     /* `next` of the page before; empty: from the start */
     unsigned limit; /* 1-200 */
+    /* Whether the owner may see it; the others are left out of the page. NULL: all. */
+    bool (*visible)(void *owner, uuid id);
 };
 /* By name. ERR_INVALID_REQUEST when `after` is none of ours. Costs a store read and a question to
  * the home of each device shown. */

@@ -24,6 +24,7 @@ struct listing {
     unsigned limit;
     err error;
     span next;
+    bool (*visible)(void *owner, uuid id);
     device_done done;
     void *owner;
 };
@@ -109,7 +110,8 @@ static void found(struct store_req *req)
     l->waiting = 1;
     for (unsigned i = 0; i < l->count; i++) {
         l->items[i].list = l;
-        if (uuid_parse(store_text(store_cell(req, 0, i, 0)), &id)) {
+        if (uuid_parse(store_text(store_cell(req, 0, i, 0)), &id) &&
+            (l->visible == NULL || l->visible(l->owner, id))) {
             l->waiting++;
             device_get(l->home, id, shown, &l->items[i]);
         }
@@ -159,6 +161,7 @@ void device_list(struct home *h, const struct device_filter *in, device_done don
     struct listing *l = mem_calloc(1, sizeof *l);
     l->home = h;
     l->limit = in->limit;
+    l->visible = in->visible;
     l->done = done;
     l->owner = owner;
     if (!cursor_read(&l->arena, in->after, &id, &name)) {

@@ -189,6 +189,9 @@ void host_publish_first(struct device *d, enum host_channel c);
 void host_channels_drop(struct device *d);
 void host_channels_free(struct device *d);
 
+/* From the columns recorded_at, cpu_usage ... temperature. */
+struct host_point host_point_row(const struct store_value *cells);
+
 /* --- host_reports.c --- */
 
 /* Step `i`: METRICS_INSERT of p. */

@@ -30,7 +30,7 @@ static double real_or_nan(const struct store_value *v)
     return v->type == STORE_NULL ? NAN : store_real(v);
 }
 
-static struct host_point point_of(const struct store_value *cells)
+struct host_point host_point_row(const struct store_value *cells)
 {
     struct host_point p = {.at_ms = store_int(&cells[0])};
     for (int m = 0; m < METRIC_COUNT; m++) {
@@ -66,7 +66,7 @@ void host_load(struct device *d, const struct store_req *req, unsigned step)
     unsigned rows = req->steps[step + 1].row_count;
     for (unsigned i = rows; i > 0; i--) { /* newest first in the answer, oldest first here */
         struct host *h = host_of(d);
-        h->rows[h->row_count++] = point_of(store_cell(req, step + 1, i - 1, 0));
+        h->rows[h->row_count++] = host_point_row(store_cell(req, step + 1, i - 1, 0));
         h->point = h->rows[h->row_count - 1];
         h->has_point = true;
     }

@@ -98,12 +98,32 @@ void host_put_metrics(buf *out, const struct host_point *p)
     json_close(&w, '}');
 }
 
-void host_put_history_point(buf *out, const struct host_point *p)
+void host_put_history(buf *out, const struct host_history *h)
 {
     struct json_writer w = json_writer_of(out);
     json_open(&w, '{');
-    json_member_i64(&w, "ts", p->at_ms);
-    put_point(&w, p);
+    member_time(&w, "from", h->from_ms);
+    member_time(&w, "to", h->to_ms);
+    json_member_i64(&w, "resolution_ms", h->resolution_ms);
+    json_member_string(&w, "source", span_str(h->source));
+    json_member_open(&w, "points", '[');
+    for (unsigned i = 0; i < h->count; i++) {
+        json_open(&w, '{');
+        json_member_i64(&w, "ts", h->points[i].at_ms);
+        put_point(&w, &h->points[i]);
+        json_close(&w, '}');
+    }
+    json_close(&w, ']');
+    json_close(&w, '}');
+}
+
+void host_put_moment(buf *out, int64_t at_ms, span processes, bool commands)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_time(&w, "recordedAt", at_ms);
+    json_key(&w, "top_processes");
+    host_put_processes(out, processes, commands);
     json_close(&w, '}');
 }
 

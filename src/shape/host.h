@@ -27,8 +27,18 @@ bool host_interfaces_same(span a, span b);
 /* {cpu,memory:{used,total},network:{download,upload},load,disk:{used,total},swapUsed,
  *  temperature,timestamp}; what is not known is null. */
 void host_put_metrics(buf *out, const struct host_point *p);
-/* The same members of a history's point: {ts,cpu,...}. */
-void host_put_history_point(buf *out, const struct host_point *p);
+/* {from,to,resolution_ms,source,points:[{ts,cpu,...}]}: an answer about the past. */
+struct host_history {
+    int64_t from_ms;
+    int64_t to_ms;
+    int64_t resolution_ms;
+    const char *source; /* "raw", "1m", "1h" */
+    const struct host_point *points;
+    unsigned count;
+};
+void host_put_history(buf *out, const struct host_history *h);
+/* {recordedAt,top_processes} */
+void host_put_moment(buf *out, int64_t at_ms, span processes, bool commands);
 /* {os,architecture,uptime,hostname,ipAddress,macAddress,cpuCores,agentVersion} */
 void host_put_system(buf *out, const struct host_facts *f);
 /* The array, with or without each process's `command`; "[]" when there is none. */

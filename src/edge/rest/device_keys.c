@@ -1,0 +1,100 @@
+/* Keys of a device: make (rotating), list, revoke (CONTRACT 2, 3). */
+#include "edge/rest/devices.h"
+#include "edge/rest/handlers.h"
+
+#include "base/timefmt.h"
+#include "domain/identity_ops.h"
+
+/* The call, or NULL when it is gone or was refused (answered). */
+static struct rest_call *answered(void *owner, const struct identity_result *r)
+{
+    struct rest_call *c = rest_resume(owner);
+    if (c != NULL && r->error != ERR_NONE) {
+        rest_error(c, r->error, NULL);
+        return NULL;
+    }
+    return c;
+}
+
+static void member_uuid(struct json_writer *w, const char *name, uuid id)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    json_member_string(w, name, span_of(text, UUID_TEXT_LEN));
+}
+
+static void member_time(struct json_writer *w, const char *name, int64_t ms)
+{
+    char text[TIME_MS_LEN + 1];
+    if (ms == 0) {
+        json_member_null(w, name);
+        return;
+    }
+    time_format_ms(ms, text);
+    json_member_string(w, name, span_of(text, TIME_MS_LEN));
+}
+
+static void key_made(void *owner, const struct identity_result *r)
+{
+    struct rest_call *c = answered(owner, r);
+    if (c == NULL) {
+        return;
+    }
+    struct json_writer w = json_writer_of(&c->data);
+    json_open(&w, '{');
+    member_uuid(&w, "id", r->credential);
+    json_member_string(&w, "key", r->secret);
+    json_close(&w, '}');
+    c->cache = "no-store"; /* the key is shown once */
+    rest_created(c, buf_span(&c->data), SPAN_NONE);
+}
+
+void rest_device_credential_create(struct rest_call *c)
+{
+    struct shape_credential_create in;
+    if (device_body(c, SCHEMA_credential_create, &in)) {
+        span name = in.has_name ? in.name : SPAN("");
+        rest_later(c);
+        identity_key_rotate(c->edge->home, c->uuids[0], name, key_made, c);
+    }
+}
+
+static void keys_listed(void *owner, const struct identity_result *r)
+{
+    struct rest_call *c = answered(owner, r);
+    if (c == NULL) {
+        return;
+    }
+    struct json_writer w = json_writer_of(&c->data);
+    json_open(&w, '[');
+    for (unsigned i = 0; i < r->count; i++) {
+        json_open(&w, '{');
+        member_uuid(&w, "id", r->keys[i].id);
+        json_member_string(&w, "name", r->keys[i].name);
+        member_time(&w, "created_at", r->keys[i].created_ms);
+        member_time(&w, "revoked_at", r->keys[i].revoked_ms);
+        json_close(&w, '}');
+    }
+    json_close(&w, ']');
+    rest_ok_list(c, buf_span(&c->data), SPAN_NONE);
+}
+
+void rest_device_credential_list(struct rest_call *c)
+{
+    rest_later(c);
+    identity_key_list(c->edge->home, c->uuids[0], keys_listed, c);
+}
+
+static void key_revoked(void *owner, const struct identity_result *r)
+{
+    struct rest_call *c = answered(owner, r);
+    if (c != NULL) {
+        rest_no_content(c);
+    }
+}
+
+void rest_device_credential_delete(struct rest_call *c)
+{
+    rest_later(c);
+    identity_key_revoke(c->edge->home, c->uuids[0], c->uuids[1], key_revoked, c);
+}

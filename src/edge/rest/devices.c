@@ -1,0 +1,252 @@
+/* Devices: list, create, get, change, delete, enable, disable (CONTRACT 3). */
+#include "edge/rest/devices.h"
+#include "edge/rest/handlers.h"
+
+#include "loop/addr.h"
+#include "shape/device.h"
+
+bool device_body(struct rest_call *c, enum schema schema, void *out)
+{
+    struct shape_ctx ctx = {.arena = &c->arena, .now_ms = loop_wall_ms(c->edge->loop)};
+    if (shape_decode(schema, c->json.len > 0 ? c->json : SPAN("{}"), &ctx, out)) {
+        return true;
+    }
+    struct rest_fault fault = {.member = ctx.path, .detail = ctx.why};
+    rest_invalid(c, rest_printf(c, "%s %s", ctx.path[0] == '\0' ? "the body" : ctx.path, ctx.why),
+                 &fault, 1);
+    return false;
+}
+
+void device_bad_query(struct rest_call *c, const char *name, const char *why)
+{
+    struct rest_fault fault = {.member = name, .detail = why};
+    rest_invalid(c, rest_printf(c, "%s %s", name, why), &fault, 1);
+}
+
+struct rest_call *device_answer(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = rest_resume(owner);
+    if (c != NULL && r->error != ERR_NONE) {
+        rest_error(c, r->error, NULL);
+        return NULL;
+    }
+    return c;
+}
+
+void device_answer_json(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = device_answer(owner, r);
+    if (c != NULL) {
+        rest_ok(c, r->json);
+    }
+}
+
+/* Who asks, for the audit log; the address is written into `text`. */
+static struct actor actor_of(const struct rest_call *c, char text[ADDR_TEXT_MAX])
+{
+    struct sockaddr_storage peer;
+    text[0] = '\0';
+    if (conn_peer(c->x->conn, &peer)) {
+        addr_format_host(&peer, text);
+    }
+    return (struct actor){.id = c->grant->principal, .address = span_str(text)};
+}
+
+static void answer_device(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = device_answer(owner, r);
+    if (c != NULL) {
+        rest_etag_version(c, r->version);
+        rest_ok(c, r->json);
+    }
+}
+
+/* --- list --- */
+
+static bool choice(struct rest_call *c, const char *name, int (*of)(span), int *out)
+{
+    span text = rest_query(c, name);
+    *out = text.len == 0 ? -1 : of(text);
+    if (text.len > 0 && *out < 0) {
+        device_bad_query(c, name, "is none of the choices");
+        return false;
+    }
+    return true;
+}
+
+static void listed(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = rest_resume(owner);
+    if (c == NULL) {
+        return;
+    }
+    if (r->error == ERR_INVALID_REQUEST) {
+        device_bad_query(c, "cursor", "is not one of ours");
+    } else if (r->error != ERR_NONE) {
+        rest_error(c, r->error, NULL);
+    } else {
+        rest_ok_list(c, r->json, r->next);
+    }
+}
+
+static bool visible(void *owner, uuid id)
+{
+    return rest_can(owner, PERM_DEVICE_LIST, scope_device(id));
+}
+
+void rest_device_list(struct rest_call *c)
+{
+    struct device_filter f = {.limit = rest_query_limit(c), .visible = visible};
+    if (f.limit == 0) {
+        device_bad_query(c, "limit", "must be a whole number from 1");
+        return;
+    }
+    if (!choice(c, "status", shape_device_status_of, &f.status) ||
+        !choice(c, "connection", shape_connection_status_of, &f.connection)) {
+        return;
+    }
+    f.type = rest_query(c, "type");
+    f.tag = rest_query(c, "tag");
+    f.text = rest_query(c, "q");
+    f.after = rest_query(c, "cursor");
+    rest_later(c);
+    device_list(c->edge->home, &f, listed, c);
+}
+
+/* --- create --- */
+
+static void created(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = device_answer(owner, r);
+    char id[UUID_TEXT_LEN + 1];
+    if (c == NULL) {
+        return;
+    }
+    uuid_format(r->id, id);
+    struct json_writer w = json_writer_of(&c->data);
+    json_open(&w, '{');
+    json_member_raw(&w, "device", r->json);
+    json_member_string(&w, "key", r->key);
+    json_close(&w, '}');
+    rest_etag_version(c, r->version);
+    c->cache = "no-store"; /* the key is shown once */
+    rest_created(c, buf_span(&c->data), span_str(rest_printf(c, "/api/v1/devices/%s", id)));
+}
+
+void rest_device_create(struct rest_call *c)
+{
+    struct shape_device_create in;
+    char address[ADDR_TEXT_MAX];
+    if (!device_body(c, SCHEMA_device_create, &in)) {
+        return;
+    }
+    struct device_draft draft = {
+        .name = in.name,
+        .type = in.has_type ? in.type : SPAN_NONE,
+        .status = in.has_status ? (enum device_status)in.status : DEVICE_ACTIVE,
+        .capabilities =
+            in.has_capabilities ? device_texts(in.capabilities, &c->arena) : SPAN_NONE,
+        .tags = in.has_tags ? device_texts(in.tags, &c->arena) : SPAN_NONE,
+        .metadata = in.has_metadata ? in.metadata : SPAN_NONE,
+    };
+    struct actor who = actor_of(c, address);
+    rest_later(c);
+    device_create(c->edge->home, &draft, &who, created, c);
+}
+
+/* --- one device --- */
+
+void rest_device_get(struct rest_call *c)
+{
+    rest_later(c);
+    device_get(c->edge->home, c->uuids[0], answer_device, c);
+}
+
+struct change {
+    struct rest_call *call;
+    struct device_change in;
+};
+
+static void change(struct change *x)
+{
+    struct rest_call *c = x->call;
+    char address[ADDR_TEXT_MAX];
+    struct actor who = actor_of(c, address);
+    rest_later(c);
+    device_patch(c->edge->home, c->uuids[0], &x->in, &who, answer_device, c);
+}
+
+/* If-Match names a version that only the device's home knows. */
+static void change_if_match(void *owner, const struct device_result *r)
+{
+    struct change *x = owner;
+    struct rest_call *c = device_answer(x->call, r);
+    if (c == NULL) {
+        return;
+    }
+    err error = rest_if_match(c, r->version);
+    if (error != ERR_NONE) {
+        rest_error(c, error, NULL);
+        return;
+    }
+    x->in.version = r->version;
+    change(x);
+}
+
+static void change_begin(struct rest_call *c, const struct device_change *in)
+{
+    struct change *x = ARENA_NEW(&c->arena, struct change);
+    *x = (struct change){.call = c, .in = *in};
+    if (http1_field(c->x->req, "If-Match").len > 0) {
+        rest_later(c);
+        device_get(c->edge->home, c->uuids[0], change_if_match, x);
+    } else {
+        change(x);
+    }
+}
+
+void rest_device_patch(struct rest_call *c)
+{
+    struct shape_device_patch in;
+    if (!device_body(c, SCHEMA_device_patch, &in)) {
+        return;
+    }
+    change_begin(c, &(struct device_change){
+                        .version = in.has_version ? in.version : 0,
+                        .has_name = in.has_name,
+                        .has_type = in.has_type,
+                        .has_status = in.has_status,
+                        .has_tags = in.has_tags,
+                        .name = in.name,
+                        .type = in.type,
+                        .status = (enum device_status)in.status,
+                        .tags = in.has_tags ? device_texts(in.tags, &c->arena) : SPAN_NONE,
+                        .metadata_patch = in.has_metadata ? in.metadata : SPAN_NONE,
+                    });
+}
+
+void rest_device_enable(struct rest_call *c)
+{
+    change_begin(c, &(struct device_change){.has_status = true, .status = DEVICE_ACTIVE});
+}
+
+void rest_device_disable(struct rest_call *c)
+{
+    change_begin(c, &(struct device_change){.has_status = true, .status = DEVICE_DISABLED});
+}
+
+static void deleted(void *owner, const struct device_result *r)
+{
+    struct rest_call *c = device_answer(owner, r);
+    if (c != NULL) {
+        rest_no_content(c);
+    }
+}
+
+void rest_device_delete(struct rest_call *c)
+{
+    char address[ADDR_TEXT_MAX];
+    struct actor who = actor_of(c, address);
+    rest_later(c);
+    device_delete(c->edge->home, c->uuids[0], &who, deleted, c);
+}

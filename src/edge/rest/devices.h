@@ -1,0 +1,18 @@
+/* What the routes of devices and of their hosts share. */
+#ifndef SB_EDGE_REST_DEVICES_H
+#define SB_EDGE_REST_DEVICES_H
+
+#include "domain/device.h"
+#include "edge/rest/rest.h"
+#include "shape/decode.h"
+
+/* Reads the body by its schema; false when a member is bad (answered 400, naming it). */
+bool device_body(struct rest_call *c, enum schema schema, void *out) MUST_CHECK;
+/* The call of an answer, if its peer is still there and nothing failed; else NULL (answered). */
+struct rest_call *device_answer(void *owner, const struct device_result *r);
+/* A device_done that answers 200 with the result's JSON. */
+void device_answer_json(void *owner, const struct device_result *r);
+/* Answers 400 about one query parameter. */
+void device_bad_query(struct rest_call *c, const char *name, const char *why);
+
+#endif
