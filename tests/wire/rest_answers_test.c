@@ -3,13 +3,9 @@
 
 #include "edge/rest/internal.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define HOST "Host: localhost:{port}\r\n"
 

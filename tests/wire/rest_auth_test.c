@@ -1,11 +1,7 @@
 /* Signing in and out over a real socket: bodies, tokens, cookies, keys. */
 #include "rest_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #define HOST "Host: localhost:{port}\r\n"
 #define LOGIN "/api/v1/auth/login"

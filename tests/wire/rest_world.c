@@ -11,13 +11,9 @@
 
 #include <netinet/in.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define ANSWER_TURNS_MAX 5000 /* of at most 5 ms: 25 s, for sanitizers */
 

@@ -5,6 +5,13 @@
 #ifndef SB_TESTS_WIRE_REST_WORLD_H
 #define SB_TESTS_WIRE_REST_WORLD_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "domain/identity_ops.h"
 #include "edge/ops/ops.h"
 #include "edge/rest/rest.h"
