@@ -1,4 +1,4 @@
-/* The parts of one home's identity, and the rows that it removes when they have expired. */
+/* The parts of one home's identity, and the removal of what has expired. */
 #include "domain/identity.h"
 
 #include "domain/identity_internal.h"
@@ -22,10 +22,8 @@ static void on_expired(struct store_req *req)
     store_req_free(req);
 }
 
-static void on_housekeeping(struct deadline *d)
+static void expire_rows(struct home *h)
 {
-    struct identity *id = CONTAINER_OF(d, struct identity, housekeeping);
-    struct home *h = id->home;
     static const enum query queries[] = {QUERY_SESSION_EXPIRE, QUERY_REFRESH_EXPIRE,
                                          QUERY_REVOKED_EXPIRE};
     int64_t now = clock_wall_ms(h->clock);
@@ -36,7 +34,17 @@ static void on_housekeeping(struct deadline *d)
         store_set_int(req, i, 0, 1, EXPIRE_ROWS_MAX);
     }
     h->store->submit(h->store, req);
+}
+
+static void on_housekeeping(struct deadline *d)
+{
+    struct identity *id = CONTAINER_OF(d, struct identity, housekeeping);
+    struct home *h = id->home;
+    revoked_purge(id);
     deadline_set(h, d, HOUSEKEEPING_MS);
+    if (h->index == 0) {
+        expire_rows(h);
+    }
 }
 
 struct identity *identity_new(struct home *h)
@@ -49,10 +57,8 @@ struct identity *identity_new(struct home *h)
     id->by_address = limiter_new(&by_address, LIMITED_KEYS_MAX);
     id->by_account = limiter_new(&by_account, LIMITED_KEYS_MAX);
     revoked_start(id);
-    if (h->index == 0) {
-        id->housekeeping.fire = on_housekeeping;
-        deadline_set(h, &id->housekeeping, HOUSEKEEPING_MS);
-    }
+    id->housekeeping.fire = on_housekeeping;
+    deadline_set(h, &id->housekeeping, HOUSEKEEPING_MS);
     return id;
 }
 

@@ -102,6 +102,8 @@ bool revoked_ready(struct identity *id, struct revoked_wait *w, struct task *t);
 bool revoked_has(struct identity *id, uuid jti);
 /* False when the table is full: the token cannot be revoked alone. */
 bool revoked_add(struct identity *id, uuid jti, int64_t exp_ms);
+/* Forgets what has expired; costs a walk over the table. */
+void revoked_purge(struct identity *id);
 void revoked_start(struct identity *id);
 void revoked_free(struct identity *id);
 

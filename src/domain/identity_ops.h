@@ -104,8 +104,8 @@ void identity_issue(struct home *h, uuid principal, int64_t lifetime_s, identity
 /* Result: principal, username; an empty password makes one (in `secret`). `roles` are global. */
 void identity_user_add(struct home *h, span username, span password, const enum role *roles,
                        unsigned role_count, identity_done done, void *owner);
-/* Makes user `admin` with a made password (in `secret`) when there is no active admin; else
- * ERR_NONE with an empty secret. */
+/* Makes user `admin` (or `admin2`... when a user of that name is none) with a made password, in
+ * `secret`, when there is no active admin; else ERR_NONE with an empty secret. */
 void identity_first_admin(struct home *h, identity_done done, void *owner);
 /* By username; result: users[0]. ERR_NOT_FOUND. */
 void identity_user_get(struct home *h, span username, identity_done done, void *owner);

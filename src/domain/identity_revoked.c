@@ -43,7 +43,7 @@ bool revoked_has(struct identity *id, uuid jti)
     return map_get(&id->revoked.map, hash_of(jti), same, &jti) != NULL;
 }
 
-static void purge(struct identity *id)
+void revoked_purge(struct identity *id)
 {
     int64_t now = clock_wall_ms(id->home->clock);
     struct map_node *keep = NULL;
@@ -69,7 +69,7 @@ bool revoked_add(struct identity *id, uuid jti, int64_t exp_ms)
         return true;
     }
     if (id->revoked.map.count >= REVOKED_MAX) {
-        purge(id);
+        revoked_purge(id);
         if (id->revoked.map.count >= REVOKED_MAX) {
             LOG(id->home->log, LOG_ERROR, "identity.revoked_full", LOG_U64("max", REVOKED_MAX));
             return false;

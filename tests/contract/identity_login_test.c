@@ -1,6 +1,8 @@
 /* Signing in and out, tokens, console sessions, users: over SQLite, on one home and on five. */
 #include "identity_fixture.h"
 
+#include "domain/identity_internal.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -143,6 +145,19 @@ static void the_first_admin_is_made_once(void **state)
     struct grant *g = auth_text(a.access, NULL);
     assert_true(can(g, PERM_USER_WRITE, SCOPE_ALL));
     grant_free(g);
+}
+
+static void the_first_admin_takes_a_free_name(void **state)
+{
+    (void)state;
+    (void)user_new("admin", "correct horse", ROLE_VIEWER);
+    (void)user_new("admin2", "correct horse", ROLE_VIEWER);
+    struct answer a = {0};
+    identity_first_admin(any_home(), on_answer, &a);
+    wait_answer(&a);
+    expect(&a, ERR_NONE, NULL);
+    assert_string_equal(a.username, "admin3");
+    assert_int_equal(strlen(a.secret), 24);
 }
 
 static void attempts_are_limited_by_account(void **state)
@@ -322,6 +337,46 @@ static void revoked_tokens_stay_revoked_after_a_restart(void **state)
     expect_refused(one.access, false, "revoked"); /* waits for the table */
 }
 
+/* More rows than a page of the read, two of one expiry in each millisecond, one jti that is no
+ * UUID; then time passes, and the table is empty again. */
+static void a_long_table_of_revoked_tokens_is_read_whole(void **state)
+{
+    (void)state;
+    uuid id = user_new("mona", "correct horse", ROLE_VIEWER);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_REVOKED_INSERT, 12001);
+    for (unsigned i = 0; i < 12000; i++) {
+        char jti[UUID_TEXT_LEN + 1];
+        uuid_format(home_new_id(&w.homes[0]), jti);
+        store_set_text(req, 0, i, 0, span_str(jti));
+        store_set_int(req, 0, i, 1, START_MS + 1000 + i / 2);
+    }
+    store_set_text(req, 0, 12000, 0, SPAN("of another tool"));
+    store_set_int(req, 0, 12000, 1, START_MS + 800000);
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+    for (unsigned i = 0; i < w.count; i++) {
+        identity_free(w.homes[i].identity);
+        (void)identity_new(&w.homes[i]);
+    }
+    struct token_claims c = {
+        .kind = "user", .jti = "of another tool", .iat_s = START_MS / 1000 + 1,
+        .exp_s = START_MS / 1000 + 800};
+    uuid_format(id, c.sub);
+    buf token = {0};
+    w.tokens->issue(w.tokens, &c, &token);
+    buf_append_byte(&token, '\0');
+    expect_refused((char *)token.ptr, false, "revoked");
+    buf_deinit(&token);
+    for (unsigned i = 0; i < w.count; i++) {
+        assert_int_equal(w.homes[i].identity->revoked.map.count, 12001);
+    }
+    pass_ms(700000);
+    for (unsigned i = 0; i < w.count; i++) {
+        assert_int_equal(w.homes[i].identity->revoked.map.count, 1);
+    }
+}
+
 static void sessions_slide_and_end(void **state)
 {
     (void)state;
@@ -416,6 +471,7 @@ int main(void)
         T(a_name_exists_once_in_any_case),
         T(an_empty_password_is_made),
         T(the_first_admin_is_made_once),
+        T(the_first_admin_takes_a_free_name),
         T(attempts_are_limited_by_account),
         T(attempts_are_limited_by_address),
         T(refresh_tokens_are_of_one_use),
@@ -423,6 +479,7 @@ int main(void)
         T(refresh_tokens_expire_and_strangers_are_refused),
         T(logging_out_ends_token_family_and_session),
         T(revoked_tokens_stay_revoked_after_a_restart),
+        T(a_long_table_of_revoked_tokens_is_read_whole),
         T(sessions_slide_and_end),
         T(a_new_password_ends_what_the_old_one_gave),
         T(users_are_listed_by_name_in_pages),
