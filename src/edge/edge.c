@@ -90,8 +90,6 @@ void edge_on_writable(struct conn *c) { hub_writable(edge_of(c)->hub, conn_slot(
 void edge_send_text(struct conn *c, span text, enum blob_class cls)
 {
     struct edge *e = edge_of(c);
-    buf frame = {0};
-    ws_frame_append(&frame, WS_OP_TEXT, text);
-    hub_send_bytes(e->hub, conn_slot(c), buf_span(&frame), cls);
-    buf_deinit(&frame);
+    ws_frame_append(hub_compose(e->hub), WS_OP_TEXT, text);
+    hub_send_composed(e->hub, conn_slot(c), cls);
 }

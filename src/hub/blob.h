@@ -21,7 +21,8 @@ struct blob {
     _Atomic uint32_t refs;
     uint8_t class;      /* enum blob_class */
     uint16_t event;     /* what it is, for the wire's envelope: the publisher's row number */
-    uint64_t state_key; /* STATE: equal keys replace each other in a queue (0: topic and event) */
+    uint64_t state_key; /* STATE: equal keys replace each other in a queue. 0: those of
+                           one topic and event; direct messages never */
     int64_t time_ms;    /* epoch ms when it was made */
     uint32_t len;
     uint8_t payload[];  /* len bytes */

@@ -90,6 +90,7 @@ void hub_member_close(struct hub *h, uint32_t member)
         turn_flush_member(h, member); /* what was said before the close leaves before it */
     }
     local_drop_all(h, member);
+    m = &h->members[member]; /* an owner of its topics may have opened others */
     outbox_free(h, m);
     if (m->dirty != NONE) {
         h->dirty[m->dirty].member = NONE;
@@ -101,7 +102,6 @@ void hub_writable(struct hub *h, uint32_t member)
 {
     struct member *m = member_get(h, member);
     if (m != NULL && m->out != NULL) {
-        m->flags |= MEMBER_WRITABLE;
         outbox_drain(h, member);
     }
 }
@@ -168,14 +168,31 @@ void hub_send(struct hub *h, uint32_t member, struct blob *b)
         blob_unref(b);
         return;
     }
+    turn_make_room(h);
     turn_deliver(h, member, turn_encode(h, m->wire, b, 0));
+}
+
+buf *hub_compose(struct hub *h)
+{
+    turn_make_room(h);
+    h->composing = h->segment.len;
+    return &h->segment;
+}
+
+void hub_send_composed(struct hub *h, uint32_t member, enum blob_class cls)
+{
+    ASSERT(h->segment.len >= h->composing);
+    if (member_get(h, member) == NULL) {
+        h->segment.len = h->composing;
+    } else {
+        turn_deliver(h, member, turn_bytes(h, h->composing, cls));
+    }
 }
 
 void hub_send_bytes(struct hub *h, uint32_t member, span message, enum blob_class cls)
 {
-    if (member_get(h, member) != NULL) {
-        turn_deliver(h, member, turn_bytes(h, message, cls));
-    }
+    buf_append_span(hub_compose(h), message);
+    hub_send_composed(h, member, cls);
 }
 
 void hub_reply(struct hub *h, struct hub_ticket who, struct blob *b)

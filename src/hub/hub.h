@@ -9,8 +9,10 @@
  * each dirty member has, one write a member a turn. A member whose socket is full keeps whole
  * messages in a bounded outbox, by class:
  *
- *   ordered    kept; more than the outbox holds: closed with CLOSE_SLOW
- *   state      the newest value of each key is kept in place of the older one
+ *   ordered    kept; more than the outbox holds: closed with CLOSE_SLOW. An empty outbox takes
+ *              one message of any size, for a wire's own limit allowed it
+ *   state      the newest value of each key is kept in place of the older one; direct messages
+ *              without a key of their own are kept like ordered ones
  *   ephemeral  dropped
  *
  * Order: what one loop publishes to one topic arrives in that order at every member; a direct
@@ -76,7 +78,7 @@ struct hub_conf {
 
 struct hub_stats {
     _Atomic uint64_t published;
-    _Atomic uint64_t delivered;     /* messages handed to sockets */
+    _Atomic uint64_t delivered;     /* messages handed to sockets, each member's counted */
     _Atomic uint64_t merged;        /* state values replaced for slow readers */
     _Atomic uint64_t dropped;       /* ephemeral messages dropped for slow readers */
     _Atomic uint64_t slow_closed;
@@ -120,6 +122,10 @@ void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b);
 void hub_send(struct hub *h, uint32_t member, struct blob *b);
 /* The same for bytes that are already a whole wire message (acks, pongs); copied. */
 void hub_send_bytes(struct hub *h, uint32_t member, span message, enum blob_class cls);
+/* The same without the copy: append one whole wire message to the buffer that hub_compose
+ * returns, then send it; no other call in between. */
+buf *hub_compose(struct hub *h);
+void hub_send_composed(struct hub *h, uint32_t member, enum blob_class cls);
 /* From a home: answers a subscriber wherever it is; takes one reference. Dropped if it left. */
 void hub_reply(struct hub *h, struct hub_ticket who, struct blob *b);
 
@@ -129,7 +135,7 @@ span topic_name(const struct topic *t);
 uint32_t topic_subscribers(const struct topic *t); /* over all loops */
 struct topic *hub_topic(struct hub *h, span name); /* at home; NULL without subscribers */
 
-/* Phase 5 of the loop: hands mail over and writes every dirty member once. */
+/* Phase 5 of the loop: writes every dirty member once, then closes those that are too slow. */
 void hub_turn_end(struct hub *h);
 
 #endif

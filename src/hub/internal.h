@@ -47,7 +47,6 @@ struct member {
 enum member_flags {
     MEMBER_OPEN = 1,
     MEMBER_SLOW = 2,     /* to be closed at the end of the turn */
-    MEMBER_WRITABLE = 4, /* its outbox may be drained */
 };
 
 /* A topic with subscribers on this loop. */
@@ -59,7 +58,6 @@ struct local {
     uint32_t pending; /* subscriptions that the home has not answered */
     uint16_t home;
     uint16_t name_len;
-    uint8_t wires;    /* bit per wire that ever had a member */
     char name[];
 };
 
@@ -81,9 +79,11 @@ struct turn_msg {
     uint32_t from;
     uint32_t len;
     struct blob *blob; /* one reference; NULL for bytes */
-    uint64_t key;
+    uint64_t key;      /* STATE: what replaces what in an outbox; KEY_NONE: nothing */
     uint8_t cls;
 };
+
+#define KEY_NONE 0
 
 /* What one member is to get this turn: ranges of the segment, neighbours joined. */
 struct dirty {
@@ -103,7 +103,7 @@ struct range {
 struct outbox_entry {
     struct list link;
     struct blob *blob; /* one reference; NULL when the bytes follow */
-    uint64_t key;      /* STATE: what replaces what */
+    uint64_t key;      /* as of turn_msg */
     uint32_t bytes;
     uint8_t cls;
     uint8_t data[];    /* bytes, when blob is NULL */
@@ -154,6 +154,7 @@ struct hub {
     struct owner_row owners[OWNERS_MAX];
     unsigned owner_count;
     buf segment; /* this turn's encoded messages */
+    size_t composing; /* where the message of hub_compose begins */
     buf gather;  /* several ranges made one, for one write */
     struct turn_msg *msgs;
     uint32_t msg_count, msg_cap;
@@ -166,8 +167,11 @@ struct hub {
     struct hub_stats stats;
 };
 
-#define COUNT(field, n) atomic_fetch_add_explicit(&(field), (n), memory_order_relaxed)
-#define UNCOUNT(field, n) atomic_fetch_sub_explicit(&(field), (n), memory_order_relaxed)
+/* Counters have one writer, the loop's thread, so no bus lock is needed. */
+#define COUNT(field, n)                                                                            \
+    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n),    \
+                          memory_order_relaxed)
+#define UNCOUNT(field, n) COUNT(field, -(uint64_t)(n))
 
 /* The member, when it is open; else NULL. */
 struct member *member_get(const struct hub *h, uint32_t member);
@@ -193,9 +197,14 @@ void hub_mail_post(struct hub *h, unsigned loop, enum hub_mail_kind kind, struct
                    uint32_t token, struct blob *b, span name);
 
 /* turn.c */
-/* Encodes a blob into the segment; takes one reference. Returns its place among the messages. */
+/* Before a message is added: writes what has gathered when that is much already. Positions of
+ * messages are void afterwards. */
+void turn_make_room(struct hub *h);
+/* Encodes a blob into the segment; takes one reference. `topic_key` is 0 for a direct message.
+ * Returns its place among the messages. */
 uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
-uint32_t turn_bytes(struct hub *h, span bytes, enum blob_class cls);
+/* Makes a message of what was appended to the segment from `from` on. */
+uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls);
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);
 /* Writes what a member has waiting from this turn. */
 void turn_flush_member(struct hub *h, uint32_t member);

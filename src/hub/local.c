@@ -105,7 +105,6 @@ static void join(struct hub *h, uint32_t member, struct sub *s)
     }
     s->index = l->count;
     l->members[l->count++] = member;
-    l->wires |= (uint8_t)(1u << h->members[member].wire);
 }
 
 /* The last member takes the place that becomes free. */
@@ -167,12 +166,14 @@ static void drop(struct hub *h, uint32_t member, struct sub *s)
     }
     remove_sub(&h->members[member], s);
     UNCOUNT(h->stats.subscriptions, 1);
+    l->pending++; /* the owner, told here or by mail, must not free what is named */
     span name = span_of(l->name, l->name_len);
     if (l->home == h->conf.loop) {
         home_unsubscribe(h, who, name);
     } else {
         hub_mail_post(h, l->home, MAIL_UNSUBSCRIBE, who, 0, NULL, name);
     }
+    l->pending--;
     release(h, l);
 }
 
@@ -202,6 +203,7 @@ void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
         blob_unref(b);
         return;
     }
+    turn_make_room(h);
     uint32_t msg[HUB_WIRES_MAX];
     uint8_t made = 0;
     for (uint32_t i = 0; i < l->count; i++) {

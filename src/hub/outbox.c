@@ -52,7 +52,7 @@ static struct outbox_entry *same_key(struct outbox *o, uint64_t key)
 {
     for (struct list *it = o->entries.prev; it != &o->entries; it = it->prev) {
         struct outbox_entry *e = LIST_ITEM(it, struct outbox_entry, link);
-        if (e->cls == BLOB_STATE && e->key == key && e->blob != NULL) {
+        if (e->cls == BLOB_STATE && e->key == key) {
             return e;
         }
     }
@@ -82,12 +82,14 @@ void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uin
         COUNT(h->stats.dropped, 1);
         return;
     }
-    struct outbox_entry *older = cls == BLOB_STATE && b != NULL ? same_key(o, key) : NULL;
+    bool merges = cls == BLOB_STATE && key != KEY_NONE;
+    struct outbox_entry *older = merges ? same_key(o, key) : NULL;
     if (older != NULL) {
         replace(h, o, older, b, encoded_bytes);
         return;
     }
-    if (o->messages >= m->queue_max || o->bytes + encoded_bytes > h->conf.outbox_bytes_max) {
+    bool over = o->messages >= m->queue_max || o->bytes + encoded_bytes > h->conf.outbox_bytes_max;
+    if (over && o->messages > 0) {
         mark_slow(h, member);
         return;
     }
@@ -136,13 +138,17 @@ static bool drain_some(struct hub *h, uint32_t member)
     size_t sent = h->conf.sink->send(h->conf.sink, member, &iov, 1);
     bool full = sent < h->gather.len;
     size_t at = 0;
-    while (at < sent) {
+    while (at <= sent && !list_empty(&o->entries)) {
         struct outbox_entry *e = LIST_ITEM(o->entries.next, struct outbox_entry, link);
         size_t end = at + e->bytes;
+        if (at == sent && e->bytes > 0) {
+            break; /* none of it has left */
+        }
         if (end > sent) {
             h->conf.sink->rest(h->conf.sink, member, span_of(h->gather.ptr + sent, end - sent));
         }
         entry_free(h, o, e);
+        COUNT(h->stats.delivered, 1);
         at = end;
     }
     return !full;
@@ -153,7 +159,6 @@ void outbox_drain(struct hub *h, uint32_t member)
     struct member *m = &h->members[member];
     while (!list_empty(&m->out->entries)) {
         if (!drain_some(h, member)) {
-            m->flags &= (uint8_t)~MEMBER_WRITABLE;
             return;
         }
     }

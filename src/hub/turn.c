@@ -11,7 +11,11 @@
 #include <string.h>
 
 /* Memory of the segment that is kept between turns; a larger burst is given back. */
-#define SEGMENT_KEEP_BYTES (1u << 20)
+#define SEGMENT_KEEP_BYTES (2u << 20)
+
+/* A turn that brings more than this is written in parts: it would leave the cache, and a few
+ * large echoes would cost memory for all of them at once. */
+#define SEGMENT_FULL_BYTES (1u << 20)
 
 #define GROW(array, count, cap)                                                                    \
     do {                                                                                           \
@@ -33,7 +37,10 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
     size_t from = h->segment.len;
     h->conf.sink->encode(h->conf.sink, wire, b, &h->segment);
     ASSERT(h->segment.len <= UINT32_MAX);
-    uint64_t key = b->state_key != 0 ? b->state_key : topic_key ^ ((uint64_t)b->event << 48);
+    uint64_t key = b->state_key;
+    if (key == 0 && topic_key != 0) {
+        key = topic_key ^ ((uint64_t)b->event << 48);
+    }
     return add_msg(h, (struct turn_msg){.from = (uint32_t)from,
                                         .len = (uint32_t)(h->segment.len - from),
                                         .blob = b,
@@ -41,12 +48,13 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
                                         .cls = b->class});
 }
 
-uint32_t turn_bytes(struct hub *h, span bytes, enum blob_class cls)
+uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls)
 {
-    size_t from = h->segment.len;
-    buf_append_span(&h->segment, bytes);
-    return add_msg(h, (struct turn_msg){
-                          .from = (uint32_t)from, .len = (uint32_t)bytes.len, .cls = (uint8_t)cls});
+    ASSERT(h->segment.len <= UINT32_MAX);
+    return add_msg(h, (struct turn_msg){.from = (uint32_t)from,
+                                        .len = (uint32_t)(h->segment.len - from),
+                                        .key = KEY_NONE,
+                                        .cls = (uint8_t)cls});
 }
 
 static void add_range(struct hub *h, struct dirty *d, uint32_t from, uint32_t to)
@@ -70,11 +78,15 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
 {
     struct member *m = &h->members[member];
     const struct turn_msg *t = &h->msgs[msg];
+    if (UNLIKELY(t->len == 0)) {
+        return; /* this wire has no words for it */
+    }
     if (UNLIKELY(m->out != NULL)) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         outbox_push(h, member, t->blob, bytes, t->key, (enum blob_class)t->cls, t->len);
         return;
     }
+    COUNT(h->stats.delivered, 1); /* keep_range takes back what the socket leaves */
     if (m->dirty != NONE) {
         add_range(h, &h->dirty[m->dirty], t->from, t->from + t->len);
         return;
@@ -111,6 +123,7 @@ static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to
             span rest = span_of(h->segment.ptr + pos, end - pos);
             h->conf.sink->rest(h->conf.sink, member, rest);
         } else {
+            UNCOUNT(h->stats.delivered, 1);
             outbox_push(h, member, t->blob, span_of(h->segment.ptr + pos, t->len), t->key,
                         (enum blob_class)t->cls, t->len);
         }
@@ -123,7 +136,6 @@ static void keep_unsent(struct hub *h, uint32_t member, const struct dirty *d, s
     struct member *m = &h->members[member];
     m->out = mem_calloc(1, sizeof *m->out);
     list_init(&m->out->entries);
-    m->flags &= (uint8_t)~MEMBER_WRITABLE;
     uint32_t from = d->from;
     uint32_t to = d->to;
     uint32_t next = d->more;
@@ -167,7 +179,6 @@ static void flush(struct hub *h, struct dirty *d)
     if (sent < all.len) {
         keep_unsent(h, d->member, d, sent);
     }
-    COUNT(h->stats.delivered, 1);
 }
 
 void turn_flush_member(struct hub *h, uint32_t member)
@@ -192,14 +203,15 @@ static void close_slow(struct hub *h)
     h->slow_count = 0;
 }
 
-void hub_turn_end(struct hub *h)
+/* Writes every dirty member once. Calls nobody who could come back here: a member found too slow
+ * is closed at the end of the turn. */
+static void flush_all(struct hub *h)
 {
     for (uint32_t i = 0; i < h->dirty_count; i++) {
         if (h->dirty[i].member != NONE) {
             flush(h, &h->dirty[i]);
         }
     }
-    close_slow(h);
     for (uint32_t i = 0; i < h->msg_count; i++) {
         blob_unref(h->msgs[i].blob);
     }
@@ -207,6 +219,22 @@ void hub_turn_end(struct hub *h)
     h->range_count = 0;
     h->msg_count = 0;
     h->segment.len = 0;
+}
+
+void turn_make_room(struct hub *h)
+{
+    if (UNLIKELY(h->segment.len >= SEGMENT_FULL_BYTES)) {
+        flush_all(h);
+    }
+}
+
+void hub_turn_end(struct hub *h)
+{
+    flush_all(h);
+    while (h->slow_count > 0) {
+        close_slow(h);
+        flush_all(h); /* what owners published about those who left */
+    }
     if (h->segment.cap > SEGMENT_KEEP_BYTES) {
         buf_deinit(&h->segment);
     }

@@ -1,6 +1,10 @@
 /* HTTP sessions over real sockets: order, limits, time-outs, closing, and what peers do wrong. */
 #include "net/http.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
 #include "net/test_server.h"
 
 static struct {
@@ -131,7 +135,8 @@ static void the_last_answer_carries_its_fields(void **state)
 
 static void split_bytes_make_the_same_requests(void **state)
 {
-    static const char request[] = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    static const char request[] = "POST /x HTTP/1.1\r\nHost: a\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n"
                                   "5;e=1\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
     struct peer p = peer_connect(&s);
     for (size_t i = 0; i < sizeof request - 1; i++) {
@@ -230,7 +235,8 @@ static void a_large_last_answer_reaches_a_slow_reader_whole(void **state)
 static void a_peer_that_ends_its_side_still_gets_its_answers(void **state)
 {
     struct peer p = peer_connect_small(&s, 4096);
-    peer_send_str(&p, "GET /big/4000000 HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    peer_send_str(&p, "GET /big/4000000 HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n"
+                      "Host: a\r\n\r\n");
     shutdown(p.fd, SHUT_WR);
     turn(&s, 20); /* the end arrives while the answer is stuck */
     struct answer a;
@@ -279,13 +285,15 @@ static void later_answers_keep_pipelined_order(void **state)
 static void a_handler_may_close_its_connection(void **state)
 {
     struct peer p = peer_connect(&s);
-    peer_send_str(&p, "POST /close HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    peer_send_str(&p, "POST /close HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"
+                      "xGET / HTTP/1.1\r\nHost: a\r\n\r\n");
     until(&s, peer_ended(&p));
     assert_int_equal(seen.requests, 1);
     assert_int_equal(seen.abandoned, 1);
     peer_close(&p);
     struct peer q = peer_connect_small(&s, 4096);
-    peer_send_str(&q, "GET /big/3000000 HTTP/1.1\r\nHost: a\r\n\r\nGET /close-pending HTTP/1.1\r\nHost: a\r\n\r\n");
+    peer_send_str(&q, "GET /big/3000000 HTTP/1.1\r\nHost: a\r\n\r\n"
+                      "GET /close-pending HTTP/1.1\r\nHost: a\r\n\r\n");
     until(&s, peer_ended(&q));
     assert_int_equal(seen.requests, 3);
     assert_int_equal(seen.abandoned, 2);
@@ -307,12 +315,14 @@ static void a_waiting_request_is_abandoned_when_the_peer_breaks(void **state)
 static void a_continue_is_sent_when_the_body_waits_for_it(void **state)
 {
     struct peer p = peer_connect(&s);
-    peer_send_str(&p, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    peer_send_str(&p, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                      "Expect: 100-continue\r\n\r\n");
     until(&s, peer_has(&p, "HTTP/1.1 100 Continue\r\n\r\n"));
     buf_clear(&p.in);
     peer_send_str(&p, "ok");
     until(&s, answer_is(&p, "ok"));
-    peer_send_str(&p, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n");
+    peer_send_str(&p, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n"
+                      "Expect: 100-continue\r\n\r\n");
     assert_true(expect_status(&p, 413).close);
     until(&s, peer_ended(&p));
     peer_close(&p);

@@ -20,10 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
 #define TEST_PATIENCE_MS 10000
 #define UNUSED_OK __attribute__((unused))
 
@@ -38,7 +34,10 @@ struct server {
 
 static uint64_t test_now_ns;
 
-static int64_t test_wall_ms(struct clock *c) { return 1700000000000 + (int64_t)(test_now_ns / 1000000); }
+static int64_t test_wall_ms(struct clock *c)
+{
+    return 1700000000000 + (int64_t)(test_now_ns / 1000000);
+}
 static uint64_t test_mono_ns(struct clock *c) { return test_now_ns; }
 static struct clock test_clock = {.wall_ms = test_wall_ms, .mono_ns = test_mono_ns};
 
@@ -178,7 +177,10 @@ static UNUSED_OK void peer_send(struct peer *p, span bytes)
     }
 }
 
-static UNUSED_OK void peer_send_str(struct peer *p, const char *text) { peer_send(p, span_str(text)); }
+static UNUSED_OK void peer_send_str(struct peer *p, const char *text)
+{
+    peer_send(p, span_str(text));
+}
 
 /* Takes what has arrived, at most `max` bytes; true when there was something new. */
 static UNUSED_OK bool peer_read_some(struct peer *p, size_t max)
@@ -262,7 +264,7 @@ static UNUSED_OK struct answer expect_status(struct peer *p, int status)
 /* ---- WebSocket on a peer (as its client) ---- */
 
 #define UPGRADE_REQUEST                                                                            \
-    "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                  \
+    "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                 \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
 /* One masked frame; `first` is FIN, RSV and opcode. */

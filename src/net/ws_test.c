@@ -1,6 +1,10 @@
 /* WebSocket sessions, server role, over real sockets (RFC 6455). */
 #include "net/ws.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
 #include "net/test_server.h"
 
 static struct {
@@ -149,7 +153,8 @@ static void handshakes_that_are_wrong_are_refused(void **state)
         {"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n", 400},
         {"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: short\r\n"
          "Sec-WebSocket-Version: 13\r\n", 400},
-        {"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY KEY "Sec-WebSocket-Version: 13\r\n", 400},
+        {"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+         "" KEY KEY "Sec-WebSocket-Version: 13\r\n", 400},
         {"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY "Sec-WebSocket-Version: 8\r\n", 426},
         {"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY, 426},
         {"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY
@@ -172,7 +177,8 @@ static void handshakes_that_are_wrong_are_refused(void **state)
         peer_close(&p);
     }
     struct peer p = peer_connect(&s);
-    peer_send_str(&p, "POST /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    peer_send_str(&p, "POST /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                      "Connection: Upgrade\r\n"
                       KEY "Sec-WebSocket-Version: 13\r\nContent-Length: 1\r\n\r\nx");
     expect_status(&p, 400);
     peer_close(&p);

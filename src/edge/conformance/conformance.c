@@ -24,10 +24,8 @@ static _Atomic uint64_t counted; /* `i` messages, over all loops */
 static void echo_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct edge *e = edge_of(c);
-    buf frame = {0};
-    ws_frame_append(&frame, op, payload);
-    hub_send_bytes(e->hub, conn_slot(c), buf_span(&frame), BLOB_ORDERED);
-    buf_deinit(&frame);
+    ws_frame_append(hub_compose(e->hub), op, payload);
+    hub_send_composed(e->hub, conn_slot(c), BLOB_ORDERED);
 }
 
 static void member_closed(struct conn *c, close_reason reason)
@@ -80,7 +78,14 @@ static void room_subscribe(struct conn *c, span room)
 {
     struct edge *e = edge_of(c);
     char text[ROOM_TOPIC_MAX];
-    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), room_topic(room, text));
+    span topic = room_topic(room, text);
+    if (hub_subscribed(e->hub, conn_slot(c), topic)) {
+        char answer[ROOM_BYTES_MAX + 3] = "ok ";
+        memcpy(answer + 3, room.ptr, room.len);
+        edge_send_text(c, span_of(answer, room.len + 3), BLOB_ORDERED);
+        return;
+    }
+    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), topic);
 }
 
 static void room_publish(struct edge *e, span room, span data)
