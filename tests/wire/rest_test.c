@@ -217,6 +217,94 @@ static void live_and_ready_are_open(void **state)
     atomic_store(&world.ops.store_bad_ns, 0);
 }
 
+static err store_health;
+
+static void failing_stats(struct store *self, struct store_stats *out)
+{
+    (void)self;
+    *out = (struct store_stats){.health = store_health, .failures = 1};
+}
+
+static void turn_until_logged(const char *text)
+{
+    for (unsigned i = 0; i < 2000; i++) {
+        if (memmem(world.log_text.ptr, world.log_text.len, text, strlen(text)) != NULL) {
+            return;
+        }
+        world_turn(&world);
+    }
+    fail_msg("not logged: %s", text);
+}
+
+static void a_failing_store_degrades_and_is_not_ready_after_ten_seconds(void **state)
+{
+    (void)state;
+    struct store failing = {.stats = failing_stats};
+    store_health = ERR_STORE_FULL;
+    world.ops.store = &failing;
+    world.ops.perf_ns = 0;
+    turn_until_logged("alert name=store");
+    turn_until_logged("perf connections=");
+    get("/health", "");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_member(&a, "status"), "degraded");
+    assert_non_null(strstr(a.body, "the disk is full"));
+    get("/health/ready", "");
+    assert_int_equal(a.status, 200);
+    world.ops.store_bad_ns -= OPS_STORE_GRACE_MS * UINT64_C(1000000);
+    get("/health/ready", "");
+    assert_int_equal(a.status, 503);
+    get("/metrics", "");
+    assert_non_null(strstr(a.body, "signalbox_store_up 0\n"));
+    assert_non_null(strstr(a.body, "signalbox_alert{name=\"store\"} 1\n"));
+    store_health = ERR_NONE;
+    buf_clear(&world.log_text);
+    turn_until_logged("alert name=store");
+    get("/health/ready", "");
+    assert_int_equal(a.status, 200);
+    world.ops.store = world.store;
+}
+
+static void a_full_server_is_unhealthy(void **state)
+{
+    (void)state;
+    world.ops.connections_max = 1;
+    get("/health", "");
+    assert_int_equal(a.status, 503);
+    assert_string_equal(answer_member(&a, "status"), "unhealthy");
+    world.ops.connections_max = 1000;
+}
+
+static uint64_t three(void *arg)
+{
+    (void)arg;
+    return 3;
+}
+
+static void some_devices(void *arg, uint64_t *online, uint64_t *stale, uint64_t *offline)
+{
+    (void)arg;
+    *online = 1;
+    *stale = 2;
+    *offline = 3;
+}
+
+static void metrics_ask_those_who_know(void **state)
+{
+    (void)state;
+    world.ops.log_dropped = three;
+    world.ops.devices = some_devices;
+    stats_name(&world.edge.stats.messages_in[STATS_MONITOR], "subscribe");
+    stats_name(&world.edge.stats.messages_out[STATS_MONITOR], "metrics");
+    stats_name(&world.edge.stats.rate_limited, "rest");
+    get("/metrics", "");
+    assert_non_null(strstr(a.body, "signalbox_log_dropped_total 3\n"));
+    assert_non_null(strstr(a.body, "signalbox_devices{connection_status=\"stale\"} 2\n"));
+    assert_non_null(strstr(a.body, "signalbox_rate_limited_total{what=\"rest\"} 1\n"));
+    assert_non_null(strstr(a.body, "signalbox_messages_total{wire=\"monitor\",direction=\"in\","
+                                   "event=\"subscribe\"} 1\n"));
+}
+
 /* Every line is a comment or NAME{LABELS} NUMBER, and each metric is announced once. */
 static void metrics_are_well_formed(void **state)
 {
@@ -277,6 +365,8 @@ static void the_console_is_served_with_validators(void **state)
     expect_error(404, "NOT_FOUND");
     get("/console/assets/none", "");
     expect_error(404, "NOT_FOUND");
+    get("/favicon.ico", ""); /* leads to a picture where the console was built */
+    assert_true(a.status == 302 || a.status == 404);
     get("/robots.txt", "");
     assert_int_equal(a.status, 200);
 }
@@ -374,6 +464,9 @@ int main(void)
         T(every_answer_has_its_id_and_its_guards),
         T(health_is_for_this_machine_or_by_permission),
         T(live_and_ready_are_open),
+        T(a_failing_store_degrades_and_is_not_ready_after_ten_seconds),
+        T(a_full_server_is_unhealthy),
+        T(metrics_ask_those_who_know),
         T(metrics_are_well_formed),
         T(the_console_is_served_with_validators),
         T(a_peer_may_leave_before_its_answer),

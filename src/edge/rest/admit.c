@@ -167,11 +167,12 @@ err permission_check(const struct rest_call *c)
         may = anonymous || can(g, a.permission, SCOPE_ALL);
         break;
     }
+    /* The anonymous client gets the wires and operations, nothing of REST (CONTRACT 2). */
+    if (anonymous && (!may || (c->route->method != ROUTE_WS && a.kind != ACCESS_OPERATIONS))) {
+        return ERR_UNAUTHENTICATED;
+    }
     if (may) {
         return ERR_NONE;
-    }
-    if (anonymous) {
-        return ERR_UNAUTHENTICATED;
     }
     /* What one may not read is not there (CONTRACT 3), but a socket is refused openly (6). */
     if (a.kind == ACCESS_DEVICE && c->route->method != ROUTE_WS &&
