@@ -44,11 +44,20 @@ static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
     conn_close(conn_at(of_sink(s)->net, member), reason);
 }
 
+/* The home's wheel has ticks of this length; nobody else wakes a loop without connections. */
+#define HOME_TICK_MS 100
+
+static void home_due(struct timer *t) { (void)t; /* turn_end follows and starts it again */ }
+
 static void turn_end(struct loop_hook *hook)
 {
     struct edge *e = CONTAINER_OF(hook, struct edge, turn_end);
     if (e->home != NULL) {
         home_tick(e->home);
+        if (!timer_running(&e->home_timer)) {
+            e->home_timer.fire = home_due;
+            timer_start(e->loop, &e->home_timer, HOME_TICK_MS);
+        }
     }
     hub_turn_end(e->hub);
 }
@@ -74,6 +83,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
 
 void edge_deinit(struct edge *e)
 {
+    timer_stop(e->loop, &e->home_timer);
     hub_free(e->hub);
     limiter_free(e->rest_limiter);
 }

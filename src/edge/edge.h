@@ -46,6 +46,7 @@ struct edge {
     struct hub *hub;
     struct hub_sink sink;
     struct loop_hook turn_end;
+    struct timer home_timer;      /* wakes the loop for the home's deadlines */
     struct edge **peers; /* all edges by loop */
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;

@@ -226,6 +226,24 @@ test('a live sample reaches every viewer as it arrives', async () => {
     (r) => r.json.data.connectionStatus === 'offline');
 });
 
+test('a tick sends again without news, on every loop', async () => {
+  // The home of a device may be a loop without any connection: several devices find one.
+  const devices = await Promise.all([1, 2, 3, 4].map((i) => makeDevice(`tick-${i}`)));
+  const viewers = await Promise.all(devices.map(async (device) => {
+    const report = await server.request('PATCH', `/api/v1/devices/${device.id}/state`,
+      { body: state(), token: device.key });
+    assert.equal(report.status, 200);
+    return watch(device, ['system-info'], viewer);
+  }));
+  await Promise.all(viewers.map((v) => v.next('system-info')));
+  const started = Date.now();
+  await Promise.all(viewers.map((v) => within(32_000 * PATIENCE, 'tick', new Promise((resolve) => {
+    v.watchers.add(() => v.frames.filter((f) => f.type === 'system-info').length > 1 && resolve());
+  }))));
+  assert.ok(Date.now() - started > 29_000);
+  await Promise.all(viewers.map((v) => v.close()));
+});
+
 test('command lines are shown to operators only', async () => {
   const device = await makeDevice('commands');
   const dev = await connectDevice(device);
