@@ -1,6 +1,7 @@
 /*
- * One authentication: loop -> (proof's home) -> principal's home -> loop. See
- * identity_internal.h for why it ends with a look at what changed meanwhile.
+ * One authentication: loop -> (proof's home) -> principal's home -> loop. What changes meanwhile
+ * is session_open's matter (identity_internal.h); a request without a session is as if it had
+ * come before the change.
  */
 #include "domain/identity_internal.h"
 
@@ -10,14 +11,12 @@
 #include <string.h>
 
 #define SESSION_COOKIE_LEN 43 /* base64url of 32 bytes */
-#define TRIES_MAX 3           /* a check that changes overtake again and again is refused */
 
 struct check {
     struct task task;
     enum { CHECK_REVOKED, CHECK_PROOF, CHECK_PRINCIPAL, CHECK_END } step;
     struct home *origin;
     struct auth *auth;
-    unsigned tries;
     uint32_t seen;
     enum proof_kind kind;
     uuid principal;
@@ -105,38 +104,17 @@ static void finish(struct check *c)
     a->done(a);
 }
 
-static void resume(struct task *t);
-
-/* The first step of a try, at the origin. */
 static void begin(struct check *c)
 {
     c->seen = changes_seen(c->origin->identity);
-    c->task.resume = resume;
     if (c->kind == PROOF_TOKEN) {
         c->step = CHECK_REVOKED;
         if (revoked_ready(c->origin->identity, &c->revoked_wait, &c->task)) {
-            resume(&c->task);
+            c->task.resume(&c->task);
         }
     } else {
         go(c, CHECK_PROOF, proof_home(c->origin, c->proof_wait.hash), false);
     }
-}
-
-static void end(struct check *c)
-{
-    struct identity *id = c->origin->identity;
-    if (c->grant != NULL &&
-        changes_since(id, c->seen, c->grant->principal, c->credential) != CHANGE_NONE) {
-        grant_free(c->grant);
-        c->grant = NULL;
-        if (c->tries++ < TRIES_MAX) {
-            begin(c);
-            return;
-        }
-        c->error = ERR_SERVER_ERROR;
-        c->reason = "busy";
-    }
-    finish(c);
 }
 
 static void resume(struct task *t)
@@ -160,7 +138,7 @@ static void resume(struct task *t)
         principal_want(id, c->principal, &c->principal_wait);
         return;
     case CHECK_END:
-        end(c);
+        finish(c);
         return;
     }
 }

@@ -10,7 +10,7 @@
  * was committed goes to the home that caches it, which forgets, reads again and then tells every
  * loop. A check that was under way meanwhile may carry the old rights: so each loop numbers the
  * changes it was told of, a check notes the number at its beginning, and what it brings is
- * compared with the changes that came since, when it ends and when its session opens.
+ * compared with the changes that came since, when its session opens.
  */
 #ifndef SB_DOMAIN_IDENTITY_INTERNAL_H
 #define SB_DOMAIN_IDENTITY_INTERNAL_H
@@ -54,6 +54,8 @@ struct principal_wait {
 void principal_want(struct identity *id, uuid principal, struct principal_wait *w);
 /* Sessions opened (+1) or closed (-1); from any home. */
 void principal_count(struct home *h, uuid principal, int delta);
+/* Has the principal's home tell this loop's sessions the state once more; by mail. */
+void principal_tell(struct home *h, uuid principal);
 void principals_free(struct identity *id);
 
 /* Why the principal refuses a proof made at issued_ms, or NULL. */
@@ -113,13 +115,14 @@ struct change {
     struct mail mail;
     struct home *home;            /* who is told */
     uuid principal;
-    bool has_state;
-    struct principal_state state; /* bindings owned by the change */
-    uuid credential;              /* that ended; nil: none */
+    uuid credential;              /* that ended; nil: the principal changed */
+    struct principal_state state; /* then its state; bindings owned by the change */
     int64_t revoked_until_ms;     /* the credential is a jti, to refuse until then; 0: not */
+    bool repeated;                /* told to one loop again: no change to be numbered */
 };
 
-/* Copies `c` for every loop and posts it. */
+/* Copies `c` and posts it, from h's thread: to one loop, or to every loop. */
+void change_tell(struct home *h, unsigned loop, const struct change *c);
 void changes_tell(struct home *h, const struct change *c);
 /* How many changes this loop was told of. */
 uint32_t changes_seen(const struct identity *id);

@@ -218,8 +218,7 @@ static void on_loaded(struct task *t)
     p->unknown_until_ms = clock_mono_ms(h->clock) + UNKNOWN_MS;
     if (p->announce) {
         p->announce = false;
-        changes_tell(h, &(struct change){
-            .principal = p->state.id, .has_state = true, .state = p->state});
+        changes_tell(h, &(struct change){.principal = p->state.id, .state = p->state});
     }
     answer_waiting(p, &p->state);
 }
@@ -239,39 +238,86 @@ void principal_want(struct identity *id, uuid principal, struct principal_wait *
     }
 }
 
+/* What other homes ask of a principal's. */
 struct order {
     struct task task;
+    enum { ORDER_CHANGED, ORDER_COUNT, ORDER_TELL } what;
     uuid principal;
-    int delta; /* 0: the row changed */
+    int delta;
+    unsigned loop; /* who is to be told */
+    struct principal_wait wait;
 };
 
-static void on_order(struct task *t)
+static void order(struct home *h, const struct order *what);
+
+static void on_tell(struct principal_wait *w, const struct principal_state *p, uint32_t live,
+                    bool waited)
 {
-    struct order *o = CONTAINER_OF(t, struct order, task);
-    struct principal *p = entry(t->home->identity, o->principal);
-    if (o->delta != 0) {
-        ASSERT(o->delta > 0 || p->live > 0);
-        p->live += (uint32_t)o->delta;
-    } else {
-        p->announce = true;
-        p->again = p->load == LOADING;
-        if (p->load != LOADING) {
-            load(p);
-        }
+    struct order *o = CONTAINER_OF(w, struct order, wait);
+    struct home *h = o->task.home;
+    (void)live;
+    (void)waited;
+    if (p != NULL) {
+        change_tell(h, o->loop,
+                    &(struct change){.principal = o->principal, .state = *p, .repeated = true});
+    } else { /* what cannot be read now is read until it can, and told to all */
+        order(h, &(struct order){.what = ORDER_CHANGED, .principal = o->principal});
     }
     mem_free(o);
 }
 
-static void order(struct home *h, uuid principal, int delta)
+static void changed(struct principal *p)
 {
-    struct order *o = mem_calloc(1, sizeof *o);
-    *o = (struct order){
-        .task = {.home = h, .resume = on_order}, .principal = principal, .delta = delta};
-    task_go(&o->task, home_of(h, principal));
+    p->announce = true;
+    p->again = p->load == LOADING;
+    if (p->load != LOADING) {
+        load(p);
+    }
 }
 
-void identity_changed(struct home *h, uuid principal) { order(h, principal, 0); }
-void principal_count(struct home *h, uuid principal, int delta) { order(h, principal, delta); }
+static void on_order(struct task *t)
+{
+    struct order *o = CONTAINER_OF(t, struct order, task);
+    struct identity *id = t->home->identity;
+    struct principal *p = entry(id, o->principal);
+    switch (o->what) {
+    case ORDER_CHANGED:
+        changed(p);
+        break;
+    case ORDER_COUNT:
+        ASSERT(o->delta > 0 || p->live > 0);
+        p->live += (uint32_t)o->delta;
+        break;
+    case ORDER_TELL:
+        o->wait.ready = on_tell;
+        principal_want(id, o->principal, &o->wait);
+        return;
+    }
+    mem_free(o);
+}
+
+static void order(struct home *h, const struct order *what)
+{
+    struct order *o = mem_alloc(sizeof *o);
+    *o = *what;
+    o->task = (struct task){.home = h, .resume = on_order};
+    task_go(&o->task, home_of(h, o->principal));
+}
+
+void identity_changed(struct home *h, uuid principal)
+{
+    order(h, &(struct order){.what = ORDER_CHANGED, .principal = principal});
+}
+
+void principal_count(struct home *h, uuid principal, int delta)
+{
+    order(h, &(struct order){.what = ORDER_COUNT, .principal = principal, .delta = delta});
+}
+
+void principal_tell(struct home *h, uuid principal)
+{
+    order(h, &(struct order){.what = ORDER_TELL, .principal = principal, .loop = h->index});
+}
 
 void principals_free(struct identity *id)
 {

@@ -175,9 +175,11 @@ static void on_change_mail(struct mail *m)
 {
     struct change *c = CONTAINER_OF(m, struct change, mail);
     struct identity *id = c->home->identity;
-    uint32_t at = id->change_count++ % CHANGES_MAX;
-    id->changes[at].principal = c->principal;
-    id->changes[at].credential = c->credential;
+    if (!c->repeated) {
+        uint32_t at = id->change_count++ % CHANGES_MAX;
+        id->changes[at].principal = c->principal;
+        id->changes[at].credential = c->credential;
+    }
     if (c->revoked_until_ms != 0) {
         (void)revoked_add(id, c->credential, c->revoked_until_ms);
     }
@@ -201,10 +203,15 @@ static struct change *change_copy(const struct change *c, struct home *target)
     return copy;
 }
 
+void change_tell(struct home *h, unsigned loop, const struct change *c)
+{
+    post_mail(h->post, loop, &change_copy(c, h->peers[loop])->mail);
+}
+
 void changes_tell(struct home *h, const struct change *c)
 {
     for (unsigned i = 0; i < h->count; i++) {
-        post_mail(h->post, i, &change_copy(c, h->peers[i])->mail);
+        change_tell(h, i, c);
     }
 }
 
@@ -217,14 +224,15 @@ static void catch_up(struct home *h, const struct grant *g)
     case CHANGE_NONE:
         return;
     case CHANGE_PRINCIPAL:
-        identity_changed(h, g->principal);
+        principal_tell(h, g->principal);
         return;
     case CHANGE_CREDENTIAL:
     case CHANGE_FORGOTTEN:
         break;
     }
-    struct change c = {.principal = g->principal, .credential = g->credential};
-    post_mail(h->post, h->index, &change_copy(&c, h)->mail);
+    change_tell(h, h->index,
+                &(struct change){
+                    .principal = g->principal, .credential = g->credential, .repeated = true});
 }
 
 bool session_open(struct home *h, struct session *s, struct grant *grant)
