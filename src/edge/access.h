@@ -1,6 +1,6 @@
 /*
  * Where a request comes from and what it shows: Host and Origin rules, the anonymous rule, and
- * the place of a credential (CONTRACT 2). Pure; any thread.
+ * the place of a credential (CONTRACT 2). Pure; any thread. Fuzz target: access_fuzz.c.
  */
 #ifndef SB_EDGE_ACCESS_H
 #define SB_EDGE_ACCESS_H
@@ -63,7 +63,7 @@ enum origin_verdict {
     ORIGIN_ABSENT,  /* not a browser, or a navigation */
     ORIGIN_SAME,    /* the Host's own, or another name of the same loopback port */
     ORIGIN_ALLOWED, /* listed in allowed_origins */
-    ORIGIN_ANY,     /* allowed by "*": never with credentials */
+    ORIGIN_ANY,     /* allowed by "*": a token only, no cookie and no anonymous rule */
 };
 /* Judges the Origin field; two of them are refused. `host` has passed host_admitted. */
 enum origin_verdict origin_judge(const struct access_site *site, const struct http1_request *req);

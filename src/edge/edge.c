@@ -1,6 +1,7 @@
 #include "edge/edge.h"
 
 #include "base/mem.h"
+#include "domain/fleet.h"
 #include "edge/conformance/conformance.h"
 #include "edge/monitor/wrap.h"
 #include "hub/ratelimit.h"
@@ -49,6 +50,16 @@ static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
 
 static void home_due(struct timer *t) { (void)t; /* turn_end follows and starts it again */ }
 
+/* For /metrics, which may be asked for on another loop. */
+static void copy_gauges(struct edge *e)
+{
+    struct fleet_stats s;
+    fleet_stats(e->home->fleet, &s);
+    stats_set(&e->stats.devices_online, s.online);
+    stats_set(&e->stats.devices_stale, s.stale);
+    stats_set(&e->stats.viewers, s.viewers);
+}
+
 static void turn_end(struct loop_hook *hook)
 {
     struct edge *e = CONTAINER_OF(hook, struct edge, turn_end);
@@ -57,6 +68,9 @@ static void turn_end(struct loop_hook *hook)
         if (!timer_running(&e->home_timer)) {
             e->home_timer.fire = home_due;
             timer_start(e->loop, &e->home_timer, HOME_TICK_MS);
+        }
+        if (e->home->fleet != NULL) {
+            copy_gauges(e);
         }
     }
     hub_turn_end(e->hub);

@@ -44,6 +44,9 @@ struct edge_stats {
     struct stats_names rate_limited;       /* by what was limited */
     struct stats_names messages_in[STATS_WIRE_COUNT];  /* by event */
     struct stats_names messages_out[STATS_WIRE_COUNT];
+    _Atomic uint64_t devices_online; /* gauges of this home, as its last turn left them */
+    _Atomic uint64_t devices_stale;
+    _Atomic uint64_t viewers;
     struct stats_times connection_times;   /* of WebSockets, at their end */
     struct stats_times setup_times;        /* request head to 101 */
     struct stats_times message_times;      /* one message, in its handler */
@@ -53,6 +56,11 @@ static inline void stats_add(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
                           memory_order_relaxed);
+}
+
+static inline void stats_set(_Atomic uint64_t *gauge, uint64_t n)
+{
+    atomic_store_explicit(gauge, n, memory_order_relaxed);
 }
 
 uint64_t stats_bucket_us(unsigned i); /* upper bound of bucket i; the last is UINT64_MAX */

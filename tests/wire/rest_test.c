@@ -147,6 +147,29 @@ static void an_allowed_origin_gets_its_preflight(void **state)
     assert_string_equal(answer_field(&a, "Access-Control-Allow-Origin"), "");
 }
 
+static void any_origin_is_worth_neither_loopback_nor_cookie(void **state)
+{
+    (void)state;
+    world.edge_conf.allowed_origins = "*";
+    get("/health/live", "Origin: https://any.example\r\n");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Origin"), "*");
+    assert_string_equal(answer_field(&a, "Access-Control-Allow-Credentials"), "");
+    get("/health", "Origin: https://any.example\r\n");
+    expect_error(401, "UNAUTHENTICATED");
+    get("/health/live", "Origin: null\r\n");
+    expect_error(403, "ORIGIN_REFUSED");
+}
+
+static void a_request_without_host_is_no_browser(void **state)
+{
+    (void)state;
+    ask("GET /health/live HTTP/1.0\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    ask("GET /health HTTP/1.0\r\n\r\n");
+    expect_error(401, "UNAUTHENTICATED");
+}
+
 static void every_answer_has_its_id_and_its_guards(void **state)
 {
     (void)state;
@@ -281,19 +304,11 @@ static uint64_t three(void *arg)
     return 3;
 }
 
-static void some_devices(void *arg, uint64_t *online, uint64_t *stale, uint64_t *offline)
-{
-    (void)arg;
-    *online = 1;
-    *stale = 2;
-    *offline = 3;
-}
-
 static void metrics_ask_those_who_know(void **state)
 {
     (void)state;
     world.ops.log_dropped = three;
-    world.ops.devices = some_devices;
+    stats_set(&world.edge.stats.devices_stale, 2);
     stats_name(&world.edge.stats.messages_in[STATS_MONITOR], "subscribe");
     stats_name(&world.edge.stats.messages_out[STATS_MONITOR], "metrics");
     stats_name(&world.edge.stats.rate_limited, "rest");
@@ -461,6 +476,8 @@ int main(void)
         T(malformed_requests_get_a_problem_too),
         T(foreign_hosts_and_origins_are_refused),
         T(an_allowed_origin_gets_its_preflight),
+        T(any_origin_is_worth_neither_loopback_nor_cookie),
+        T(a_request_without_host_is_no_browser),
         T(every_answer_has_its_id_and_its_guards),
         T(health_is_for_this_machine_or_by_permission),
         T(live_and_ready_are_open),

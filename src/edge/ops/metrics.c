@@ -301,14 +301,11 @@ static void collect_rate_limited_total(struct scrape *s)
 
 static void collect_devices(struct scrape *s)
 {
-    uint64_t online = 0, stale = 0, offline = 0;
-    if (s->ops->devices != NULL) {
-        s->ops->devices(s->ops->devices_arg, &online, &stale, &offline);
-        labelled(s, "connection_status", "online", (double)online);
-        labelled(s, "connection_status", "stale", (double)stale);
-        labelled(s, "connection_status", "offline", (double)offline);
-    }
+    labelled(s, "connection_status", "online", (double)SUM(s, edge_stats, devices_online));
+    labelled(s, "connection_status", "stale", (double)SUM(s, edge_stats, devices_stale));
 }
+
+static void collect_viewers(struct scrape *s) { plain(s, (double)SUM(s, edge_stats, viewers)); }
 
 static void collect_topics(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, topics)); }
 

@@ -48,9 +48,6 @@ struct ops {
     const char *node;
     uint64_t (*log_dropped)(void *arg); /* lines that the log could not write; NULL: unknown */
     void *log_arg;
-    /* Counts of connected devices by what the server knows; NULL: not told. */
-    void (*devices)(void *arg, uint64_t *online, uint64_t *stale, uint64_t *offline);
-    void *devices_arg;
     /* Set by whoever drains: /health/ready turns 503. */
     _Atomic bool draining;
     /* Private: */

@@ -26,7 +26,9 @@ static struct grant *anonymous_grant(struct rest_call *c)
 {
     const struct edge *e = c->edge;
     struct sockaddr_storage local;
-    if (!e->conf->anonymous_loopback || !conn_local(c->x->conn, &local) ||
+    /* To be on this machine is a credential that any page has: "*" does not extend to it. */
+    if (c->origin == ORIGIN_ANY || !e->conf->anonymous_loopback ||
+        !conn_local(c->x->conn, &local) ||
         !anonymous_admitted(c->x->req, listener_is_loopback(e->conf, &local),
                             conn_peer_loopback(c->x->conn))) {
         return NULL;
@@ -67,9 +69,12 @@ static bool method_is_safe(enum http1_method m)
 bool rest_cookie_counts(const struct rest_call *c)
 {
     const struct http1_request *req = c->x->req;
-    return c->credential_from != CREDENTIAL_COOKIE || method_is_safe(req->method) ||
-           c->origin == ORIGIN_SAME ||
-           span_eq(http1_field(req, "Sec-Fetch-Site"), SPAN("same-origin"));
+    if (c->credential_from != CREDENTIAL_COOKIE || c->origin == ORIGIN_SAME) {
+        return true;
+    }
+    return c->origin != ORIGIN_ANY &&
+           (method_is_safe(req->method) ||
+            span_eq(http1_field(req, "Sec-Fetch-Site"), SPAN("same-origin")));
 }
 
 static void auth_done(struct auth *a)
