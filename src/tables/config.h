@@ -40,6 +40,7 @@ struct config {
     struct config_value values[CONFIG_KEY_COUNT];
 };
 
+/* The row of a key; static. */
 const struct config_row *config_row(enum config_key key);
 /* The key of that name, with '-' read as '_'; CONFIG_KEY_COUNT when there is none. */
 enum config_key config_find(const char *name);
