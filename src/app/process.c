@@ -174,6 +174,23 @@ static void start_ops(struct process *p)
     ops_start(&p->ops, p->loops[0]);
 }
 
+static bool make_loop(struct process *p, unsigned i, buf *why)
+{
+    struct loop_conf conf = {.index = i,
+                             .count = p->count,
+                             .clock = p->clock,
+                             .log = p->log,
+                             .poller = poller_epoll_new()};
+    p->loops[i] = loop_new(&conf, p->loops);
+    poller_epoll_set_gather(conf.poller, (uint32_t)config_int(p->config, CONFIG_gather_us));
+    const char *congestion = config_str(p->config, CONFIG_tcp_congestion);
+    int rc = poller_epoll_set_congestion(conf.poller, congestion);
+    if (rc < 0) {
+        buf_printf(why, "tcp_congestion %s: %s", congestion, strerror(-rc));
+    }
+    return rc == 0;
+}
+
 bool process_build(struct process *p, buf *why)
 {
     p->clock = clock_system();
@@ -185,12 +202,9 @@ bool process_build(struct process *p, buf *why)
     }
     p->count = loop_count_of(p->config);
     for (unsigned i = 0; i < p->count; i++) {
-        struct loop_conf conf = {.index = i,
-                                 .count = p->count,
-                                 .clock = p->clock,
-                                 .log = p->log,
-                                 .poller = poller_epoll_new()};
-        p->loops[i] = loop_new(&conf, p->loops);
+        if (!make_loop(p, i, why)) {
+            return false;
+        }
     }
     p->post = loop_post_port(p->loops, p->count);
     if (!process_open_store(p, p->post, why)) {

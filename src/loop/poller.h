@@ -82,6 +82,11 @@ struct poller *poller_epoll_new(void);
  * the pacing timers of "bbr"); "" keeps the kernel's. One that the kernel does not offer is
  * ignored: then 0 turns to -errno. `name` is borrowed until poller->free. */
 int poller_epoll_set_congestion(struct poller *p, const char *name) MUST_CHECK;
+/* Lets a busy but not saturated loop sleep up to `gather_us` (at most 1,000; 0: never, the
+ * default) before it looks for events: from some thousands a second on, one wake-up then serves
+ * several. What is answered meanwhile, mail included, comes that much later; a loop with little
+ * to do, or with no time left, is not delayed. */
+void poller_epoll_set_gather(struct poller *p, uint32_t gather_us);
 /* 0 when nobody listens at `addr`, else -errno (-EADDRINUSE, -EACCES, ...). Ask once before the
  * first loop listens: loops share a port by SO_REUSEPORT, and so would a second process of the
  * same user, silently taking half of the connections. Port 0 is always free. */

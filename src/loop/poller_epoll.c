@@ -13,9 +13,28 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000
+#define NS_PER_S 1000000000u
+
+/* When gathering pays: below GATHER_EVENTS_PER_S wake-ups cost little and would be delayed for
+ * nothing; a turn of GATHER_COUNT_MAX events shares its wake-up already. Judged every
+ * GATHER_WINDOW_NS. */
+#define GATHER_EVENTS_PER_S 5000u
+#define GATHER_COUNT_MAX 64u
+#define GATHER_WINDOW_NS (10u * NS_PER_MS)
+#define GATHER_US_MAX 1000u
+
+struct gather {
+    uint64_t sleep_ns;  /* 0: off */
+    uint64_t begin_ns;  /* of this window */
+    uint64_t asleep_ns; /* in it */
+    uint64_t events;    /* in it */
+    unsigned last_count;
+    bool on;
+};
 
 struct poller_epoll {
     struct poller poller;
@@ -24,6 +43,7 @@ struct poller_epoll {
     const char *congestion;     /* borrowed; "" keeps the kernel's */
     struct epoll_event *events; /* owned, `event_cap` */
     unsigned event_cap;
+    struct gather gather;
 };
 
 static struct poller_epoll *self_of(struct poller *p)
@@ -61,6 +81,45 @@ static int wait_ms_of(int64_t wait_ns)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+static uint64_t mono_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* A window with many events and at least half of its time asleep turns gathering on. */
+static void gather_judge(struct gather *g, uint64_t now_ns)
+{
+    uint64_t window_ns = now_ns - g->begin_ns;
+    if (window_ns >= GATHER_WINDOW_NS) {
+        g->on = g->events >= window_ns / (NS_PER_S / GATHER_EVENTS_PER_S) &&
+                g->asleep_ns >= window_ns / 2;
+        g->begin_ns = now_ns;
+        g->asleep_ns = 0;
+        g->events = 0;
+    }
+}
+
+/* epoll_wait, after a rest in which events gather. */
+static int wait_gathered(struct poller_epoll *pe, int max, int64_t wait_ns)
+{
+    struct gather *g = &pe->gather;
+    uint64_t begin_ns = mono_ns();
+    gather_judge(g, begin_ns);
+    bool worth = g->on && g->last_count < GATHER_COUNT_MAX;
+    if (worth && (wait_ns < 0 || wait_ns > (int64_t)g->sleep_ns)) {
+        struct timespec rest = {.tv_nsec = (long)g->sleep_ns};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
+        wait_ns = wait_ns < 0 ? -1 : wait_ns - (int64_t)g->sleep_ns;
+    }
+    int n = epoll_wait(pe->epoll_fd, pe->events, max, wait_ms_of(wait_ns));
+    g->asleep_ns += mono_ns() - begin_ns;
+    g->last_count = n < 0 ? 0 : (unsigned)n;
+    g->events += g->last_count;
+    return n;
+}
+
 static unsigned epoll_wait_events(struct poller *p, int64_t wait_ns, struct poller_event *out,
                                   unsigned max)
 {
@@ -70,7 +129,9 @@ static unsigned epoll_wait_events(struct poller *p, int64_t wait_ns, struct poll
         pe->events = mem_realloc(pe->events, max * sizeof *pe->events);
         pe->event_cap = max;
     }
-    int n = epoll_wait(pe->epoll_fd, pe->events, (int)max, wait_ms_of(wait_ns));
+    int n = wait_ns == 0 || pe->gather.sleep_ns == 0
+                ? epoll_wait(pe->epoll_fd, pe->events, (int)max, wait_ms_of(wait_ns))
+                : wait_gathered(pe, (int)max, wait_ns);
     ASSERT(n >= 0 || errno == EINTR);
     unsigned count = 0;
     for (int i = 0; i < n; i++) {
@@ -260,6 +321,12 @@ int poller_epoll_set_congestion(struct poller *p, const char *name)
     (void)close(fd);
     pe->congestion = name;
     return 0;
+}
+
+void poller_epoll_set_gather(struct poller *p, uint32_t gather_us)
+{
+    ASSERT(gather_us <= GATHER_US_MAX);
+    self_of(p)->gather.sleep_ns = (uint64_t)gather_us * 1000;
 }
 
 int poller_epoll_probe(const struct sockaddr *addr, socklen_t len)

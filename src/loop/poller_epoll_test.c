@@ -9,7 +9,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -271,6 +274,61 @@ static void interest_may_change_and_end(void **state)
     close_pair(p, &pair);
 }
 
+#define TICKER_COUNT 16
+
+/* Timers of one interval, each 60 us after the one before. */
+static void start_tickers(const struct io *tickers, long interval_ns)
+{
+    for (long i = 0; i < TICKER_COUNT; i++) {
+        struct itimerspec t = {.it_interval.tv_nsec = interval_ns,
+                               .it_value.tv_nsec = 1000000 + i * 60000};
+        assert_int_equal(timerfd_settime(tickers[i].fd, 0, &t, NULL), 0);
+    }
+}
+
+/* The waits in which ten ticks of each came. */
+static unsigned waits_for_ticks(struct poller *p)
+{
+    unsigned waits = 0;
+    for (unsigned ticks = 0; ticks < 10 * TICKER_COUNT; waits++) {
+        struct poller_event e[TICKER_COUNT];
+        unsigned n = p->wait(p, WAIT_NS, e, TICKER_COUNT);
+        assert_true(n > 0);
+        ticks += n;
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t missed;
+            assert_int_equal(read(e[i].io->fd, &missed, sizeof missed), sizeof missed);
+        }
+    }
+    return waits;
+}
+
+/* Tried again while the machine is too busy to wake us for each tick. */
+static void many_events_gather_and_few_do_not(void **state)
+{
+    struct poller *p = *state;
+    struct io tickers[TICKER_COUNT];
+    poller_epoll_set_gather(p, 1000);
+    for (unsigned i = 0; i < TICKER_COUNT; i++) {
+        tickers[i] = (struct io){.ready = ignore_ready, .fd = timerfd_create(CLOCK_MONOTONIC, 0)};
+        p->set(p, &tickers[i], IO_READ);
+    }
+    start_tickers(tickers, 1000000); /* 16,000 a second, all of them in each millisecond */
+    unsigned waits = UINT32_MAX;
+    for (unsigned i = 0; i < 200 && waits > 25; i++) {
+        waits = waits_for_ticks(p);
+    }
+    assert_in_range(waits, 1, 25);
+    start_tickers(tickers, 16000000); /* 1,000 a second */
+    for (unsigned i = 0; i < 20 && waits < 80; i++) {
+        waits = waits_for_ticks(p);
+    }
+    assert_true(waits >= 80);
+    for (unsigned i = 0; i < TICKER_COUNT; i++) {
+        io_close(p, &tickers[i]);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -285,6 +343,7 @@ int main(void)
         T(addresses_that_cannot_be_bound_are_errors),
         T(a_wake_before_the_wait_ends_it_and_only_once),
         T(interest_may_change_and_end),
+        T(many_events_gather_and_few_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
