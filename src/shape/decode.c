@@ -248,6 +248,31 @@ static bool read_list(struct shape_ctx *ctx, span value, const struct row *row, 
     return true;
 }
 
+/* Every text inside an object of free form is stored, too. */
+static bool storable(struct shape_ctx *ctx, span value, unsigned depth)
+{
+    struct json_iter it;
+    span key, element;
+    if (json_type(value) == JSON_STRING) {
+        return utf8_storable(json_string_in(value, ctx->arena)) ||
+               refuse(ctx, "holds control characters");
+    }
+    if (depth > SHAPE_DEPTH_MAX) {
+        return refuse(ctx, "is nested too deeply");
+    }
+    bool good = true;
+    if (json_array_begin(&it, value)) {
+        while (good && json_array_next(&it, &element)) {
+            good = storable(ctx, element, depth + 1);
+        }
+    } else if (json_object_begin(&it, value)) {
+        while (good && json_object_next(&it, &key, &element)) {
+            good = storable(ctx, key, depth + 1) && storable(ctx, element, depth + 1);
+        }
+    }
+    return good;
+}
+
 static bool read_object(struct shape_ctx *ctx, span value, const struct row *row, span *out)
 {
     if (json_type(value) != JSON_OBJECT) {
@@ -255,6 +280,9 @@ static bool read_object(struct shape_ctx *ctx, span value, const struct row *row
     }
     if ((double)value.len > row->max) {
         return refuse(ctx, "is too large");
+    }
+    if (!storable(ctx, value, 1)) {
+        return false;
     }
     *out = value;
     return true;
