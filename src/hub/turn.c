@@ -11,11 +11,11 @@
 #include <string.h>
 
 /* Memory of the segment that is kept between turns; a larger burst is given back. */
-#define SEGMENT_KEEP_BYTES (2u << 20)
+#define SEGMENT_KEEP_BYTES (1u << 20)
 
 /* A turn that brings more than this is written in parts: it would leave the cache, and a few
  * large echoes would cost memory for all of them at once. */
-#define SEGMENT_FULL_BYTES (1u << 20)
+#define SEGMENT_FULL_BYTES (1u << 18)
 
 #define GROW(array, count, cap)                                                                    \
     do {                                                                                           \
