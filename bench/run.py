@@ -6,7 +6,7 @@
 Each run: a fresh server on one core, the generator (bench/load) on the other, a warm-up (5 s for
 node), then the measured window. Servers take turns within a round and only ratios of one round
 are compared. Peers: npm ws; uWebSockets when UWS_DIR names a folder with checkouts of uWebSockets
-and uSockets; and what --peer names (a command with {port} that prints a line when it is ready).
+and uSockets; and what --peer names (a command with {port} that prints `ready`).
 Prints a table in Markdown and keeps it in build/bench/; --write puts it into bench/RESULTS.md.
 """
 import argparse
@@ -64,10 +64,11 @@ class Server:
         with open(os.path.join(OUT, f'{self.name}.log'), 'ab') as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                        stderr=log, cwd=ROOT, preexec_fn=on_core(SERVER_CORE))
-        if not process.stdout.readline():
-            stop(process)
-            sys.exit(f'bench: {self.name} does not start; see build/bench/{self.name}.log')
-        return process, port
+        for line in process.stdout:
+            if b'ready' in line:
+                return process, port
+        stop(process)
+        sys.exit(f'bench: {self.name} does not start; see build/bench/{self.name}.log')
 
 
 def on_core(core):
@@ -224,7 +225,8 @@ def write_results(text):
 def servers_of(options):
     own = options.server or (
         os.environ.get('SIGNALBOX_BIN', 'build/release/signalbox') +
-        ' serve --loops 1 --conformance on --listen 127.0.0.1:{port} --data-dir build/bench/var')
+        ' serve --loops 1 --conformance on --listen 127.0.0.1:{port} --data-dir build/bench/var'
+        ' --tcp-congestion reno --log-level warn')
     servers = [Server('signalbox', own, 1)]
     servers.append(Server('ws', 'node bench/peers/ws_server.mjs {port}', 5))
     if os.environ.get('UWS_DIR'):

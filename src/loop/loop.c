@@ -134,7 +134,8 @@ static void ready_phase(struct loop *l, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct io *io = l->events[i].io;
         /* An earlier handler of this turn may have closed it or changed what it waits for. */
-        unsigned events = io->interest == 0 ? 0 : l->events[i].events & (io->interest | IO_HANGUP);
+        unsigned wanted = io->interest | IO_HANGUP | IO_END;
+        unsigned events = io->interest == 0 ? 0 : l->events[i].events & wanted;
         if (events != 0) {
             io->ready(io, events);
         }

@@ -23,11 +23,17 @@
 #define IO_WRITE 2u
 #define IO_HANGUP 4u /* reported, never asked: both directions are dead; bytes that arrived
                         before may still be read */
+#define IO_EDGE 8u   /* asked beside IO_READ: reading may be reported once for what has arrived, not
+                        again in every turn, which spares the kernel asking each socket twice. The
+                        reader goes on until a call gives less than it has room for; one that stops
+                        earlier ends and renews its interest */
+#define IO_END 16u   /* reported with IO_READ of such a reader: after what arrived comes the end of
+                        the stream or an error, which a short read does not show */
 
 /* 16 bytes, embedded in every connection record. */
 struct io {
     int fd;
-    uint32_t interest; /* IO_READ | IO_WRITE as last set; the poller's */
+    uint32_t interest; /* IO_READ | IO_WRITE | IO_EDGE as last set; the poller's */
     void (*ready)(struct io *io, unsigned events);
 };
 
@@ -37,8 +43,8 @@ struct poller_event {
 };
 
 struct poller {
-    /* Starts, changes or (interest 0) ends reporting for io. Level-triggered. Costs nothing when
-     * the interest stays the same. A new io has interest 0. */
+    /* Starts, changes or (interest 0) ends reporting for io. Level-triggered, unless IO_EDGE is
+     * asked. Costs nothing when the interest stays the same. A new io has interest 0. */
     void (*set)(struct poller *p, struct io *io, unsigned interest);
     /* Waits up to wait_ns (-1: for ever; 0: not at all); returns the events written. */
     unsigned (*wait)(struct poller *p, int64_t wait_ns, struct poller_event *out, unsigned max);

@@ -274,6 +274,31 @@ static void interest_may_change_and_end(void **state)
     close_pair(p, &pair);
 }
 
+static void an_edge_is_reported_once_and_the_end_with_it(void **state)
+{
+    struct poller *p = *state;
+    struct pair pair;
+    open_pair(p, &pair, "127.0.0.1:0");
+    struct poller_event e[4];
+    char text[] = "hi";
+    struct iovec hi = {.iov_base = text, .iov_len = 2};
+    assert_int_equal(p->send(p, pair.far.fd, &hi, 1), 2);
+    assert_int_equal(await(p, &pair.near, IO_READ | IO_EDGE), IO_READ);
+    assert_int_equal(p->wait(p, 0, e, 4), 0); /* nothing new */
+    assert_int_equal(p->send(p, pair.far.fd, &hi, 1), 2);
+    assert_int_equal(await(p, &pair.near, IO_READ | IO_EDGE), IO_READ);
+    p->set(p, &pair.near, 0);
+    assert_int_equal(await(p, &pair.near, IO_READ | IO_EDGE), IO_READ); /* renewed */
+    p->shutdown_write(p, pair.far.fd);
+    assert_int_equal(await(p, &pair.near, IO_READ | IO_EDGE), IO_READ | IO_END);
+    char bytes[8];
+    assert_int_equal(p->recv(p, pair.near.fd, bytes, sizeof bytes), 4);
+    assert_int_equal(p->recv(p, pair.near.fd, bytes, sizeof bytes), 0);
+    assert_int_equal(await(p, &pair.near, IO_READ | IO_WRITE | IO_EDGE), IO_READ | IO_WRITE);
+    assert_int_equal(p->wait(p, 0, e, 4), 1); /* beside IO_WRITE it is a level */
+    close_pair(p, &pair);
+}
+
 #define TICKER_COUNT 16
 
 /* Timers of one interval, each 60 us after the one before. */
@@ -343,6 +368,7 @@ int main(void)
         T(addresses_that_cannot_be_bound_are_errors),
         T(a_wake_before_the_wait_ends_it_and_only_once),
         T(interest_may_change_and_end),
+        T(an_edge_is_reported_once_and_the_end_with_it),
         T(many_events_gather_and_few_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,9 @@
 
 _Static_assert(sizeof(struct conn) <= 104, "a connection at rest costs its record and no more");
 
+/* Reads take all there is, so the poller need not say twice that bytes have arrived. */
+#define READING (IO_READ | IO_EDGE)
+
 static void conn_ready(struct io *io, unsigned events);
 
 struct conn *conn_open(struct net *n, int fd, enum conn_kind kind)
@@ -69,9 +72,9 @@ bool conn_local(const struct conn *c, struct sockaddr_storage *out)
 
 void conn_interest(struct conn *c)
 {
-    unsigned want = conn_reads(c) ? IO_READ : 0;
+    unsigned want = conn_reads(c) ? READING : 0;
     if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER && !(c->flags & CONN_PEER_DONE)) {
-        want = c->io.interest & IO_READ; /* most answers come at once: see conn_ready */
+        want = c->io.interest & READING; /* most answers come at once: see conn_ready */
     }
     if (c->out != NULL || (c->flags & CONN_NOTIFY)) {
         want |= IO_WRITE;
@@ -271,35 +274,48 @@ static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
     }
 }
 
-static void conn_read(struct conn *c)
+/* One read; true while there may be more. A short one has taken all, unless the poller said that
+ * the stream's end follows. */
+static bool conn_read_once(struct conn *c, bool end_follows)
 {
     struct net *n = c->net;
-    for (unsigned i = 0; i < NET_READS_MAX && c->state != CONN_DEAD && conn_reads(c); i++) {
-        size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
-        if (c->state == CONN_DEAD) {
+    size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
+    if (c->state == CONN_DEAD) {
+        return false;
+    }
+    ssize_t got = n->poller->recv(n->poller, c->io.fd, n->recv + held, NET_RECV_BYTES);
+    if (got == -EAGAIN || got == -EWOULDBLOCK) {
+        return false;
+    }
+    if (got == -EINTR) {
+        return true;
+    }
+    if (got < 0) {
+        conn_broken(c);
+        return false;
+    }
+    if (got == 0) {
+        conn_eof(c);
+        return false;
+    }
+    NET_COUNT(n->stats.bytes_in, (uint64_t)got);
+    if (c->kind != CONN_HTTP) {
+        c->seen_tick = net_tick(n);
+    }
+    conn_bytes(c, n->recv, held + (size_t)got);
+    return got == NET_RECV_BYTES || end_follows;
+}
+
+static void conn_read(struct conn *c, bool end_follows)
+{
+    for (unsigned i = 0; i < NET_READS_MAX && conn_reads(c); i++) {
+        if (!conn_read_once(c, end_follows) || c->state == CONN_DEAD) {
             return;
-        }
-        ssize_t got = n->poller->recv(n->poller, c->io.fd, n->recv + held, NET_RECV_BYTES);
-        if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR) {
-            return;
-        }
-        if (got < 0) {
-            conn_broken(c);
-            return;
-        }
-        if (got == 0) {
-            conn_eof(c);
-            return;
-        }
-        NET_COUNT(n->stats.bytes_in, (uint64_t)got);
-        if (c->kind != CONN_HTTP) {
-            c->seen_tick = net_tick(n);
-        }
-        conn_bytes(c, n->recv, held + (size_t)got);
-        if (got < NET_RECV_BYTES) {
-            return; /* drained: saves the read that would say so */
         }
     }
+    /* What is left is reported again when the interest is renewed: now, or after the answer. */
+    c->net->poller->set(c->net->poller, &c->io, c->io.interest & ~READING);
+    conn_interest(c);
 }
 
 static void conn_ready(struct io *io, unsigned events)
@@ -318,11 +334,11 @@ static void conn_ready(struct io *io, unsigned events)
         return;
     }
     if ((events & IO_READ) && conn_reads(c)) {
-        conn_read(c);
+        conn_read(c, (events & IO_END) != 0);
     } else if (events & IO_HANGUP) {
         conn_broken(c);
     } else if (events & IO_READ) { /* it waits for the answer in hand */
-        c->net->poller->set(c->net->poller, io, io->interest & ~IO_READ);
+        c->net->poller->set(c->net->poller, io, io->interest & ~READING);
     }
 }
 
