@@ -6,6 +6,7 @@
 #include "tables/permissions.h"
 
 extern const struct option_row agent_options[];
+extern const struct option_row jwt_check_options[];
 extern const struct option_row token_options[];
 extern const struct option_row user_options[];
 extern const struct option_row device_options[];
@@ -18,6 +19,8 @@ int command_agent(const struct options *o, struct settings *s);
 int command_check_config(const struct options *o, struct settings *s);
 /* As above. */
 int command_json_check(const struct options *o, struct settings *s);
+/* As above. */
+int command_jwt_check(const struct options *o, struct settings *s);
 /* As above. */
 int command_version(const struct options *o, struct settings *s);
 /* As above. */

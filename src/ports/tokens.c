@@ -6,6 +6,7 @@ const char *token_fault_name(enum token_fault f)
         [TOKEN_OK] = "ok",
         [TOKEN_MALFORMED] = "malformed",
         [TOKEN_BAD_ALGORITHM] = "bad_algorithm",
+        [TOKEN_UNKNOWN_KEY] = "unknown_key",
         [TOKEN_BAD_SIGNATURE] = "bad_signature",
         [TOKEN_EXPIRED] = "expired",
         [TOKEN_NOT_YET_VALID] = "not_yet_valid",

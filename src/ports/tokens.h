@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/list.h"
+#include "base/mail.h"
 #include "base/span.h"
 
 #define TOKEN_BYTES_MAX 8192 /* longer ones are refused before they are decoded */
@@ -21,6 +23,7 @@ enum token_fault {
     TOKEN_OK = 0,
     TOKEN_MALFORMED,
     TOKEN_BAD_ALGORITHM, /* none, another than the key's, crit present */
+    TOKEN_UNKNOWN_KEY,   /* its kid names no key that we have; see tokens_await */
     TOKEN_BAD_SIGNATURE,
     TOKEN_EXPIRED,
     TOKEN_NOT_YET_VALID,
@@ -31,6 +34,7 @@ enum token_fault {
 };
 
 struct token_claims {
+    bool outside; /* signed by another issuer's key: (iss, sub) is theirs, no id of ours */
     char sub[TOKEN_TEXT_MAX + 1];
     char iss[TOKEN_TEXT_MAX + 1]; /* empty when absent */
     char jti[TOKEN_TEXT_MAX + 1]; /* empty when absent */
@@ -43,13 +47,30 @@ struct token_claims {
     int64_t iat_s; /* 0 when absent */
 };
 
+/* Who waits for keys; the caller's from tokens_await until the mail runs. */
+struct tokens_wait {
+    struct mail mail; /* run is the caller's */
+    unsigned loop;    /* where it runs */
+    struct list link; /* the port's */
+};
+
 struct tokens {
     enum token_fault (*verify)(struct tokens *self, span token, int64_t now_ms,
                                struct token_claims *out);
     /* Appends a compact JWT signed with our own key (HS256); iss and aud from the settings. */
     void (*issue)(struct tokens *self, const struct token_claims *claims, buf *out);
     void (*sha256)(struct tokens *self, span data, uint8_t out[32]);
+    /* See tokens_await; NULL where keys never change. */
+    bool (*await_keys)(struct tokens *self, struct tokens_wait *w);
 };
+
+/* After TOKEN_UNKNOWN_KEY: true when the issuer's keys are being fetched; then w->mail runs on
+ * w->loop once they are there or cannot be had, and the token is verified again. False when they
+ * were fetched too recently, or too many wait: the token is refused. */
+static inline bool MUST_CHECK tokens_await(struct tokens *t, struct tokens_wait *w)
+{
+    return t->await_keys != NULL && t->await_keys(t, w);
+}
 
 const char *token_fault_name(enum token_fault f); /* "bad_signature" */
 

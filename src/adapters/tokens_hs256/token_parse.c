@@ -28,18 +28,37 @@ static json_t *decode_object(span text)
     return o;
 }
 
-static enum token_fault check_header(span text)
+/* Copies a text member; absent is fine and leaves `out` empty. */
+static bool read_text(const json_t *o, const char *name, char *out, size_t size)
+{
+    const json_t *v = json_object_get(o, name);
+    out[0] = '\0';
+    if (v == NULL) {
+        return true;
+    }
+    if (!json_is_string(v) || json_string_length(v) >= size) {
+        return false;
+    }
+    memcpy(out, json_string_value(v), json_string_length(v) + 1);
+    return true;
+}
+
+static enum token_fault read_header(span text, struct token_parts *out)
 {
     json_t *header = decode_object(text);
     if (header == NULL) {
         return TOKEN_MALFORMED;
     }
-    const json_t *alg = json_object_get(header, "alg");
-    bool ours = json_is_string(alg) && json_string_length(alg) == 5 &&
-                strcmp(json_string_value(alg), "HS256") == 0;
-    bool critical = json_object_get(header, "crit") != NULL;
+    enum token_fault fault = TOKEN_OK;
+    if (!read_text(header, "alg", out->alg, sizeof out->alg) || out->alg[0] == '\0' ||
+        json_object_get(header, "crit") != NULL) {
+        fault = TOKEN_BAD_ALGORITHM;
+    } else if (!read_text(header, "kid", out->kid, sizeof out->kid)) {
+        fault = TOKEN_MALFORMED;
+    }
+    out->has_kid = json_object_get(header, "kid") != NULL;
     json_decref(header);
-    return ours && !critical ? TOKEN_OK : TOKEN_BAD_ALGORITHM;
+    return fault;
 }
 
 enum token_fault token_split(span token, struct token_parts *out)
@@ -53,37 +72,23 @@ enum token_fault token_split(span token, struct token_parts *out)
     if (header.len == 0 || payload.len == 0 || rest.len == 0 || span_find(rest, '.') >= 0) {
         return TOKEN_MALFORMED;
     }
-    enum token_fault fault = check_header(header);
+    enum token_fault fault = read_header(header, out);
     if (fault != TOKEN_OK) {
         return fault;
     }
-    uint8_t mac[DECODED_MAX];
-    ptrdiff_t len = base64url_decode(rest, mac);
+    uint8_t signature[DECODED_MAX];
+    ptrdiff_t len = base64url_decode(rest, signature);
     if (len < 0) {
         return TOKEN_MALFORMED;
     }
-    if (len != TOKEN_MAC_BYTES) {
+    if ((size_t)len > sizeof out->signature) {
         return TOKEN_BAD_SIGNATURE;
     }
-    memcpy(out->mac, mac, TOKEN_MAC_BYTES);
+    memcpy(out->signature, signature, (size_t)len);
+    out->signature_len = (size_t)len;
     out->signed_text = span_slice(token, 0, header.len + 1 + payload.len);
     out->payload = payload;
     return TOKEN_OK;
-}
-
-/* Copies a text claim; absent is fine and leaves `out` empty. */
-static bool read_text(const json_t *claims, const char *name, char *out, size_t size)
-{
-    const json_t *v = json_object_get(claims, name);
-    out[0] = '\0';
-    if (v == NULL) {
-        return true;
-    }
-    if (!json_is_string(v) || json_string_length(v) >= size) {
-        return false;
-    }
-    memcpy(out, json_string_value(v), json_string_length(v) + 1);
-    return true;
 }
 
 /* Absent is 0. */
@@ -157,6 +162,30 @@ static bool audience_fits(const json_t *claims, const char *ours)
     return is_text(aud, ours);
 }
 
+static bool is_listed(const char *text, const char *list)
+{
+    span rest = span_str(list);
+    while (rest.len > 0) {
+        if (span_eq(span_trim(span_cut(&rest, ',')), span_str(text))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool issuer_fits(const struct token_rules *rules, bool has_iss, const char *iss)
+{
+    const char *ours = rules->issuer == NULL ? "" : rules->issuer;
+    const char *others = rules->outside_issuers == NULL ? "" : rules->outside_issuers;
+    if (!rules->outside) {
+        return !has_iss || strcmp(iss, ours) == 0;
+    }
+    if (ours[0] != '\0' && strcmp(iss, ours) == 0) {
+        return false;
+    }
+    return others[0] == '\0' || (iss[0] != '\0' && is_listed(iss, others));
+}
+
 static enum token_fault check_claims(const json_t *claims, const struct token_rules *rules,
                                      struct token_claims *out)
 {
@@ -179,9 +208,10 @@ static enum token_fault check_claims(const json_t *claims, const struct token_ru
         return TOKEN_NOT_YET_VALID;
     }
     bool has_iss = json_object_get(claims, "iss") != NULL;
-    if (has_iss && strcmp(out->iss, rules->issuer == NULL ? "" : rules->issuer) != 0) {
+    if (!issuer_fits(rules, has_iss, out->iss)) {
         return TOKEN_BAD_ISSUER;
     }
+    out->outside = rules->outside;
     return audience_fits(claims, rules->audience) ? TOKEN_OK : TOKEN_BAD_AUDIENCE;
 }
 

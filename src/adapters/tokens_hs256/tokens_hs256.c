@@ -8,7 +8,6 @@
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/mem.h"
-#include "adapters/tokens_hs256/token_parse.h"
 
 #include <jansson.h>
 #include <openssl/err.h>
@@ -27,6 +26,8 @@ struct hs256 {
     int64_t leeway_s;
 };
 
+#define TOKEN_MAC_BYTES 32
+
 static void sign(const struct hs256 *t, span text, uint8_t mac[TOKEN_MAC_BYTES])
 {
     size_t len = 0;
@@ -37,26 +38,37 @@ static void sign(const struct hs256 *t, span text, uint8_t mac[TOKEN_MAC_BYTES])
     EVP_MAC_CTX_free(ctx);
 }
 
-static enum token_fault hs256_verify(struct tokens *self, span token, int64_t now_ms,
-                                     struct token_claims *out)
+enum token_fault tokens_hs256_verify(struct tokens *self, const struct token_parts *parts,
+                                     int64_t now_ms, struct token_claims *out)
 {
     struct hs256 *t = CONTAINER_OF(self, struct hs256, port);
-    struct token_parts parts;
     *out = (struct token_claims){0};
-    enum token_fault fault = token_split(token, &parts);
-    if (fault != TOKEN_OK) {
-        return fault;
+    if (strcmp(parts->alg, "HS256") != 0) {
+        return TOKEN_BAD_ALGORITHM;
     }
     uint8_t mac[TOKEN_MAC_BYTES];
-    sign(t, parts.signed_text, mac);
-    if (!span_eq_secret(span_of(mac, sizeof mac), span_of(parts.mac, sizeof parts.mac))) {
+    sign(t, parts->signed_text, mac);
+    if (!span_eq_secret(span_of(mac, sizeof mac),
+                        span_of(parts->signature, parts->signature_len))) {
         return TOKEN_BAD_SIGNATURE;
     }
     struct token_rules rules = {.issuer = t->issuer,
                                 .audience = t->audience,
                                 .leeway_s = t->leeway_s,
                                 .now_s = now_ms / 1000};
-    return token_read_claims(parts.payload, &rules, out);
+    return token_read_claims(parts->payload, &rules, out);
+}
+
+static enum token_fault hs256_verify(struct tokens *self, span token, int64_t now_ms,
+                                     struct token_claims *out)
+{
+    struct token_parts parts;
+    enum token_fault fault = token_split(token, &parts);
+    if (fault != TOKEN_OK) {
+        *out = (struct token_claims){0};
+        return fault;
+    }
+    return tokens_hs256_verify(self, &parts, now_ms, out);
 }
 
 static void set_text(json_t *o, const char *name, const char *text)

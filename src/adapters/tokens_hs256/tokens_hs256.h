@@ -9,6 +9,7 @@
 
 #include "base/span.h"
 #include "ports/tokens.h"
+#include "adapters/tokens_hs256/token_parse.h"
 
 #define TOKENS_SECRET_BYTES_MIN 32 /* RFC 7518 3.2: at least the hash's size */
 
@@ -22,5 +23,8 @@ struct tokens_conf {
 /* Thread-safe; costs about 2 us a token. Aborts if OpenSSL lacks HMAC. */
 struct tokens *tokens_hs256_new(const struct tokens_conf *conf);
 void tokens_hs256_free(struct tokens *t); /* wipes the secret */
+/* The port's verify for a token that is split already; its own algorithm check included. */
+enum token_fault tokens_hs256_verify(struct tokens *t, const struct token_parts *parts,
+                                     int64_t now_ms, struct token_claims *out);
 
 #endif
