@@ -350,7 +350,7 @@ void process_free(struct process *p)
     }
     for (unsigned i = 0; i < p->count; i++) {
         if (p->edges[i] != NULL && p->edges[i]->net != NULL) {
-            net_free(p->edges[i]->net);
+            net_stop(p->edges[i]->net);
         }
     }
     settle(p);
@@ -371,6 +371,9 @@ void process_free(struct process *p)
     settle(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->edges[i] != NULL) {
+            if (p->edges[i]->net != NULL) {
+                net_free(p->edges[i]->net);
+            }
             edge_deinit(p->edges[i]);
             mem_free(p->edges[i]);
         }

@@ -441,6 +441,20 @@ static void drain_ends_idle_connections_and_finishes_the_others(void **state)
     until(&s, net_count(s.net) == 0);
 }
 
+static void a_stopped_net_finds_nothing_any_more(void **state)
+{
+    struct peer p = peer_connect(&s);
+    peer_send_str(&p, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    until(&s, seen.requests == 1);
+    net_stop(s.net);
+    assert_int_equal(seen.abandoned, 1);
+    turn(&s, 2);
+    assert_null(http_find(s.net, seen.ref)); /* an answer that comes too late */
+    assert_null(conn_find(s.net, seen.ref));
+    assert_int_equal(net_count(s.net), 0);
+    peer_close(&p);
+}
+
 static void freeing_the_net_abandons_what_waits(void **state)
 {
     struct peer p = peer_connect(&s);
@@ -503,6 +517,7 @@ int main(void)
         T(silent_connections_are_closed_in_their_time),
         T(a_peer_that_does_not_end_is_cut_after_lingering),
         T(drain_ends_idle_connections_and_finishes_the_others),
+        T(a_stopped_net_finds_nothing_any_more),
         T(freeing_the_net_abandons_what_waits),
         T(a_flood_of_pipelined_requests_leaves_room_for_others),
     };

@@ -108,6 +108,7 @@ struct net {
     struct deferred reap;
     bool reap_queued;
     bool draining;
+    bool stopped;
     uint32_t sweep_at;   /* next slot that the sweep visits */
     uint32_t *dead;      /* owned: slots to free in the reap phase */
     uint32_t dead_count;

@@ -94,13 +94,21 @@ static void stop_listening(struct net *n)
     timer_stop(n->loop, &n->accept_again);
 }
 
-void net_free(struct net *n)
+void net_stop(struct net *n)
 {
     n->draining = true;
     stop_listening(n);
     each_conn(n, end_conn, NULL);
     timer_stop(n->loop, &n->sweep);
+    n->stopped = true;
     loop_turn(n->loop, 0); /* the reap phase frees the records */
+}
+
+void net_free(struct net *n)
+{
+    if (!n->stopped) {
+        net_stop(n);
+    }
     slab_deinit(&n->conns);
     buf_deinit(&n->scratch);
     mem_free(n->dead);

@@ -56,7 +56,10 @@ struct net_conf {
 
 /* Owned by the caller; what the conf points to is borrowed. */
 struct net *net_new(const struct net_conf *conf);
-/* Closes everything at once; call on the stopped loop. */
+/* Closes everything at once, its owners hearing of it; call on the stopped loop. What answers
+ * later still may ask: it finds no connection any more, and no new one is made. */
+void net_stop(struct net *n);
+/* Frees it, stopped or not; nobody may ask any more. */
 void net_free(struct net *n);
 
 /* What the net was made with. */

@@ -51,13 +51,37 @@ static const struct net_limits test_limits = {
     .close_wait_ms = 1000,
 };
 
+/* Lines of the log and the last of them, as "event name=value ...". */
+static struct {
+    struct log log;
+    unsigned lines;
+    char last[256];
+} test_log;
+
+static void test_log_write(struct log *log, enum log_level level, const char *event,
+                           const struct log_field *fields, unsigned count)
+{
+    char *out = test_log.last;
+    size_t at = (size_t)snprintf(out, sizeof test_log.last, "%s", event);
+    for (unsigned i = 0; i < count && at < sizeof test_log.last; i++) {
+        if (fields[i].type == LOG_FIELD_STR) {
+            at += (size_t)snprintf(out + at, sizeof test_log.last - at, " %s=%.*s",
+                                   fields[i].name, SPAN_FMT(fields[i].str));
+        }
+    }
+    test_log.lines++;
+}
+
 static UNUSED_OK void server_start(struct server *s, const struct http_handler *handler,
                                    const struct net_limits *limits)
 {
     *s = (struct server){.limits = *limits};
     s->shared = mem_calloc(1, sizeof *s->shared);
     test_now_ns = 1000000000;
-    struct loop_conf conf = {.count = 1, .clock = &test_clock, .poller = poller_epoll_new()};
+    test_log.log = (struct log){.write = test_log_write, .level_min = LOG_INFO};
+    test_log.lines = 0;
+    struct loop_conf conf = {.count = 1, .clock = &test_clock, .log = &test_log.log,
+                             .poller = poller_epoll_new()};
     s->loop = s->loops[0] = loop_new(&conf, s->loops);
     s->net = net_new(&(struct net_conf){.loop = s->loop, .limits = &s->limits,
                                         .shared = s->shared, .http = handler, .user = s});

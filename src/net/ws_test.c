@@ -524,6 +524,26 @@ static void drain_closes_every_session_with_its_reason(void **state)
     until(&s, net_count(s.net) == 0);
 }
 
+static void closes_are_logged_with_wire_reason_and_peer(void **state)
+{
+    struct peer p = peer_upgrade(&s);
+    struct sockaddr_in own;
+    socklen_t len = sizeof own;
+    assert_int_equal(getsockname(p.fd, (struct sockaddr *)&own, &len), 0);
+    struct conn *c = conn_find(s.net, seen.ref);
+    struct sockaddr_storage local;
+    assert_true(conn_local(c, &local) && conn_peer_loopback(c) && conn_net(c) == s.net);
+    assert_int_equal(((struct sockaddr_in *)&local)->sin_port, s.addr.sin_port);
+    assert_ptr_equal(conn_at(s.net, conn_slot(c)), c);
+    send_frame(&p, 0x81, SPAN("close me"));
+    until(&s, seen.closed == 1);
+    char line[128];
+    snprintf(line, sizeof line, "conn.close wire=test reason=kicked peer=127.0.0.1:%u",
+             ntohs(own.sin_port));
+    assert_string_equal(test_log.last, line);
+    peer_close(&p);
+}
+
 static void close_one(struct conn *c, void *arg)
 {
     unsigned *count = arg;
@@ -577,6 +597,7 @@ int main(void)
         T(pongs_of_a_peer_that_does_not_read_are_bounded),
         T(a_close_waits_behind_a_message_that_was_begun),
         T(drain_closes_every_session_with_its_reason),
+        T(closes_are_logged_with_wire_reason_and_peer),
         T(each_open_session_is_visited_and_may_be_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
