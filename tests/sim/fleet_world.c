@@ -1,0 +1,483 @@
+/* See fleet_world.h. */
+#include "sim/fleet_world.h"
+
+#include "adapters/store_sqlite/store_sqlite.h"
+#include "adapters/tokens_hs256/tokens_hs256.h"
+#include "base/mem.h"
+#include "domain/identity.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_MS 100
+#define WAIT_MS 60000
+
+/* --- loops: what edge/ does for homes and members --- */
+
+static size_t sink_send(struct hub_sink *self, uint32_t member, const struct iovec *iov, int count)
+{
+    struct side *side = CONTAINER_OF(self, struct side, sink);
+    struct watcher *x = side->members[member];
+    size_t sent = 0;
+    for (int i = 0; i < count; i++) {
+        const char *text = iov[i].iov_base;
+        buf_append(&x->text, text, iov[i].iov_len);
+        for (size_t k = 0; k < iov[i].iov_len; k++) {
+            x->frames += text[k] == '\n';
+        }
+        sent += iov[i].iov_len;
+    }
+    return sent;
+}
+
+static void sink_rest(struct hub_sink *self, uint32_t member, span bytes)
+{
+    (void)self;
+    (void)member;
+    SIM_CHECK(bytes.len == 0);
+}
+
+static void sink_encode(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out)
+{
+    (void)self;
+    (void)wire;
+    buf_append_span(out, blob_payload(b));
+    buf_append_byte(out, '\n');
+}
+
+static void sink_close(struct hub_sink *self, uint32_t member, close_reason reason)
+{
+    (void)self;
+    (void)member;
+    (void)reason;
+    SIM_CHECK(!"nobody here is slow");
+}
+
+static void turn_end(struct loop_hook *hook)
+{
+    struct side *side = CONTAINER_OF(hook, struct side, hook);
+    home_tick(&side->world->homes[side->loop]);
+    hub_turn_end(side->world->hubs[side->loop]);
+}
+
+static void tick(struct timer *t)
+{
+    struct side *side = CONTAINER_OF(t, struct side, timer);
+    timer_start(sim_loop(side->world->sim, side->loop), t, TICK_MS);
+}
+
+static void fill(struct entropy *e, void *out, size_t len)
+{
+    struct world *w = CONTAINER_OF(e, struct world, entropy);
+    struct sim_random r = {w->entropy_state};
+    for (size_t i = 0; i < len; i++) {
+        ((uint8_t *)out)[i] = (uint8_t)sim_random_next(&r);
+    }
+    w->entropy_state = r.state;
+}
+
+static void make_home(struct world *w, unsigned i)
+{
+    struct side *side = &w->sides[i];
+    *side = (struct side){.world = w,
+                          .loop = i,
+                          .sink = {.send = sink_send, .rest = sink_rest, .encode = sink_encode,
+                                   .close = sink_close},
+                          .hook = {.run = turn_end},
+                          .timer = {.fire = tick}};
+    w->hubs[i] = hub_new(&(struct hub_conf){.loop = i,
+                                            .post = sim_post(w->sim),
+                                            .sink = &side->sink,
+                                            .outbox_messages_max = 256,
+                                            .outbox_bytes_max = 1 << 20,
+                                            .peers = w->hubs});
+    w->homes[i] = (struct home){.index = i,
+                                .count = w->count,
+                                .conf = &w->conf,
+                                .peers = w->peers,
+                                .post = sim_post(w->sim),
+                                .clock = sim_clock(w->sim),
+                                .entropy = &w->entropy,
+                                .store = w->store,
+                                .tokens = w->tokens,
+                                .hub = w->hubs[i]};
+    w->peers[i] = &w->homes[i];
+    home_init(&w->homes[i]);
+    loop_add_hook(sim_loop(w->sim, i), &side->hook);
+    timer_start(sim_loop(w->sim, i), &side->timer, TICK_MS);
+}
+
+void world_start(struct world *w, uint64_t seed, unsigned loops)
+{
+    struct store *inner;
+    *w = (struct world){.sim = sim_new(&(struct sim_conf){.seed = seed, .loop_count = loops}),
+                        .conf = {.connections_per_principal_max = 50,
+                                 .device_stale_s = 90,
+                                 .device_gone_s = 300,
+                                 .viewers_per_device_max = 5,
+                                 .retention_raw_s = 30 * 86400,
+                                 .retention_minute_s = 90 * 86400,
+                                 .retention_hour_s = 730 * 86400,
+                                 .retention_log_s = 30 * 86400,
+                                 .timezone = "UTC"},
+                        .entropy = {.fill = fill},
+                        .entropy_state = seed};
+    err e = sqlite_store_open(&(struct sqlite_store_conf){.path = ":memory:",
+                                                          .synchronous = STORE_SYNC_OFF},
+                              NULL, NULL, &inner);
+    SIM_CHECK(e == ERR_NONE);
+    w->db = sim_store_new(w->sim, inner);
+    w->store = sim_store_port(w->db);
+    w->tokens = tokens_hs256_new(&(struct tokens_conf){
+        .secret = SPAN("0123456789abcdef0123456789abcdef"), .issuer = "sim", .audience = ""});
+    w->count = sim_loop_count(w->sim);
+    for (unsigned i = 0; i < w->count; i++) {
+        make_home(w, i);
+    }
+    for (unsigned i = 0; i < w->count; i++) {
+        (void)identity_new(&w->homes[i]);
+        (void)fleet_new(&w->homes[i]);
+    }
+}
+
+struct fleet_stats world_stats(const struct world *w)
+{
+    struct fleet_stats sum = {0}, one;
+    for (unsigned i = 0; i < w->count; i++) {
+        fleet_stats(w->homes[i].fleet, &one);
+        sum.loaded += one.loaded;
+        sum.idle += one.idle;
+        sum.online += one.online;
+        sum.stale += one.stale;
+        sum.viewers += one.viewers;
+        sum.timers += one.timers;
+        sum.links += one.links;
+        sum.asks += one.asks;
+    }
+    return sum;
+}
+
+static bool at_rest(void *arg)
+{
+    struct fleet_stats s = world_stats(arg);
+    return s.asks == 0 && s.idle == s.loaded && sim_store_waiting(((struct world *)arg)->db) == 0;
+}
+
+void world_stop(struct world *w)
+{
+    SIM_CHECK(sim_until(w->sim, at_rest, w, WAIT_MS));
+    struct fleet_stats s = world_stats(w);
+    SIM_CHECK(s.online == 0 && s.stale == 0 && s.viewers == 0 && s.timers == 0 && s.links == 0);
+    for (unsigned i = 0; i < w->count; i++) {
+        timer_stop(sim_loop(w->sim, i), &w->sides[i].timer);
+    }
+    sim_settle(w->sim);
+    for (unsigned i = 0; i < w->count; i++) {
+        fleet_free(w->homes[i].fleet);
+        identity_free(w->homes[i].identity);
+    }
+    for (unsigned i = 0; i < w->count; i++) {
+        hub_free(w->hubs[i]);
+    }
+    sim_store_free(w->db);
+    tokens_hs256_free(w->tokens);
+    sim_free(w->sim);
+}
+
+unsigned world_loop(struct world *w)
+{
+    return (unsigned)sim_random_below(sim_random(w->sim), w->count);
+}
+
+/* --- calls --- */
+
+static void copy(buf *to, span s)
+{
+    buf_clear(to);
+    buf_append_span(to, s);
+}
+
+void result_take(void *owner, const struct device_result *r)
+{
+    struct result *x = owner;
+    SIM_CHECK(!x->done);
+    x->done = true;
+    x->error = r->error;
+    x->id = r->id;
+    x->version = r->version;
+    x->viewers = r->viewers;
+    copy(&x->json, r->json);
+    copy(&x->next, r->next);
+    snprintf(x->key, sizeof x->key, "%.*s", SPAN_FMT(r->key));
+}
+
+static bool is_done(void *arg) { return ((struct result *)arg)->done; }
+
+void result_wait(struct world *w, struct result *r)
+{
+    SIM_CHECK(sim_until(w->sim, is_done, r, WAIT_MS));
+}
+
+void result_deinit(struct result *r)
+{
+    buf_deinit(&r->json);
+    buf_deinit(&r->next);
+    *r = (struct result){0};
+}
+
+struct call {
+    struct world *world;
+    unsigned loop;
+    uuid id;
+    const char *name;
+    struct result *result;
+};
+
+static void create(void *arg)
+{
+    struct call *c = arg;
+    struct actor who = {0};
+    struct device_draft draft = {.name = span_str(c->name)};
+    device_create(&c->world->homes[c->loop], &draft, &who, result_take, c->result);
+}
+
+uuid world_create(struct world *w, const char *name)
+{
+    struct result r = {0};
+    struct call c = {.world = w, .loop = world_loop(w), .name = name, .result = &r};
+    sim_on_loop(w->sim, c.loop, create, &c);
+    result_wait(w, &r);
+    SIM_CHECK(r.error == ERR_NONE && strlen(r.key) == 47);
+    uuid id = r.id;
+    result_deinit(&r);
+    return id;
+}
+
+static void get(void *arg)
+{
+    struct call *c = arg;
+    device_get(&c->world->homes[c->loop], c->id, result_take, c->result);
+}
+
+void world_get(struct world *w, uuid id, struct result *r)
+{
+    struct call c = {.world = w, .loop = world_loop(w), .id = id, .result = r};
+    result_deinit(r);
+    sim_on_loop(w->sim, c.loop, get, &c);
+    result_wait(w, r);
+}
+
+bool json_holds(const struct result *r, const char *text)
+{
+    return r->json.len > 0 && memmem(r->json.ptr, r->json.len, text, strlen(text)) != NULL;
+}
+
+/* --- watchers --- */
+
+static void do_open(void *arg)
+{
+    struct watcher *x = arg;
+    hub_member_open(x->world->hubs[x->loop], x->member, x->world->sides[x->loop].gens[x->member],
+                    0, 0);
+}
+
+void watcher_open(struct world *w, struct watcher *x, unsigned loop)
+{
+    struct side *side = &w->sides[loop];
+    *x = (struct watcher){.world = w, .open = true, .loop = loop};
+    while (side->members[x->member] != NULL) {
+        x->member++;
+        SIM_CHECK(x->member < WATCHERS_MAX);
+    }
+    side->members[x->member] = x;
+    side->gens[x->member]++;
+    sim_on_loop(w->sim, loop, do_open, x);
+}
+
+struct subscription {
+    struct watcher *watcher;
+    uuid device;
+    enum host_channel channel;
+};
+
+static void do_subscribe(void *arg)
+{
+    struct subscription *s = arg;
+    struct world *w = s->watcher->world;
+    char text[HOST_TOPIC_MAX];
+    hub_subscribe(w->hubs[s->watcher->loop], s->watcher->member, home_of(&w->homes[0], s->device),
+                  host_topic(s->device, s->channel, text));
+}
+
+static void do_unsubscribe(void *arg)
+{
+    struct subscription *s = arg;
+    struct world *w = s->watcher->world;
+    char text[HOST_TOPIC_MAX];
+    (void)hub_unsubscribe(w->hubs[s->watcher->loop], s->watcher->member,
+                          home_of(&w->homes[0], s->device),
+                          host_topic(s->device, s->channel, text));
+}
+
+void watcher_subscribe(struct watcher *x, uuid device, enum host_channel c)
+{
+    struct subscription s = {x, device, c};
+    sim_on_loop(x->world->sim, x->loop, do_subscribe, &s);
+}
+
+void watcher_unsubscribe(struct watcher *x, uuid device, enum host_channel c)
+{
+    struct subscription s = {x, device, c};
+    sim_on_loop(x->world->sim, x->loop, do_unsubscribe, &s);
+}
+
+static void do_close(void *arg)
+{
+    struct watcher *x = arg;
+    hub_member_close(x->world->hubs[x->loop], x->member);
+}
+
+void watcher_close(struct watcher *x)
+{
+    if (x->open) {
+        sim_on_loop(x->world->sim, x->loop, do_close, x);
+        x->world->sides[x->loop].members[x->member] = NULL;
+    }
+    x->open = false;
+    buf_deinit(&x->text);
+}
+
+span watcher_last(const struct watcher *x)
+{
+    size_t end = x->text.len > 0 ? x->text.len - 1 : 0, at = end;
+    while (at > 0 && x->text.ptr[at - 1] != '\n') {
+        at--;
+    }
+    return span_of(x->text.ptr + at, end - at);
+}
+
+/* --- sockets --- */
+
+static void told(struct device_link *l, close_reason reason)
+{
+    struct socket *s = CONTAINER_OF(l, struct socket, link);
+    SIM_CHECK(s->open && !s->told);
+    s->told = true;
+    s->reason = reason;
+    s->open = false;
+    device_link_close(l, reason);
+}
+
+static void answered(struct device_link *l, span ack, err error)
+{
+    struct socket *s = CONTAINER_OF(l, struct socket, link);
+    uint64_t id;
+    SIM_CHECK(s->open && span_u64(ack, 63, &id));
+    s->acks++;
+    s->good += error == ERR_NONE;
+    s->good_ids |= (uint64_t)(error == ERR_NONE) << id;
+    s->last = error;
+}
+
+static void do_link(void *arg)
+{
+    struct socket *s = arg;
+    device_link_open(&s->world->homes[s->loop], &s->link,
+                     &(struct device_link_conf){.device = s->link.device,
+                                                .wire = "monitor",
+                                                .socket_id = SPAN("1-2-3"),
+                                                .remote_address = SPAN("127.0.0.1")});
+}
+
+void socket_open(struct world *w, struct socket *s, uuid device, unsigned loop)
+{
+    *s = (struct socket){.link = {.device = device, .on_close = told, .on_answer = answered},
+                         .world = w,
+                         .loop = loop,
+                         .open = true};
+    sim_on_loop(w->sim, loop, do_link, s);
+}
+
+static void do_unlink(void *arg)
+{
+    struct socket *s = arg;
+    device_link_close(&s->link, CLOSE_PEER_CLOSED);
+}
+
+void socket_close(struct socket *s)
+{
+    if (s->open) {
+        sim_on_loop(s->world->sim, s->loop, do_unlink, s);
+        s->open = false;
+    }
+}
+
+struct report {
+    struct socket *socket;
+    enum { SAMPLE, ROW, STATE, HEARTBEAT } kind;
+    char ack[8];
+    int64_t at_ms;
+    double cpu;
+    const char *hostname;
+};
+
+static void do_report(void *arg)
+{
+    struct report *r = arg;
+    struct device_link *l = &r->socket->link;
+    struct host_point p = {.at_ms = r->at_ms};
+    struct host_facts f = {.at_ms = r->at_ms, .uptime_s = 1, .cpu_cores = -1,
+                           .hostname = span_str(r->hostname)};
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        p.v[m] = NAN;
+    }
+    p.v[METRIC_CPU] = r->cpu;
+    span ack = span_str(r->ack);
+    switch (r->kind) {
+    case SAMPLE:
+        device_link_sample(l, SPAN_NONE, &p);
+        break;
+    case ROW:
+        device_link_row(l, ack, &p, SPAN("[{\"pid\":1,\"name\":\"a\",\"command\":\"secret\"}]"));
+        break;
+    case STATE:
+        f.interfaces = SPAN("[]");
+        device_link_state(l, ack, &f);
+        break;
+    case HEARTBEAT:
+        device_link_heartbeat(l, ack);
+        break;
+    }
+}
+
+static void report(struct socket *s, struct report *r, unsigned ack)
+{
+    if (s->open) {
+        r->socket = s;
+        SIM_CHECK(ack < 64);
+        snprintf(r->ack, sizeof r->ack, "%u", ack);
+        sim_on_loop(s->world->sim, s->loop, do_report, r);
+    }
+}
+
+void socket_sample(struct socket *s, int64_t at_ms, double cpu)
+{
+    report(s, &(struct report){.kind = SAMPLE, .at_ms = at_ms, .cpu = cpu}, 0);
+}
+
+void socket_row(struct socket *s, unsigned ack, int64_t at_ms, double cpu)
+{
+    report(s, &(struct report){.kind = ROW, .at_ms = at_ms, .cpu = cpu}, ack);
+}
+
+void socket_state(struct socket *s, unsigned ack, int64_t at_ms, const char *hostname)
+{
+    report(s, &(struct report){.kind = STATE, .at_ms = at_ms, .hostname = hostname}, ack);
+}
+
+void socket_heartbeat(struct socket *s, unsigned ack)
+{
+    report(s, &(struct report){.kind = HEARTBEAT}, ack);
+}
