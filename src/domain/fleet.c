@@ -126,6 +126,9 @@ static void tell(struct device *d, err error)
     while (!list_empty(&d->waiting)) {
         struct wait *w = LIST_ITEM(d->waiting.next, struct wait, link);
         list_remove(&w->link);
+        if (error == ERR_NONE && d->state == DEVICE_GONE) {
+            error = ERR_DEVICE_NOT_FOUND; /* one of those before deleted it */
+        }
         w->ready(w, error == ERR_NONE ? d : NULL, error);
     }
 }

@@ -548,7 +548,7 @@ int main(int argc, char **argv)
          10},
         {"changes_are_made_one_after_the_other", changes_are_made_one_after_the_other, 40},
         {"disabling_ends_the_socket", disabling_ends_the_socket, 20},
-        {"deleting_takes_everything", deleting_takes_everything, 40},
+        {"deleting_takes_everything", deleting_takes_everything, 70},
         {"lists_come_in_pages", lists_come_in_pages, 10},
         {"viewers_are_counted", viewers_are_counted, 20},
     };

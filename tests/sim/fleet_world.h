@@ -66,6 +66,7 @@ struct world {
     struct side sides[SIM_LOOPS_MAX];
 };
 
+/* `loops` 0: 1 to 8, by the seed. */
 void world_start(struct world *w, uint64_t seed, unsigned loops);
 /* Checks that nobody needs anything any more, and frees. */
 void world_stop(struct world *w);
@@ -88,19 +89,29 @@ void result_take(void *owner, const struct device_result *r); /* a device_done *
 void result_wait(struct world *w, struct result *r);
 void result_deinit(struct result *r);
 
+/* Makes a device; returns when it is stored. */
 uuid world_create(struct world *w, const char *name);
+/* Asks from any loop for the device; the result is emptied first. */
 void world_get(struct world *w, uuid id, struct result *r);
+/* Whether the result's JSON has that text in it. */
 bool json_holds(const struct result *r, const char *text);
 
+/* A member of that loop's hub; close it before the world stops. */
 void watcher_open(struct world *w, struct watcher *x, unsigned loop);
+/* As viewers do; effects come with later steps. */
 void watcher_subscribe(struct watcher *x, uuid device, enum host_channel c);
+/* The same. */
 void watcher_unsubscribe(struct watcher *x, uuid device, enum host_channel c);
+/* Leaves; its frames are gone. Harmless when closed. */
 void watcher_close(struct watcher *x);
 /* The last line; empty when there is none. */
 span watcher_last(const struct watcher *x);
 
+/* The device's socket on that loop. */
 void socket_open(struct world *w, struct socket *s, uuid device, unsigned loop);
+/* The peer's end; harmless when it is closed. */
 void socket_close(struct socket *s);
+/* Reports; nothing when the socket is closed. */
 void socket_sample(struct socket *s, int64_t at_ms, double cpu);
 /* ack id 0-63 */
 void socket_row(struct socket *s, unsigned ack, int64_t at_ms, double cpu);
