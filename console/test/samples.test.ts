@@ -43,6 +43,13 @@ test("a stored row gives way to a live sample that comes later", () => {
   assert.deepEqual(times(series), [0, 60, 124]);
 });
 
+test("a row that was pushed as a sample is a row once history names it", () => {
+  const pushed = mergeHistory([frame(0), frame(120)], rows([60, 120]));
+  assert.deepEqual(pushed.map((s) => s.live), [true, false, false]);
+  assert.deepEqual(addLive(pushed, frame(120)), pushed);
+  assert.deepEqual(bands(pushed, [], 0, 120_000), []);
+});
+
 test("merging the same rows twice changes nothing", () => {
   const once = mergeHistory([frame(0)], rows([60, 120]));
   assert.deepEqual(mergeHistory(once, rows([60, 120])), once);

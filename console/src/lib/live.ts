@@ -5,7 +5,7 @@ import { ApiError, isAbort, query, request } from "./api";
 import { now } from "./clock";
 import { pointsFor, type View, edges, HOUR } from "./ranges";
 import {
-  addLive, fromFrame, fromHistory, mergeHistory, trim, type Outage, type Sample,
+  addLive, fromFrame, fromHistory, LIVE_STEP_MS, mergeHistory, trim, type Outage, type Sample,
 } from "./samples";
 import { endSession } from "./session";
 import { ViewerSocket, type Frame, type Probe, type SocketState, type Wire } from "./socket";
@@ -16,8 +16,10 @@ import {
 
 const CHANNELS = ["metrics", "processes", "system-info", "network-interfaces"];
 const KEEP_MS = HOUR + 60_000; // the longest live window
-const ROW_DELAY_MS = 75_000; // the row of the minute in which we came back is stored by then
-const REFRESH_MS = 30_000;
+// When a gap is asked for again: a device that lost the server, too, sends its rows once it is
+// back, and the row of the minute in which we came back is stored only at its end.
+const REFILL_MS = [5_000, 20_000, 75_000, 180_000];
+const REFRESH_MS = 5_000; // how old name, status and connection of the device may be
 
 export interface Loaded {
   state: "idle" | "loading" | "ready" | "failed";
@@ -148,7 +150,7 @@ export function createLive(id: string) {
         const to = Date.now();
         outages.value = outages.peek().map((o) => (o === open ? { ...o, to } : o));
         tryFill(open.from, to);
-        later(ROW_DELAY_MS, () => tryFill(open.from, to));
+        REFILL_MS.forEach((ms) => later(ms, () => tryFill(open.from, to)));
         void loadDevice();
       }
       everOpen = true;
@@ -170,6 +172,9 @@ export function createLive(id: string) {
       const sample = fromFrame(data as Metrics);
       if (sample) {
         series.value = trim(addLive(series.peek(), sample), Date.now() - KEEP_MS);
+        if (device.peek()?.connectionStatus === "offline" && sample.ts > Date.now() - LIVE_STEP_MS) {
+          void loadDevice(); // it is back
+        }
       }
     } else if (frame.type === "processes" && Array.isArray(data["top_processes"])) {
       processes.value = data["top_processes"] as Process[];
@@ -229,7 +234,9 @@ export function createLive(id: string) {
   void loadDevice().then(() => {
     if (deviceError.peek()?.status !== 404 && !closing.signal.aborted) {
       viewer.start();
-      void loadState();
+      if (device.peek()?.system !== null) {
+        void loadState(); // null: it never reported
+      }
       void loadLive();
     }
   });

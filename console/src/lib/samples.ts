@@ -76,9 +76,13 @@ const near = (row: Sample, live: Sample): boolean => Math.abs(row.ts - live.ts) 
 
 /**
  * Puts a live sample in its place. The same moment again replaces, so a re-send changes nothing;
- * a stored row beside it gives way (see mergeHistory).
+ * a stored row beside it gives way (see mergeHistory). A device that was away sends its rows
+ * first, and the newest is shown as a sample: known by its time, it stays the row that it is.
  */
 export function addLive(series: readonly Sample[], next: Sample): Sample[] {
+  if (series.some((s) => !s.live && s.ts === next.ts)) {
+    return [...series];
+  }
   const rest = series.filter((s) => (s.live ? s.ts !== next.ts : !near(s, next)));
   let at = rest.length;
   while (at > 0 && rest[at - 1]!.ts > next.ts) {
@@ -90,7 +94,8 @@ export function addLive(series: readonly Sample[], next: Sample): Sample[] {
 
 /**
  * Joins stored rows into a series. Where live samples are near (half a row's step), they say
- * more than the row's mean, and the row is left out; elsewhere it fills.
+ * more than the row's mean, and the row is left out; elsewhere it fills. A lone sample
+ * of the very same moment was the row itself (see addLive).
  */
 export function mergeHistory(series: readonly Sample[], rows: readonly Sample[]): Sample[] {
   const live = series.filter((s) => s.live);
@@ -103,7 +108,7 @@ export function mergeHistory(series: readonly Sample[], rows: readonly Sample[])
     while (i < live.length && live[i]!.ts < row.ts - row.step / 2) {
       i++;
     }
-    const neighbour = live[i];
+    const neighbour = live[i]?.ts === row.ts ? live[i + 1] : live[i];
     if (neighbour === undefined || !near(row, neighbour)) {
       kept.set(row.ts, row);
     }

@@ -4,6 +4,8 @@ import { ApiError, request, setUnauthenticatedHandler } from "./api";
 import { applyTheme, rememberedTheme, rememberTheme, type Theme } from "./theme";
 import type { User } from "./types";
 
+const KEY = "signalbox.session";
+
 /** undefined: not known yet. null: nobody. */
 export const user = signal<User | null | undefined>(undefined);
 /** The session ended while in use: the sign-in page says so. */
@@ -25,7 +27,32 @@ export function setTheme(next: Theme): void {
   applyTheme(next);
 }
 
+/**
+ * Whether there was a session when this browser was last here; true when it cannot be known. Only
+ * to spare a request that would be refused: the cookie itself is hidden from scripts.
+ */
+function maybeSignedIn(): boolean {
+  try {
+    return localStorage.getItem(KEY) !== null;
+  } catch {
+    return true;
+  }
+}
+
+function remember(signedIn: boolean): void {
+  try {
+    if (signedIn) {
+      localStorage.setItem(KEY, "1");
+    } else {
+      localStorage.removeItem(KEY);
+    }
+  } catch {
+    // storage may be refused; then every start asks
+  }
+}
+
 export function endSession(): void {
+  remember(false);
   if (user.peek()) {
     expired.value = true;
   }
@@ -36,10 +63,15 @@ setUnauthenticatedHandler(endSession);
 
 export async function loadSession(): Promise<void> {
   bootError.value = null;
+  if (!maybeSignedIn()) {
+    user.value = null;
+    return;
+  }
   try {
     user.value = await request<User>("GET", "/api/v1/auth/me", undefined, { keepSession: true });
   } catch (error) {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      remember(false);
       user.value = null;
     } else {
       bootError.value = error instanceof ApiError ? error : new ApiError(0, "UNKNOWN", String(error));
@@ -54,6 +86,7 @@ export async function signIn(username: string, password: string): Promise<void> 
   // Only /me lists the permissions.
   const me = await request<User>("GET", "/api/v1/auth/me", undefined, { keepSession: true })
     .catch(() => data.user);
+  remember(true);
   expired.value = false;
   user.value = me;
 }
@@ -66,6 +99,7 @@ export async function signOut(): Promise<void> {
       throw error; // still signed in: the cookie could not be cleared
     }
   }
+  remember(false);
   expired.value = false;
   user.value = null;
 }

@@ -14,10 +14,17 @@ interface Made {
   key: string;
 }
 
+// In the environment, because arguments show in every user's process list.
 export const agentCommand = (key: string): string =>
-  `signalbox agent --server ${window.location.origin} --key ${key}`;
+  `SIGNALBOX_AGENT_KEY=${key} signalbox agent --server ${window.location.origin}`;
 
-export function KeyReveal({ device, secret, onDone }: { device: Device; secret: string; onDone: () => void }) {
+export function KeyReveal({ device, secret, link, onDone }: {
+  device: Device;
+  secret: string;
+  /** Offers the way to the device's page. */
+  link?: boolean;
+  onDone: () => void;
+}) {
   return (
     <>
       <p>
@@ -28,7 +35,7 @@ export function KeyReveal({ device, secret, onDone }: { device: Device; secret: 
       <p>Start the agent on the machine to be watched:</p>
       <CopyField label="Command" value={agentCommand(secret)} />
       <div class="buttons">
-        <a class="button" href={devicePath(device.id)}>Open {device.name}</a>
+        {link && <a class="button" href={devicePath(device.id)}>Open device</a>}
         <button type="button" class="primary" onClick={onDone}>I have saved the key</button>
       </div>
     </>
@@ -64,7 +71,7 @@ export function AddDevice({ onClose, onAdded }: { onClose: () => void; onAdded: 
   if (made) {
     return (
       <Dialog key="made" title="Device added" onClose={onClose} guard>
-        <KeyReveal device={made.device} secret={made.key} onDone={onClose} />
+        <KeyReveal device={made.device} secret={made.key} link onDone={onClose} />
       </Dialog>
     );
   }

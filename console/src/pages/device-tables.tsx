@@ -86,45 +86,47 @@ export function Processes({ live, history, onNewest }: {
 }
 
 export function Interfaces({ live }: { live: Live }) {
-  const rows = live.interfaces.value;
+  // Those in use first, in the order of the host.
+  const rows = live.interfaces.value?.slice().sort((a, b) => Number(b.up ?? false) - Number(a.up ?? false));
+  const speeds = rows?.some((i) => i.speedMbps) ?? false;
   const errors = rows?.some((i) => (i.rxErrors ?? 0) + (i.txErrors ?? 0) > 0) ?? false;
   return (
     <section class="panel interfaces" aria-labelledby="interfaces">
       <div class="panel-head"><h2 id="interfaces">Network interfaces</h2></div>
       <div class="scroll" tabIndex={0} role="group" aria-labelledby="interfaces">
-        <table class="sheet">
+        <table class="sheet" role="table">
           <caption class="sr-only">Network interfaces with addresses and totals since they came up</caption>
-          <thead>
-            <tr>
-              <th scope="col">Interface</th>
-              <th scope="col">Addresses</th>
-              <th scope="col" class="right">Speed</th>
-              <th scope="col" class="right">Received</th>
-              <th scope="col" class="right">Sent</th>
-              {errors && <th scope="col" class="right">Errors</th>}
+          <thead role="rowgroup">
+            <tr role="row">
+              <th scope="col" role="columnheader">Interface</th>
+              <th scope="col" role="columnheader">Addresses</th>
+              {speeds && <th scope="col" role="columnheader" class="right">Speed</th>}
+              <th scope="col" role="columnheader" class="right">Received</th>
+              <th scope="col" role="columnheader" class="right">Sent</th>
+              {errors && <th scope="col" role="columnheader" class="right">Errors</th>}
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             {rows?.map((i) => (
-              <tr key={i.name}>
-                <th scope="row">
+              <tr key={i.name} role="row">
+                <th scope="row" role="rowheader">
                   <span class={`mark ${i.up ? "online" : "offline"}`}>
                     <span class="lamp" aria-hidden="true" />{i.name}
                     <span class="sr-only">{i.up ? " up" : " down"}</span>
                   </span>
                   <span class="below">{i.up ? "" : "down "}{i.mac ?? ""}</span>
                 </th>
-                <td class="addresses">
+                <td role="cell" class="addresses">
                   {(i.addresses ?? []).length === 0 ? NONE : i.addresses!.map((a) => <span key={a}>{a}</span>)}
                 </td>
-                <td class="right">{i.speedMbps ? `${i.speedMbps}\u202fMb/s` : NONE}</td>
-                <td class="right">{bytes(i.rxBytes)}</td>
-                <td class="right">{bytes(i.txBytes)}</td>
-                {errors && <td class="right">{(i.rxErrors ?? 0) + (i.txErrors ?? 0)}</td>}
+                {speeds && <td role="cell" class="right" data-label="Speed">{i.speedMbps ? `${i.speedMbps}\u202fMb/s` : NONE}</td>}
+                <td role="cell" class="right" data-label="Received">{bytes(i.rxBytes)}</td>
+                <td role="cell" class="right" data-label="Sent">{bytes(i.txBytes)}</td>
+                {errors && <td role="cell" class="right" data-label="Errors">{(i.rxErrors ?? 0) + (i.txErrors ?? 0)}</td>}
               </tr>
             ))}
             {(!rows || rows.length === 0) && (
-              <tr><td colSpan={6} class="nothing">No interfaces reported yet.</td></tr>
+              <tr role="row"><td role="cell" colSpan={6} class="nothing">No interfaces reported yet.</td></tr>
             )}
           </tbody>
         </table>

@@ -20,6 +20,7 @@ import { NotFound } from "./not-found";
 const REFRESH_MS = 30_000;
 const SILENT_MS = 90_000; // as long as a device may be silent before the server calls it stale
 const NO_OUTAGES: readonly Outage[] = [];
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 const CPU: Line[] = [{ label: "CPU", color: "--c-cpu", pick: (s) => s.cpu }];
@@ -70,7 +71,10 @@ function Link({ live }: { live: Live }) {
   // The socket may be well while the device says nothing.
   const silent = state.kind === "open" && newest !== null && now.value - newest.ts > SILENT_MS;
   const offline = live.device.value?.connectionStatus === "offline";
-  if (silent || (state.kind === "open" && newest === null && offline)) {
+  const disabled = live.device.value?.status === "disabled" && state.kind === "open";
+  if (disabled) {
+    words = <>Disabled <span class="dim">· the server refuses this device until it is enabled</span></>;
+  } else if (silent || (state.kind === "open" && newest === null && offline)) {
     words = <>Waiting for the device <span class="dim">· {newest ? `newest sample ${ago(newest.ts, now.value)}` : "no sample yet"}</span></>;
   } else if (state.kind === "open") {
     words = newest
@@ -86,7 +90,7 @@ function Link({ live }: { live: Live }) {
     words = <>{state.why} <span class="dim">Live values have stopped.</span></>;
   }
   return (
-    <p class={`link ${state.kind === "open" && (silent || offline) ? "connecting" : state.kind}`}>
+    <p class={`link ${state.kind === "open" && (silent || offline || disabled) ? "connecting" : state.kind}`}>
       <span class="lamp" aria-hidden="true" />
       <span>{words}</span>
       {retry && <button type="button" class="link" onClick={live.retry}>Retry now</button>}
@@ -119,7 +123,7 @@ function Head({ live }: { live: Live }) {
         <Title text={d?.name ?? "Device"}>{d?.name ?? "\u00a0"}</Title>
         {d && <ConnectionMark value={d.connectionStatus} />}
         {d && d.connectionStatus !== "online" && (
-          <span class="dim">last seen {seen === null ? "never" : ago(seen, now.value)}</span>
+          <span class="dim">{seen === null ? "never seen" : `last seen ${ago(seen, now.value)}`}</span>
         )}
         {d && d.status !== "active" && <span class="tag">{d.status}</span>}
         {d && may("device:device:write") && <Manage live={live} device={d} />}
@@ -177,9 +181,11 @@ function Charts({ live, view, at, onView, onPick }: {
   const { from, to } = edges(view, end);
   const outages = isLive ? live.outages.value : NO_OUTAGES;
   const last = series[series.length - 1]?.ts ?? 0;
+  // Nothing is missing from before the device was added, or sent its first sample.
+  const added = Math.min(time(live.device.value?.createdAt) ?? 0, series[0]?.ts ?? Infinity);
   const bands = useMemo(
-    () => findBands(series, outages, from, Math.min(to, now.peek())),
-    [series, outages, Math.floor(to / 5000), last],
+    () => findBands(series, outages, Math.max(from, added), Math.min(to, now.peek())),
+    [series, outages, Math.floor(to / 5000), last, added],
   );
   const loading = load.state === "loading" || load.state === "idle";
 
@@ -228,7 +234,7 @@ function Charts({ live, view, at, onView, onPick }: {
           top={(max) => nice(Math.max(max * 1.05, 1))} note="1 min average"
         />
       </div>
-      <p class="hint foot">Drag over a chart to zoom. Select a moment to see what ran then.</p>
+      <p class="hint foot">Drag over a chart to zoom. Select a moment to see what ran then. Times are in {ZONE}.</p>
     </section>
   );
 }

@@ -9,7 +9,7 @@ import { may } from "../lib/session";
 import { time, type Connection, type Device } from "../lib/types";
 import { ConnectionMark, CopyField, Failure, Meter, Title } from "../ui/bits";
 import { sorted, SortHeader, useOrder, type Column } from "../ui/sort";
-import { AddDevice } from "./add-device";
+import { AddDevice, agentCommand } from "./add-device";
 
 const EVERY_MS = 3000;
 const PAGE = 50;
@@ -98,6 +98,14 @@ function Row({ device: d }: { device: Device }) {
   );
 }
 
+/** "3 devices", or which of them a page shows. */
+function counted(rows: number, before: number, more: boolean): string {
+  if (before > 0 || more) {
+    return `${before + 1}–${before + rows}${more ? ", more on the next page" : ""}`;
+  }
+  return `${rows} ${rows === 1 ? "device" : "devices"}`;
+}
+
 function Enrol({ onAdd }: { onAdd: () => void }) {
   return (
     <section class="empty" aria-labelledby="enrol">
@@ -116,7 +124,7 @@ function Enrol({ onAdd }: { onAdd: () => void }) {
         <li>
           <CopyField
             label="Start the agent on that machine"
-            value={`signalbox agent --server ${window.location.origin} --key KEY`}
+            value={agentCommand("KEY")}
           />
         </li>
       </ol>
@@ -215,7 +223,7 @@ export function Devices() {
               <button type="button" class="link" onClick={() => setTurn(turn + 1)}>Try now</button>
             </>
           ) : rows && !none ? (
-            `${rows.length}${list?.next ? "+" : ""} ${rows.length === 1 ? "device" : "devices"}`
+            counted(rows.length, PAGE * (cursors.value.length - 1), !!list?.next)
           ) : ""}
         </p>
       </search>

@@ -28,6 +28,9 @@ function explain(error: unknown): Problem {
   return { text: error.message, until: null };
 }
 
+const secondsTo = (until: number | null): number =>
+  until === null ? 0 : Math.max(0, Math.ceil((until - Date.now()) / 1000));
+
 export function SignIn() {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -44,7 +47,7 @@ export function SignIn() {
       return;
     }
     const tick = () => {
-      const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+      const seconds = secondsTo(until);
       setLeft(seconds);
       if (seconds === 0) {
         setProblem(null);
@@ -71,7 +74,9 @@ export function SignIn() {
         navigate(BASE, true);
       }
     } catch (error) {
-      setProblem(explain(error));
+      const wrong = explain(error);
+      setProblem(wrong);
+      setLeft(secondsTo(wrong.until));
       setBusy(false);
       if (error instanceof ApiError && error.status === 401) {
         password.current!.select();

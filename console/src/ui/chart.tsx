@@ -83,6 +83,19 @@ function Value({ text }: { text: string }) {
   return <strong>{value}{unit && <small>{"\u202f"}{unit}</small>}</strong>;
 }
 
+/** The samples whose neighbours are missing. */
+function alone(u: uPlot, series: number): number[] {
+  const ys = u.data[series]!;
+  const [first, end] = u.series[0]!.idxs ?? [0, ys.length - 1];
+  const found: number[] = [];
+  for (let i = first; i <= end; i++) {
+    if (ys[i] != null && ys[i - 1] == null && ys[i + 1] == null) {
+      found.push(i);
+    }
+  }
+  return found;
+}
+
 function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i: number | null) => void): uPlot {
   const ink = css("--ink-3");
   const grid = { stroke: css("--line"), width: 1 };
@@ -129,7 +142,8 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
         label: line.label,
         stroke: css(line.color),
         width: 1.5,
-        points: { show: false },
+        // Only a sample without neighbours is a dot: no line shows it.
+        points: { show: true, size: 5, width: 1, fill: css(line.color), filter: alone },
         spanGaps: false,
         ...(i === 0 ? { fill: css(`${line.color}-fill`) } : {}),
       })),
