@@ -7,6 +7,8 @@ import { chromium } from 'playwright-core';
 import { ROOT } from '../lib/server.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FAILED_REQUEST = /^Failed to load resource|^WebSocket connection to .* failed/;
+
 export const DESKTOP = { width: 1440, height: 900 };
 export const PHONE = { width: 375, height: 812 };
 
@@ -21,21 +23,29 @@ export function launch() {
 }
 
 /**
- * A page of its own context on `origin`. `page.faults` lists what went wrong in it: exceptions,
- * refusals of the content security policy, requests elsewhere. Failed requests are not faults:
- * a test that stops the server makes many.
+ * A page of its own context on `origin`; `options` go to the context. `page.faults` lists what
+ * went wrong in it: exceptions, complaints on the console, refusals of the content security
+ * policy, requests elsewhere. Failed requests are not faults: a test that stops the server makes
+ * many.
  */
-export async function openPage(browser, origin, { viewport = DESKTOP, colorScheme = 'light' } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme, baseURL: origin });
+export async function openPage(browser, origin, options = {}) {
+  const context = await browser.newContext({
+    viewport: DESKTOP, colorScheme: 'light', baseURL: origin, ...options,
+  });
   const page = await context.newPage();
   page.faults = [];
   page.on('pageerror', (error) => page.faults.push(`exception: ${error.message}`));
   page.on('console', (message) => {
-    if (/Content Security Policy|Refused to/.test(message.text())) page.faults.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !FAILED_REQUEST.test(message.text())) {
+      page.faults.push(message.text());
+    }
   });
   page.on('request', (request) => {
     const { protocol, origin: to } = new URL(request.url());
     if (protocol.startsWith('http') && to !== origin) page.faults.push(`request to ${to}`);
+  });
+  page.on('websocket', (ws) => {
+    if (new URL(ws.url()).host !== new URL(origin).host) page.faults.push(`socket to ${ws.url()}`);
   });
   return page;
 }
