@@ -36,7 +36,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
   test(`axe_finds_nothing_${look}`, async (t) => {
     const device = await busyDevice(`axe ${look}`);
     await w.device('never seen');
-      const guest = await w.open(t, '/', { ...options, guest: true });
+    const guest = await w.open(t, '/', { ...options, guest: true });
     await guest.getByLabel('Username').waitFor();
     await guest.getByRole('button', { name: 'Sign in' }).click();
     await guest.getByText('Give a username and a password.').waitFor();
@@ -67,11 +67,10 @@ test('the_keyboard_alone_reaches_the_process_table_from_signing_in', async (t) =
   await page.getByLabel('Username').waitFor();
   const focused = () => page.evaluate(() => {
     const e = document.activeElement;
-    const style = getComputedStyle(e);
     const row = e.closest('tr, label') ?? e;
     const ring = [e, row, row.querySelector('span') ?? e]
       .some((x) => getComputedStyle(x).outlineStyle !== 'none');
-    return { text: (e.getAttribute('aria-label') ?? e.innerText ?? '').trim(), tag: e.tagName, ring, shown: style.visibility };
+    return { text: (e.getAttribute('aria-label') ?? e.innerText ?? '').trim(), tag: e.tagName, ring };
   });
   /** Tab until `match`; every stop on the way must show where the focus is. */
   const tabTo = async (match, max) => {
