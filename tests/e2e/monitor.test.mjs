@@ -1,9 +1,11 @@
 // Monitor end to end: a device's socket in, viewers' channels out, REST beside them.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import test, { after, before } from 'node:test';
 import vm from 'node:vm';
 import WebSocket from 'ws';
-import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { PATIENCE, ROOT, startServer, within } from './lib/server.mjs';
 
 const SOON_MS = 5000 * PATIENCE;
 let server;
@@ -132,7 +134,16 @@ async function watch(device, channels, bearer) {
   return peer;
 }
 
-const get = (path, bearer = viewer) => server.get(path, { token: bearer });
+/** Names and types of the members, lists by their first element. */
+function shapeOf(value) {
+  if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
+  if (value === null || typeof value !== 'object') return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, shapeOf(v)]));
+}
+
+const golden = (name) => JSON.parse(readFileSync(path.join(ROOT, `tests/golden/monitor_${name}.json`)));
+
+const get = (target, bearer = viewer) => server.get(target, { token: bearer });
 
 async function until(what, ask, good) {
   const end = Date.now() + SOON_MS;
@@ -317,6 +328,86 @@ test('a bad frame gets its error and the socket goes on', async () => {
   dev.send({ type: 'heartbeat', id: 5 });
   assert.equal((await dev.ack(5)).data.ok, true);
   await dev.close();
+});
+
+test('frames to one peer have the documented shape', async () => {
+  const device = await makeDevice('golden');
+  const dev = await connectDevice(device);
+  dev.send({ type: 'ping' });
+  dev.send({ type: 'heartbeat', id: 1 });
+  dev.send({ type: 'metrics', id: 2, data: { cpu: 'x' } });
+  dev.send({ type: 'dance' });
+  const same = async (name, frame) => assert.deepEqual(shapeOf(await frame), shapeOf(golden(name)), name);
+  await same('connected', dev.next('connected'));
+  await same('pong', dev.next('pong'));
+  await same('ack', dev.ack(1));
+  await same('error', dev.next('error'));
+  assert.deepEqual(await dev.ack(2), golden('ack_refused'));
+  assert.deepEqual(await dev.next('error'), golden('error'));
+  await dev.close();
+});
+
+test('a socket is told before its token ends and lives on with a new one', async () => {
+  const device = await makeDevice('refresh');
+  const short = () => server.cli('token', '--sub', 'victor', '--kind', 'user', '--role', 'viewer', '--ttl', '61s');
+  const v = await watch(device, ['metrics'], await short());
+  assert.deepEqual(shapeOf(await v.next('auth_expiring')), shapeOf(golden('auth_expiring')));
+  v.send({ type: 'auth_refresh', id: 'r', data: { token: viewer } });
+  assert.equal((await v.ack('r')).data.ok, true);
+  v.send({ type: 'auth_refresh', id: 's', data: { token: operator } });
+  assert.equal((await v.ack('s')).data.error.type, 'AUTHENTICATION_FAILED');
+  assert.equal((await within(SOON_MS, 'close', v.closed)).code, 1008);
+});
+
+test('rights that end, end live sockets', async () => {
+  const device = await makeDevice('rights');
+  const dev = await connectDevice(device);
+  dev.send({ type: 'state', id: 1, data: state() });
+  await dev.ack(1);
+  const ida = await token('ida', 'operator');
+  const v = await watch(device, ['processes'], ida);
+  assert.ok('command' in (await v.next('processes')).data.top_processes[0]);
+  await server.cli('user', 'grant', '--name', 'ida', '--role', 'viewer');
+  await server.cli('user', 'revoke', '--name', 'ida', '--role', 'operator');
+  const hidden = await v.next((f) => f.type === 'processes' && !('command' in f.data.top_processes[0]));
+  assert.equal(hidden.data.top_processes[0].pid, 7);
+  await server.cli('user', 'revoke', '--name', 'ida', '--role', 'viewer');
+  assert.equal((await within(1000 * PATIENCE, 'close', v.closed)).code, 4000);
+  await dev.close();
+});
+
+test('a new key is made beside the old one, and a revoked one ends its socket', async () => {
+  const device = await makeDevice('keys');
+  const dev = await connectDevice(device);
+  const base = `/api/v1/devices/${device.id}/credentials`;
+  const made = await server.post(base, { name: 'second' }, { token: admin });
+  assert.equal(made.status, 201, made.text);
+  assert.match(made.json.data.key, /^sbk_/);
+  const keys = await get(base, admin);
+  assert.deepEqual(keys.json.data.map((k) => k.name), ['first', 'second']);
+  const gone = await server.request('DELETE', `${base}/${keys.json.data[0].id}`, { token: admin });
+  assert.equal(gone.status, 204);
+  assert.equal((await within(1000 * PATIENCE, 'close', dev.closed)).code, 4000);
+  await (await connectDevice({ id: device.id, key: made.json.data.key })).close();
+  assert.equal((await server.post(base, {}, { token: operator })).status, 403);
+});
+
+test('a device may find its socket without knowing its id', async () => {
+  const device = await makeDevice('self');
+  const dev = new Peer('/api/v1/devices/self/ws', { token: device.key });
+  assert.equal((await dev.next('connected')).data.deviceUuid, device.id);
+  dev.send({ type: 'register', id: 1, data: { deviceId: device.id, capabilities: ['host-metrics'] } });
+  assert.equal((await dev.ack(1)).data.ok, true);
+  assert.deepEqual((await get(`/api/v1/devices/${device.id}`)).json.data.capabilities, ['host-metrics']);
+  const log = await get(`/api/v1/devices/${device.id}/connections`);
+  assert.equal(log.json.data[0].clientType, 'device');
+  assert.equal(log.json.data[0].disconnectedAt, null);
+  await dev.close();
+  const ended = await until('closed row', () => get(`/api/v1/devices/${device.id}/connections`),
+    (r) => r.json.data[0].disconnectedAt !== null);
+  assert.equal(ended.json.data[0].closeReason, 'peer_closed');
+  const other = new Peer('/api/v1/devices/self/ws', { token: viewer });
+  assert.equal((await within(SOON_MS, 'refusal', other.refused)).statusCode, 403);
 });
 
 test('who is not let in is refused before the upgrade', async () => {
