@@ -16,6 +16,8 @@
 #define ECHO_MESSAGE_BYTES_MAX (16u << 20)
 #define PUBSUB_MESSAGE_BYTES_MAX 65536
 #define ROOM_BYTES_MAX 64
+/* As often as peers that are measured beside it: what idle connections cost includes this. */
+#define PUBSUB_PING_MS 25000
 #define ROOM_PREFIX "c/"
 #define ROOM_TOPIC_MAX (ROOM_BYTES_MAX + sizeof ROOM_PREFIX)
 
@@ -140,6 +142,7 @@ static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
 static const struct ws_wire pubsub_wire = {
     .name = "conformance_pubsub",
     .limits = {.message_bytes_max = PUBSUB_MESSAGE_BYTES_MAX, .fragments_max = 64},
+    .ping_ms = PUBSUB_PING_MS,
     .text_only = true,
     .on_message = pubsub_message,
     .on_writable = edge_on_writable,
