@@ -3,13 +3,19 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#include <stdalign.h>
 #include <stdbool.h>
 #include <string.h>
 
 /* A chunk is never moved or freed before deinit: that is what keeps addresses stable. */
 #define CHUNK_ITEMS 1024
-#define ALIGN alignof(max_align_t)
+
+/* A free item holds the next free index. */
+static uint32_t next_free(const uint8_t *item)
+{
+    uint32_t next;
+    memcpy(&next, item, sizeof next);
+    return next;
+}
 
 static uint8_t *item_at(const struct slab *s, uint32_t index)
 {
@@ -28,7 +34,6 @@ static void add_chunk(struct slab *s)
         size_t chunks = n == 0 ? 1 : (size_t)n * 2;
         s->chunks = mem_realloc(s->chunks, chunks * sizeof *s->chunks);
         s->gens = mem_realloc(s->gens, chunks * CHUNK_ITEMS * sizeof *s->gens);
-        s->free_next = mem_realloc(s->free_next, chunks * CHUNK_ITEMS * sizeof *s->free_next);
     }
     /* Zeroed pages of a large chunk cost nothing until they are used. */
     s->chunks[n] = mem_calloc(CHUNK_ITEMS, s->item_bytes);
@@ -37,9 +42,9 @@ static void add_chunk(struct slab *s)
 
 void slab_init(struct slab *s, size_t item_bytes)
 {
-    ASSERT(item_bytes > 0 && item_bytes < SIZE_MAX / CHUNK_ITEMS - ALIGN);
+    ASSERT(item_bytes > 0 && item_bytes < SIZE_MAX / CHUNK_ITEMS);
     *s = (struct slab){
-        .item_bytes = (item_bytes + ALIGN - 1) / ALIGN * ALIGN,
+        .item_bytes = item_bytes < sizeof(uint32_t) ? sizeof(uint32_t) : item_bytes,
         .free_head = SLAB_NONE,
     };
 }
@@ -51,7 +56,6 @@ void slab_deinit(struct slab *s)
     }
     mem_free(s->chunks);
     mem_free(s->gens);
-    mem_free(s->free_next);
     slab_init(s, s->item_bytes);
 }
 
@@ -59,7 +63,7 @@ void *slab_alloc(struct slab *s, uint32_t *index)
 {
     uint32_t at = s->free_head;
     if (at != SLAB_NONE) {
-        s->free_head = s->free_next[at];
+        s->free_head = next_free(item_at(s, at));
         memset(item_at(s, at), 0, s->item_bytes);
     } else {
         at = s->top;
@@ -80,7 +84,7 @@ void slab_free(struct slab *s, uint32_t index)
 {
     ASSERT(is_live(s, index));
     s->gens[index]++;
-    s->free_next[index] = s->free_head;
+    memcpy(item_at(s, index), &s->free_head, sizeof s->free_head);
     s->free_head = index;
     s->count--;
 }

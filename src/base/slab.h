@@ -18,11 +18,11 @@ struct slab {
     uint32_t free_head; /* SLAB_NONE when none */
     uint8_t **chunks;   /* owned */
     uint32_t *gens;     /* owned; generation per index, odd while live */
-    uint32_t *free_next;
     uint32_t chunk_count;
 };
 
-/* An empty slab of objects of item_bytes (at least 1); allocates nothing yet. */
+/* An empty slab of objects of item_bytes (at least 1; a sizeof, so that objects side by side are
+ * aligned); allocates nothing yet. */
 void slab_init(struct slab *s, size_t item_bytes);
 /* Frees all objects and memory; the slab is empty and usable again. */
 void slab_deinit(struct slab *s);
@@ -34,9 +34,9 @@ void slab_free(struct slab *s, uint32_t index);
 void *slab_at(const struct slab *s, uint32_t index);
 /* The object if index is live with this generation, else NULL. */
 void *slab_get(const struct slab *s, uint32_t index, uint32_t gen);
-/* The generation of a live index (asserted). */
 /* The object if the index is live now, else NULL; any index. For walks over 0..top-1. */
 void *slab_peek(const struct slab *s, uint32_t index);
+/* The generation of a live index (asserted). */
 uint32_t slab_gen(const struct slab *s, uint32_t index);
 
 #endif

@@ -24,7 +24,7 @@ static void objects_are_zeroed_aligned_and_stay_where_they_are(void **state)
         items[i] = slab_alloc(&s, &index);
         assert_int_equal(index, i);
         assert_int_equal(items[i]->value, 0);
-        assert_int_equal((uintptr_t)items[i] % alignof(max_align_t), 0);
+        assert_int_equal((uintptr_t)items[i] % alignof(struct item), 0);
         items[i]->value = i;
     }
     assert_int_equal(s.count, 5000);

@@ -37,14 +37,20 @@ static struct topic *make(struct hub *h, uint64_t hash, span name)
     if (h->conf.post->loop_count > 1) {
         t->per_loop = mem_calloc(h->conf.post->loop_count, sizeof *t->per_loop);
     }
-    for (unsigned i = 0; i < h->owner_count && t->owner == NULL; i++) {
+    for (unsigned i = 0; i < h->owner_count && t->owner == 0; i++) {
         if (span_starts(name, h->owners[i].prefix)) {
-            t->owner = h->owners[i].owner;
-            t->owner_arg = h->owners[i].arg;
+            t->owner = (uint8_t)(i + 1);
         }
     }
     map_put(&h->topics, hash, &t->node);
     return t;
+}
+
+static const struct owner_row *owner_of(const struct topic *t)
+{
+    static const struct topic_owner none = {NULL};
+    static const struct owner_row nobody = {.owner = &none};
+    return t->owner == 0 ? &nobody : &t->hub->owners[t->owner - 1];
 }
 
 static void topic_free(struct topic *t)
@@ -70,8 +76,9 @@ void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span n
     } else {
         hub_mail_post(h, who.loop, MAIL_ACTIVATE, who, token, NULL, name);
     }
-    if (t->owner != NULL && t->owner->on_subscribe != NULL) {
-        t->owner->on_subscribe(t, who, t->owner_arg);
+    const struct owner_row *row = owner_of(t);
+    if (row->owner->on_subscribe != NULL) {
+        row->owner->on_subscribe(t, who, row->arg);
     }
 }
 
@@ -83,8 +90,9 @@ void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
     if (t->per_loop == NULL ? t->subscribers == 0 : --t->per_loop[who.loop] == 0) {
         t->loops &= ~(1ULL << who.loop);
     }
-    if (t->owner != NULL && t->owner->on_unsubscribe != NULL) {
-        t->owner->on_unsubscribe(t, t->subscribers, t->owner_arg);
+    const struct owner_row *row = owner_of(t);
+    if (row->owner->on_unsubscribe != NULL) {
+        row->owner->on_unsubscribe(t, t->subscribers, row->arg);
     }
     if (t->subscribers == 0) {
         map_remove(&h->topics, &t->node);

@@ -24,6 +24,8 @@
 
 struct local;
 
+#define LOCAL_FEW 2 /* what fits in place of a pointer */
+
 struct sub {
     struct local *topic;
     uint32_t index; /* place in topic->members, or SUB_PENDING | token */
@@ -52,7 +54,10 @@ enum member_flags {
 /* A topic with subscribers on this loop. */
 struct local {
     struct map_node node;
-    uint32_t *members; /* owned; dense */
+    union {
+        uint32_t few[LOCAL_FEW]; /* cap == LOCAL_FEW: rooms of one's own need no array */
+        uint32_t *many;          /* owned; dense */
+    };
     uint32_t count;
     uint32_t cap;
     uint32_t pending; /* subscriptions that the home has not answered */
@@ -65,12 +70,11 @@ struct local {
 struct topic {
     struct map_node node;
     struct hub *hub;
-    const struct topic_owner *owner;
-    void *owner_arg;
     uint64_t loops;      /* bit per loop with subscribers */
+    uint32_t *per_loop;  /* owned; NULL with one loop */
     uint32_t subscribers;
     uint16_t name_len;
-    uint32_t *per_loop;  /* owned; NULL with one loop */
+    uint8_t owner;       /* its row in hub->owners and 1; 0: nobody */
     char name[];
 };
 

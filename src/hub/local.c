@@ -26,6 +26,7 @@ static struct local *find_or_make(struct hub *h, unsigned home, span name)
     struct local *l = find(h, hash, name);
     if (l == NULL) {
         l = mem_calloc(1, sizeof *l + name.len);
+        l->cap = LOCAL_FEW;
         l->home = (uint16_t)home;
         l->name_len = (uint16_t)name.len;
         memcpy(l->name, name.ptr, name.len);
@@ -35,13 +36,20 @@ static struct local *find_or_make(struct hub *h, unsigned home, span name)
     return l;
 }
 
+static void local_free(struct local *l)
+{
+    if (l->cap > LOCAL_FEW) {
+        mem_free(l->many);
+    }
+    mem_free(l);
+}
+
 static void release(struct hub *h, struct local *l)
 {
     if (l->count == 0 && l->pending == 0) {
         map_remove(&h->locals, &l->node);
         UNCOUNT(h->stats.topics, 1);
-        mem_free(l->members);
-        mem_free(l);
+        local_free(l);
     }
 }
 
@@ -96,29 +104,36 @@ static void remove_sub(struct member *m, struct sub *s)
     }
 }
 
+static uint32_t *members_of(struct local *l) { return l->cap == LOCAL_FEW ? l->few : l->many; }
+
 static void join(struct hub *h, uint32_t member, struct sub *s)
 {
     struct local *l = s->topic;
     if (l->count == l->cap) {
-        l->cap = l->cap == 0 ? 2 : l->cap * 2;
-        l->members = mem_realloc(l->members, l->cap * sizeof *l->members);
+        uint32_t *many = l->cap == LOCAL_FEW ? NULL : l->many;
+        many = mem_realloc(many, 2 * (size_t)l->cap * sizeof *many);
+        if (l->cap == LOCAL_FEW) {
+            memcpy(many, l->few, sizeof l->few);
+        }
+        l->many = many;
+        l->cap *= 2;
     }
     s->index = l->count;
-    l->members[l->count++] = member;
+    members_of(l)[l->count++] = member;
 }
 
 /* The last member takes the place that becomes free. */
 static void leave(struct hub *h, struct sub *s)
 {
     struct local *l = s->topic;
-    uint32_t last = l->members[--l->count];
-    l->members[s->index] = last;
+    uint32_t last = members_of(l)[--l->count];
+    members_of(l)[s->index] = last;
     struct sub *moved = find_sub(&h->members[last], l);
     ASSERT(moved != NULL);
     moved->index = s->index;
     if (l->cap > 8 && l->count < l->cap / 4) {
         l->cap /= 2;
-        l->members = mem_realloc(l->members, l->cap * sizeof *l->members);
+        l->many = mem_realloc(l->many, l->cap * sizeof *l->many);
     }
 }
 
@@ -206,13 +221,14 @@ void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
     turn_make_room(h);
     uint32_t msg[HUB_WIRES_MAX];
     uint8_t made = 0;
+    const uint32_t *members = members_of(l);
     for (uint32_t i = 0; i < l->count; i++) {
-        unsigned wire = h->members[l->members[i]].wire;
+        unsigned wire = h->members[members[i]].wire;
         if (!(made & (1u << wire))) {
             msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
             made |= (uint8_t)(1u << wire);
         }
-        turn_deliver(h, l->members[i], msg[wire]);
+        turn_deliver(h, members[i], msg[wire]);
     }
     blob_unref(b);
 }
@@ -221,8 +237,7 @@ void local_free_all(struct hub *h)
 {
     for (struct map_node *n = map_pop(&h->locals); n != NULL; n = map_pop(&h->locals)) {
         struct local *l = CONTAINER_OF(n, struct local, node);
-        mem_free(l->members);
-        mem_free(l);
+        local_free(l);
     }
     map_deinit(&h->locals);
 }

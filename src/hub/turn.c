@@ -25,11 +25,11 @@
         }                                                                                          \
     } while (0)
 
-static uint32_t add_msg(struct hub *h, struct turn_msg msg)
+/* The next message; its place among them is msg_count - 1. */
+static struct turn_msg *add_msg(struct hub *h)
 {
     GROW(h->msgs, h->msg_count, h->msg_cap);
-    h->msgs[h->msg_count] = msg;
-    return h->msg_count++;
+    return &h->msgs[h->msg_count++];
 }
 
 uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key)
@@ -41,20 +41,22 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
     if (key == 0 && topic_key != 0) {
         key = topic_key ^ ((uint64_t)b->event << 48);
     }
-    return add_msg(h, (struct turn_msg){.from = (uint32_t)from,
-                                        .len = (uint32_t)(h->segment.len - from),
-                                        .blob = b,
-                                        .key = key,
-                                        .cls = b->class});
+    *add_msg(h) = (struct turn_msg){.from = (uint32_t)from,
+                                    .len = (uint32_t)(h->segment.len - from),
+                                    .blob = b,
+                                    .key = key,
+                                    .cls = b->class};
+    return h->msg_count - 1;
 }
 
 uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls)
 {
     ASSERT(h->segment.len <= UINT32_MAX);
-    return add_msg(h, (struct turn_msg){.from = (uint32_t)from,
-                                        .len = (uint32_t)(h->segment.len - from),
-                                        .key = KEY_NONE,
-                                        .cls = (uint8_t)cls});
+    *add_msg(h) = (struct turn_msg){.from = (uint32_t)from,
+                                    .len = (uint32_t)(h->segment.len - from),
+                                    .key = KEY_NONE,
+                                    .cls = (uint8_t)cls};
+    return h->msg_count - 1;
 }
 
 static void add_range(struct hub *h, struct dirty *d, uint32_t from, uint32_t to)
