@@ -23,6 +23,8 @@
 #define WORKER_THREADS 2      /* argon2id takes 19 MiB each */
 #define WORKER_QUEUE_MAX 64   /* password checks that wait; more are answered as busy */
 #define DRAIN_CHECK_MS 20     /* how often a draining loop looks whether it is empty */
+#define SETTLE_ROUNDS_MAX 1000 /* work that makes work for ever would be a bug; it is left */
+#define FINISH_MS_MAX 10000   /* for the store's last answers; a disk that hangs longer loses them */
 
 void process_domain_conf(const struct config *c, struct domain_conf *out)
 {
@@ -330,16 +332,43 @@ void process_drain(struct process *p)
     p->threads_started = 0;
 }
 
-/* Runs what the loops still have for each other, on this thread, until nothing is left. */
-static void settle(struct process *p)
+/* Mail may also be what a later loop sent to an earlier one. */
+static bool has_work(struct process *p)
 {
-    bool busy = true;
-    for (unsigned round = 0; busy && round < 1000; round++) {
-        busy = false;
+    bool work = false;
+    for (unsigned i = 0; i < p->count && p->loops[i] != NULL; i++) {
+        work = work || loop_wait_ns(p->loops[i]) == 0;
+    }
+    return work;
+}
+
+/* Runs what the loops still have for each other, on this thread, until nothing is left. False
+ * when there was nothing. */
+static bool settle(struct process *p)
+{
+    unsigned round = 0;
+    for (; has_work(p) && round < SETTLE_ROUNDS_MAX; round++) {
         for (unsigned i = 0; i < p->count && p->loops[i] != NULL; i++) {
             loop_turn(p->loops[i], 0);
-            busy = busy || loop_wait_ns(p->loops[i]) == 0;
         }
+    }
+    return round > 0;
+}
+
+/* Until the store owes no answer and no answer makes more work: what the end of a session leaves
+ * to write (offline, the connection's log) is written. */
+static void finish(struct process *p)
+{
+    struct store_stats stats = {0};
+    bool worked = true;
+    for (unsigned ms = 0; (worked || stats.unanswered > 0) && ms < FINISH_MS_MAX; ms++) {
+        if (stats.unanswered > 0) {
+            (void)usleep(1000);
+        }
+        if (p->store != NULL) {
+            p->store->stats(p->store, &stats); /* before: what is answered by now is settled */
+        }
+        worked = settle(p);
     }
 }
 
@@ -353,15 +382,15 @@ void process_free(struct process *p)
             net_stop(p->edges[i]->net);
         }
     }
-    settle(p);
+    finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);
         offload_free(p->offload);
     }
+    finish(p);
     if (p->store != NULL) {
-        p->store->close(p->store); /* what was submitted is finished, its answers posted */
+        p->store->close(p->store);
     }
-    settle(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
             fleet_free(p->homes[i]->fleet);

@@ -74,6 +74,7 @@ struct store_req {
 struct store_stats {
     uint64_t write_waiting; /* requests queued for the writer */
     uint64_t read_waiting;
+    uint64_t unanswered;    /* requests submitted whose completion has not been posted */
     uint64_t commits;
     uint64_t rows_written;
     uint64_t commit_ns_last;

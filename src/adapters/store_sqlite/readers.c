@@ -63,7 +63,7 @@ static void *reader_main(void *arg)
                 LOG_STR("query", query_name(req->steps[req->failed_step].query)),
                 LOG_STR("detail", sqlite3_errmsg(r->conn.db)));
         }
-        store_complete(s->post, req);
+        store_answer(s, req);
     }
     return NULL;
 }
@@ -111,6 +111,6 @@ void readers_cancel(struct sqlite_store *s, struct store_req *req)
     pthread_mutex_unlock(&q->lock);
     if (waiting) {
         req->error = ERR_STORE_CANCELLED;
-        store_complete(s->post, req);
+        store_answer(s, req);
     }
 }

@@ -40,6 +40,7 @@ struct sqlite_store {
     struct reader readers[READ_THREADS_MAX];
     unsigned reader_count;
 
+    _Atomic uint64_t unanswered;
     _Atomic uint64_t commits;
     _Atomic uint64_t rows_written;
     _Atomic uint64_t commit_ns_last;
@@ -78,6 +79,8 @@ err reader_run(struct db *c, struct store_req *req, unsigned read_ms_max);
 /* backup.c */
 err backup_run(struct store *self, const char *path);
 
+/* Posts the completion of a submitted request. */
+void store_answer(struct sqlite_store *s, struct store_req *req);
 uint64_t store_now_ns(void); /* monotonic */
 /* Whether `e` tells about the store rather than about the request. */
 bool store_error_is_ours(err e);

@@ -33,15 +33,22 @@ bool store_error_is_ours(err e)
            e == ERR_STORE_FAILED || e == ERR_STORE_BUSY;
 }
 
+void store_answer(struct sqlite_store *s, struct store_req *req)
+{
+    store_complete(s->post, req); /* first: who reads 0 finds every completion posted */
+    atomic_fetch_sub(&s->unanswered, 1);
+}
+
 static void on_submit(struct store *self, struct store_req *req)
 {
     struct sqlite_store *s = store_of(self);
     store_req_check(req);
+    atomic_fetch_add(&s->unanswered, 1);
     bool read = !s->memory && store_req_is_read(req);
     err e = queue_push(read ? &s->reads : &s->writes, req);
     if (e != ERR_NONE) {
         req->error = e;
-        store_complete(s->post, req);
+        store_answer(s, req);
     }
 }
 
@@ -84,6 +91,7 @@ static void on_stats(struct store *self, struct store_stats *out)
     *out = (struct store_stats){
         .write_waiting = queue_count(&s->writes),
         .read_waiting = queue_count(&s->reads),
+        .unanswered = atomic_load(&s->unanswered),
         .commits = s->commits,
         .rows_written = s->rows_written,
         .commit_ns_last = s->commit_ns_last,

@@ -123,7 +123,7 @@ static void answer_group(struct sqlite_store *s, struct store_req *first, err gr
     }
     for (struct store_req *r = first, *next; r != NULL; r = next) {
         next = queue_next(r);
-        store_complete(s->post, r);
+        store_answer(s, r);
     }
 }
 
