@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "codec/http1/response.h"
 #include "codec/http1/target.h"
+#include "loop/addr.h"
 #include "net/internal.h"
 
 #include <string.h>
@@ -182,8 +183,14 @@ static void refuse(struct conn *c, int status, const char *why, close_reason rea
     s->x->close_after = true;
     s->x->req->keep_alive = false;
     c->phase = HTTP_HANDLER;
+    struct sockaddr_storage peer;
+    char text[ADDR_TEXT_MAX] = "";
+    if (conn_peer(c, &peer)) {
+        addr_format(&peer, text);
+    }
     LOG(loop_log(c->net->loop), LOG_INFO, "http.refused", LOG_U64("conn", c->slot),
-        LOG_I64("status", status), LOG_STR("why", why), LOG_STR("reason", close_label(reason)));
+        LOG_I64("status", status), LOG_STR("why", why), LOG_STR("reason", close_label(reason)),
+        LOG_STR("peer", text));
     NET_COUNT(c->net->stats.closed[reason], 1);
     c->net->http->on_refused(s->x, status, why);
 }
