@@ -9,6 +9,9 @@ import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+// Every server and agent of a file ends with it.
+process.setMaxListeners(0);
+
 export const BIN = process.env.SIGNALBOX_BIN ?? path.join(ROOT, 'build/release/signalbox');
 // Sanitizers slow the program down; waits are multiplied by this.
 export const PATIENCE = ['asan', 'tsan'].includes(process.env.SIGNALBOX_BUILD) ? 4 : 1;
@@ -36,7 +39,7 @@ export function tempDir(name = 'e2e') {
 }
 
 // Settings of the developer's shell, and ours above, are not the server's.
-function environment(extra) {
+export function environment(extra) {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SIGNALBOX_'));
   const env = { ...Object.fromEntries(own), ...extra };
   delete env.NODE_TEST_CONTEXT; // a child must not take itself for a test of ours
