@@ -7,7 +7,9 @@
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
+#include "adapters/tokens_jose/tokens_jose.h"
 #include "app/data_dir.h"
+#include "app/key_file.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/identity.h"
@@ -28,7 +30,11 @@
 
 void process_domain_conf(const struct config *c, struct domain_conf *out)
 {
+    uint32_t issuer_roles;
+    bool known = settings_roles(config_str(c, CONFIG_jwt_issuer_roles), &issuer_roles);
+    ASSERT(known); /* settings_check */
     *out = (struct domain_conf){
+        .issuer_roles = issuer_roles,
         .auth_anonymous_loopback = config_int(c, CONFIG_auth_anonymous) == 0,
         .token_access_s = config_int(c, CONFIG_token_access_s),
         .token_refresh_s = config_int(c, CONFIG_token_refresh_s),
@@ -75,7 +81,7 @@ static void fill_limits(const struct config *c, const struct sockaddr_storage *l
     };
 }
 
-bool process_open_tokens(struct process *p, buf *why)
+static struct tokens *open_own_tokens(struct process *p, buf *why)
 {
     buf secret = {0};
     const char *given = config_str(p->config, CONFIG_jwt_secret);
@@ -83,15 +89,52 @@ bool process_open_tokens(struct process *p, buf *why)
         buf_append_str(&secret, given);
     } else if (!data_dir_secret(config_str(p->config, CONFIG_data_dir), "jwt.secret", 32,
                                 p->entropy, &secret, why)) {
-        return false;
+        return NULL;
     }
     struct tokens_conf conf = {.secret = buf_span(&secret),
                                .issuer = config_str(p->config, CONFIG_jwt_issuer),
                                .audience = config_str(p->config, CONFIG_jwt_audience),
                                .leeway_s = config_int(p->config, CONFIG_jwt_leeway_s)};
-    p->tokens = tokens_hs256_new(&conf);
+    struct tokens *own = tokens_hs256_new(&conf);
     explicit_bzero(secret.ptr, secret.len);
     buf_deinit(&secret);
+    return own;
+}
+
+/* The keys of every file in jwt_keys; NULL with `why`. */
+static struct key_set *read_keys(const struct config *c, buf *why)
+{
+    struct key_set *keys = key_set_new();
+    span rest = span_str(config_str(c, CONFIG_jwt_keys));
+    while (rest.len > 0) {
+        span one = span_trim(span_cut(&rest, ','));
+        char *path = mem_strndup(one.ptr, one.len);
+        bool ok = one.len == 0 || key_file_read(keys, path, why);
+        mem_free(path);
+        if (!ok) {
+            key_set_free(keys);
+            return NULL;
+        }
+    }
+    return keys;
+}
+
+bool process_open_tokens(struct process *p, buf *why)
+{
+    struct key_set *keys = read_keys(p->config, why);
+    struct tokens *own = keys == NULL ? NULL : open_own_tokens(p, why);
+    if (own == NULL) {
+        key_set_free(keys);
+        return false;
+    }
+    struct tokens_jose_conf conf = {
+        .own = own,
+        .fixed = keys,
+        .issuer = config_str(p->config, CONFIG_jwt_issuer),
+        .outside_issuers = config_str(p->config, CONFIG_jwt_outside_issuers),
+        .audience = config_str(p->config, CONFIG_jwt_audience),
+        .leeway_s = config_int(p->config, CONFIG_jwt_leeway_s)};
+    p->tokens = tokens_jose_new(&conf);
     return true;
 }
 
@@ -416,8 +459,6 @@ void process_free(struct process *p)
     if (p->post != NULL) {
         loop_post_port_free(p->post);
     }
-    if (p->tokens != NULL) {
-        tokens_hs256_free(p->tokens);
-    }
+    tokens_jose_free(p->tokens);
     mem_free(p->shared);
 }

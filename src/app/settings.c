@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "loop/addr.h"
+#include "tables/permissions.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -306,6 +307,26 @@ static bool check_timezone(const char *text)
            text[4] <= '5';
 }
 
+bool settings_roles(const char *list, uint32_t *out)
+{
+    span rest = span_str(list);
+    *out = 0;
+    while (rest.len > 0) {
+        span one = span_trim(span_cut(&rest, ','));
+        char name[32] = "";
+        enum role role;
+        if (one.len >= sizeof name) {
+            return false;
+        }
+        memcpy(name, one.ptr, one.len);
+        if (one.len > 0 && !role_parse(name, &role)) {
+            return false;
+        }
+        *out |= one.len > 0 ? 1u << role : 0;
+    }
+    return true;
+}
+
 bool settings_check(const struct settings *s, buf *why)
 {
     const struct config *c = &s->config;
@@ -328,6 +349,12 @@ bool settings_check(const struct settings *s, buf *why)
     if (secret > 0 && secret < 32) {
         buf_printf(why, "%s: jwt_secret must have at least 32 bytes",
                    s->sources[CONFIG_jwt_secret]);
+        return false;
+    }
+    uint32_t roles;
+    if (!settings_roles(config_str(c, CONFIG_jwt_issuer_roles), &roles)) {
+        buf_printf(why, "%s: jwt_issuer_roles: \"%.80s\" is not a list of roles",
+                   s->sources[CONFIG_jwt_issuer_roles], config_str(c, CONFIG_jwt_issuer_roles));
         return false;
     }
     if (!check_timezone(config_str(c, CONFIG_timezone))) {

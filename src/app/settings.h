@@ -6,6 +6,7 @@
 #define SB_APP_SETTINGS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/assert.h"
@@ -31,6 +32,8 @@ bool settings_load(struct settings *s, const char *path, char **env, buf *why) M
 bool settings_flag(struct settings *s, const char *name, const char *value, buf *why) MUST_CHECK;
 /* Rules between settings, after everything is read. */
 bool settings_check(const struct settings *s, buf *why) MUST_CHECK;
+/* The roles of a comma separated list, as bits; false when one is unknown. */
+bool settings_roles(const char *list, uint32_t *out) MUST_CHECK;
 /* Appends every setting with its source, one a line; secrets are not shown. */
 void settings_print(const struct settings *s, buf *out);
 

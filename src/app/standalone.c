@@ -5,7 +5,7 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/post_queue/post_queue.h"
-#include "adapters/tokens_hs256/tokens_hs256.h"
+#include "adapters/tokens_jose/tokens_jose.h"
 #include "app/data_dir.h"
 #include "app/process.h"
 #include "domain/fleet.h"
@@ -85,9 +85,7 @@ int standalone_run(struct settings *settings, int argc, char **argv)
         }
         post_queue_free(post);
     }
-    if (p.tokens != NULL) {
-        tokens_hs256_free(p.tokens);
-    }
+    tokens_jose_free(p.tokens);
     if (lock >= 0) {
         close(lock);
     }

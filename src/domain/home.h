@@ -29,6 +29,7 @@ struct domain_conf {
     int64_t token_access_s;          /* 900 */
     int64_t token_refresh_s;         /* 30 d */
     int64_t session_s;               /* console sessions, 30 d */
+    uint32_t issuer_roles;           /* roles outside issuers' tokens may give; bit per enum role */
     uint32_t connections_per_principal_max; /* 50 */
     uint32_t device_stale_s;         /* 90 */
     uint32_t device_gone_s;          /* 300 */

@@ -66,7 +66,8 @@ struct grant {
     int64_t issued_ms;      /* epoch ms; compared with tokens_valid_after, but for keys */
     uint32_t seen;          /* private: changes this loop had seen when the proof was checked */
     uint32_t live;          /* private: live sessions of the principal then, over all loops */
-    uint32_t global_roles;  /* bit per enum role */
+    uint32_t claim_roles;   /* private: those of an outside issuer's token, for its life */
+    uint32_t global_roles;  /* bit per enum role; claim_roles among them */
     uint16_t binding_count; /* scoped bindings that follow */
     struct binding bindings[];
 };
@@ -95,8 +96,8 @@ struct auth {
 };
 /* Starts; done runs on this home's loop, exactly once, later or before this returns (cached). Any
  * kind of credential: a cookie (is_session), a device key (`sbk_...`), else a JWT. There is no
- * cancelling: `a` must live until done. Costs one HMAC or SHA-256, and a store read the first
- * time. Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
+ * cancelling: `a` must live until done. Costs one HMAC or SHA-256 (tokens of other issuers: one
+ * signature, and a fetch of their keys when a new one appears), and a store read the first time. Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
  * "superseded" (older than tokens_valid_after), those of token_fault_name; with ERR_SERVER_ERROR
  * (the store failed, or too many unknown proofs at once): "store", "busy". */
 void auth_start(struct home *h, struct auth *a);

@@ -1,7 +1,8 @@
 /*
  * One authentication: loop -> (proof's home) -> principal's home -> loop. What changes meanwhile
  * is session_open's matter (identity_internal.h); a request without a session is as if it had
- * come before the change.
+ * come before the change. A token whose key is not known yet waits for its issuer's keys, once;
+ * an outside issuer's principal is made when it first comes (identity_outside.c).
  */
 #include "domain/identity_internal.h"
 
@@ -14,7 +15,7 @@
 
 struct check {
     struct task task;
-    enum { CHECK_REVOKED, CHECK_PROOF, CHECK_PRINCIPAL, CHECK_END } step;
+    enum { CHECK_REVOKED, CHECK_PROOF, CHECK_PRINCIPAL, CHECK_MAKE, CHECK_MADE, CHECK_END } step;
     struct home *origin;
     struct auth *auth;
     uint32_t seen;
@@ -26,6 +27,9 @@ struct check {
     struct proof_wait proof_wait;
     struct principal_wait principal_wait;
     struct revoked_wait revoked_wait;
+    struct tokens_wait keys_wait;
+    char *token;               /* owned, while keys are awaited */
+    struct outsider *outsider; /* owned; NULL: our own principal */
     err error;
     const char *reason;
     struct grant *grant;
@@ -56,12 +60,18 @@ static void on_principal(struct principal_wait *w, const struct principal_state 
         refuse(c, ERR_SERVER_ERROR, "store", waited);
         return;
     }
+    if (!p->known && c->outsider != NULL && outsider_may_be_made(c->outsider)) {
+        go(c, CHECK_MAKE, c->task.home->index, waited);
+        return;
+    }
     const char *reason = principal_refusal(p, c->kind, c->issued_ms);
     if (reason != NULL) {
         refuse(c, ERR_AUTHENTICATION_FAILED, reason, waited);
         return;
     }
     c->grant = principal_grant(p);
+    c->grant->claim_roles = c->outsider == NULL ? 0 : c->outsider->roles;
+    c->grant->global_roles |= c->grant->claim_roles;
     c->grant->proof = c->kind;
     c->grant->credential = c->credential;
     c->grant->expires_ms = c->expires_ms;
@@ -100,6 +110,7 @@ static void finish(struct check *c)
     a->reason = c->reason;
     a->grant = c->grant;
     task_deinit(&c->task);
+    mem_free(c->outsider);
     mem_free(c);
     a->done(a);
 }
@@ -137,6 +148,19 @@ static void resume(struct task *t)
     case CHECK_PRINCIPAL:
         principal_want(id, c->principal, &c->principal_wait);
         return;
+    case CHECK_MAKE:
+        c->step = CHECK_MADE;
+        outsider_make(t, c->outsider, c->principal);
+        return;
+    case CHECK_MADE:
+        if (t->req->error != ERR_NONE) {
+            refuse(c, ERR_SERVER_ERROR, "store", false);
+            return;
+        }
+        identity_changed(t->home, c->principal); /* what was cached says that there is none */
+        c->step = CHECK_PRINCIPAL;
+        principal_want(id, c->principal, &c->principal_wait);
+        return;
     case CHECK_END:
         finish(c);
         return;
@@ -145,23 +169,63 @@ static void resume(struct task *t)
 
 static bool is_key(span text) { return span_starts(text, SPAN("sbk_")); }
 
-/* A token's claims are the caller's to trust once verify said so; our own principals are UUIDs. */
-static const char *read_token(struct home *h, struct check *c, span text)
+/* Our own principals are UUIDs; another issuer's `sub` means nothing here without its `iss`. */
+static const char *read_claims(struct home *h, struct check *c, const struct token_claims *claims)
 {
-    struct token_claims claims;
-    int64_t now = clock_wall_ms(h->clock);
-    enum token_fault fault = h->tokens->verify(h->tokens, text, now, &claims);
-    if (fault != TOKEN_OK) {
-        return token_fault_name(fault);
-    }
-    if (!uuid_parse(span_str(claims.sub), &c->principal)) {
+    if (claims->outside) {
+        c->outsider = outsider_new(h, claims, &c->principal, &c->credential);
+        if (c->outsider == NULL) {
+            return "unknown_principal";
+        }
+    } else if (!uuid_parse(span_str(claims->sub), &c->principal)) {
         return "unknown_principal";
+    } else {
+        c->credential = claims->jti[0] == '\0' ? UUID_NIL : jti_id(h, span_str(claims->jti));
     }
     c->kind = PROOF_TOKEN;
-    c->credential = claims.jti[0] == '\0' ? UUID_NIL : jti_id(h, span_str(claims.jti));
-    c->issued_ms = claims.iat_s * 1000;
-    c->expires_ms = claims.exp_s * 1000;
+    c->issued_ms = claims->iat_s * 1000;
+    c->expires_ms = claims->exp_s * 1000;
     return NULL;
+}
+
+static void proceed(struct check *c, const char *refusal)
+{
+    if (refusal != NULL) {
+        c->error = ERR_AUTHENTICATION_FAILED;
+        c->reason = refusal;
+        finish(c);
+    } else {
+        begin(c);
+    }
+}
+
+static void on_keys(struct mail *m);
+
+static void check_token(struct home *h, struct check *c, span text, bool may_wait)
+{
+    struct token_claims claims;
+    enum token_fault fault =
+        h->tokens->verify(h->tokens, text, clock_wall_ms(h->clock), &claims);
+    if (fault == TOKEN_UNKNOWN_KEY && may_wait) {
+        c->keys_wait.mail.run = on_keys;
+        c->keys_wait.loop = h->index;
+        if (tokens_await(h->tokens, &c->keys_wait)) {
+            c->token = mem_strndup(text.ptr, text.len);
+            return;
+        }
+    }
+    proceed(c, fault != TOKEN_OK ? token_fault_name(fault) : read_claims(h, c, &claims));
+}
+
+static void on_keys(struct mail *m)
+{
+    struct check *c = CONTAINER_OF(m, struct check, keys_wait.mail);
+    char *text = c->token;
+    size_t len = strlen(text);
+    c->token = NULL;
+    check_token(c->origin, c, span_of(text, len), false);
+    explicit_bzero(text, len);
+    mem_free(text);
 }
 
 static const char *read_opaque(struct home *h, struct check *c, span text, enum proof_kind kind)
@@ -190,15 +254,13 @@ void auth_start(struct home *h, struct auth *a)
     c->auth = a;
     c->proof_wait.ready = on_proof;
     c->principal_wait.ready = on_principal;
-    const char *reason = a->is_session          ? read_opaque(h, c, a->credential, PROOF_SESSION)
-                         : is_key(a->credential) ? read_opaque(h, c, a->credential, PROOF_KEY)
-                                                 : read_token(h, c, a->credential);
+    span credential = a->credential;
     a->credential = SPAN_NONE;
-    if (reason != NULL) {
-        c->error = ERR_AUTHENTICATION_FAILED;
-        c->reason = reason;
-        finish(c);
-        return;
+    if (a->is_session) {
+        proceed(c, read_opaque(h, c, credential, PROOF_SESSION));
+    } else if (is_key(credential)) {
+        proceed(c, read_opaque(h, c, credential, PROOF_KEY));
+    } else {
+        check_token(h, c, credential, true);
     }
-    begin(c);
 }

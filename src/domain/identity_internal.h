@@ -64,6 +64,26 @@ const char *principal_refusal(const struct principal_state *p, enum proof_kind p
 /* The rights of p for a proof; credential and times are the caller's to fill. */
 struct grant *principal_grant(const struct principal_state *p);
 
+/* --- principals of outside issuers (identity_outside.c) --- */
+
+struct outsider {
+    char iss[TOKEN_TEXT_MAX + 1];
+    char sub[TOKEN_TEXT_MAX + 1];
+    char kind[16];
+    uint32_t roles; /* of the token, capped by jwt_issuer_roles; bit per enum role */
+    bool asked;     /* whether it may be made: once a check */
+};
+
+/* The caller's, freed with mem_free; NULL unless the token's kind is user or service: a device
+ * must exist here already, guests are invited by us. Fills the id of its principal, and of the
+ * token (nil without jti). */
+struct outsider *outsider_new(struct home *h, const struct token_claims *claims, uuid *principal,
+                              uuid *credential);
+/* Whether the row is to be made: true the first time. */
+bool outsider_may_be_made(struct outsider *o);
+/* Submits the row, if there is none yet; the task resumes when it is stored. */
+void outsider_make(struct task *t, const struct outsider *o, uuid principal);
+
 /* --- proofs (credential.c) --- */
 
 struct proof {

@@ -118,7 +118,7 @@ enum change_kind changes_since(const struct identity *id, uint32_t seen, uuid pr
 
 static bool same_rights(const struct grant *g, const struct principal_state *p)
 {
-    return g->kind == p->kind && g->global_roles == p->global_roles &&
+    return g->kind == p->kind && g->global_roles == (p->global_roles | g->claim_roles) &&
            g->binding_count == p->binding_count &&
            (p->binding_count == 0 ||
             memcmp(g->bindings, p->bindings, p->binding_count * sizeof *p->bindings) == 0);
@@ -143,6 +143,8 @@ static void tell(struct session *s, const struct change *c)
         g->credential = old->credential;
         g->expires_ms = old->expires_ms;
         g->issued_ms = old->issued_ms;
+        g->claim_roles = old->claim_roles;
+        g->global_roles |= old->claim_roles;
         g->seen = changes_seen(s->home->identity);
         grant_free(s->grant);
         s->grant = g;
