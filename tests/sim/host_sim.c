@@ -1,0 +1,289 @@
+/*
+ * What is stored of hosts: which source answers a question about the past, what retention takes,
+ * what hosts without a socket report, and that memory is bounded when nobody needs a device.
+ */
+#include "sim/fleet_world.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS INT64_C(86400000)
+
+struct call {
+    struct world *w;
+    unsigned loop;
+    uuid id;
+    struct host_range range;
+    int64_t at_ms;
+    bool commands;
+    struct host_facts facts;
+    const struct host_point *row;
+    struct result *r;
+};
+
+static void do_metrics(void *arg)
+{
+    struct call *c = arg;
+    host_metrics(&c->w->homes[c->loop], c->id, &c->range, result_take, c->r);
+}
+
+static void do_processes(void *arg)
+{
+    struct call *c = arg;
+    host_processes_at(&c->w->homes[c->loop], c->id, c->at_ms, c->commands, result_take, c->r);
+}
+
+static void do_state(void *arg)
+{
+    struct call *c = arg;
+    host_state(&c->w->homes[c->loop], c->id, c->commands, result_take, c->r);
+}
+
+static void do_report(void *arg)
+{
+    struct call *c = arg;
+    host_report(&c->w->homes[c->loop], c->id, &c->facts, c->row, result_take, c->r);
+}
+
+static void run(struct call *c, void (*what)(void *))
+{
+    result_deinit(c->r);
+    c->loop = world_loop(c->w);
+    sim_on_loop(c->w->sim, c->loop, what, c);
+    result_wait(c->w, c->r);
+}
+
+static int64_t now_ms(struct world *w) { return clock_wall_ms(sim_clock(w->sim)); }
+
+/* A row of the past, put into the store directly. */
+static void put_row(struct world *w, uuid device, int64_t at_ms, double cpu)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct store_req *req = store_req_new(0, 2, NULL, NULL);
+    uuid_format(device, id);
+    store_step_init(req, 0, QUERY_METRICS_INSERT, 1);
+    store_set_text(req, 0, 0, 0, span_of(id, UUID_TEXT_LEN));
+    store_set_int(req, 0, 0, 1, at_ms);
+    store_set_real(req, 0, 0, 2, cpu);
+    store_step_init(req, 1, QUERY_PROCESS_INSERT, 1);
+    store_set_text(req, 1, 0, 0, span_of(id, UUID_TEXT_LEN));
+    store_set_int(req, 1, 0, 1, at_ms);
+    store_set_text(req, 1, 0, 2, SPAN("[{\"pid\":1,\"name\":\"a\",\"command\":\"secret\"}]"));
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    store_req_free(req);
+}
+
+static unsigned points(const struct result *r)
+{
+    unsigned n = 0;
+    span rest = buf_span(&r->json);
+    const char *mark = "\"ts\":";
+    for (;;) {
+        const uint8_t *at = rest.len > 0 ? memmem(rest.ptr, rest.len, mark, 5) : NULL;
+        if (at == NULL) {
+            return n;
+        }
+        n++;
+        rest = span_slice(rest, (size_t)(at - rest.ptr) + 5, rest.len);
+    }
+}
+
+static void the_finest_source_that_is_kept_answers(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w) / 3600000 * 3600000;
+    struct call c = {.w = &w, .id = id, .r = &r};
+    for (int i = 0; i < 120; i++) {
+        put_row(&w, id, now - 7200000 + i * 60000, i);
+    }
+    c.range = (struct host_range){.from_ms = now - 3600000, .to_ms = now, .points = 60};
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"raw\"") && points(&r) == 60);
+    SIM_CHECK(json_holds(&r, "\"cpu\":119,"));
+    c.range.points = 6;
+    c.range.aggregate = HOST_GREATEST;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"1m\"") && points(&r) == 6);
+    SIM_CHECK(json_holds(&r, "\"resolution_ms\":600000") && json_holds(&r, "\"cpu\":119,"));
+    c.range.from_ms = now - 10 * DAY_MS;
+    c.range.points = 100;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"1h\"") && points(&r) == 1);
+    c.range.points = 2000;
+    c.range.from_ms = now - 31 * DAY_MS;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"1m\""));
+    c.range.from_ms = now - 91 * DAY_MS;
+    c.range.to_ms = c.range.from_ms + 3600000;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"1h\"") && points(&r) == 0);
+    c.id = UUID_NIL;
+    run(&c, do_metrics);
+    SIM_CHECK(r.error == ERR_DEVICE_NOT_FOUND);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void rows_closer_than_minutes_are_put_together(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w) / 60000 * 60000;
+    struct call c = {.w = &w, .id = id, .r = &r};
+    for (int i = 0; i < 60; i++) {
+        put_row(&w, id, now - 60000 + i * 1000, i);
+    }
+    c.range = (struct host_range){.from_ms = now - 60000, .to_ms = now, .points = 10};
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"raw\"") && points(&r) == 10);
+    SIM_CHECK(json_holds(&r, "\"resolution_ms\":6000") && json_holds(&r, "\"cpu\":2.5,"));
+    c.range.aggregate = HOST_LAST;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"cpu\":59,"));
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void what_ran_is_known_for_two_minutes(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t at = now_ms(&w) - DAY_MS;
+    struct call c = {.w = &w, .id = id, .r = &r, .commands = true};
+    put_row(&w, id, at, 1);
+    c.at_ms = at + 120000;
+    run(&c, do_processes);
+    SIM_CHECK(r.error == ERR_NONE && json_holds(&r, "secret"));
+    c.commands = false;
+    run(&c, do_processes);
+    SIM_CHECK(r.error == ERR_NONE && !json_holds(&r, "secret"));
+    c.at_ms = at + 120001;
+    run(&c, do_processes);
+    SIM_CHECK(r.error == ERR_NOT_FOUND);
+    c.at_ms = at - 1;
+    run(&c, do_processes);
+    SIM_CHECK(r.error == ERR_NOT_FOUND);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void retention_takes_what_is_too_old(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w);
+    for (int i = 0; i < 1500; i++) { /* more than a batch */
+        put_row(&w, id, now - 31 * DAY_MS + i * 1000, 1);
+    }
+    put_row(&w, id, now - 29 * DAY_MS, 2);
+    sim_run_ms(w.sim, 40000);
+    struct call c = {.w = &w, .id = id, .r = &r};
+    c.range = (struct host_range){.from_ms = now - 31 * DAY_MS, .to_ms = now, .points = 2000};
+    run(&c, do_metrics); /* minutes: they are kept for longer */
+    SIM_CHECK(json_holds(&r, "\"source\":\"1m\"") && points(&r) >= 3);
+    w.conf.retention_raw_s = 100 * 86400; /* so that rows are asked for the old range */
+    c.range.to_ms = c.range.from_ms + 3600000;
+    run(&c, do_metrics);
+    SIM_CHECK(json_holds(&r, "\"source\":\"raw\"") && points(&r) == 0);
+    c.range.from_ms = now - 29 * DAY_MS;
+    c.range.to_ms = c.range.from_ms + 1;
+    run(&c, do_metrics);
+    SIM_CHECK(points(&r) == 1);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void a_report_keeps_what_it_does_not_say(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w);
+    struct host_point row = {.at_ms = now, .v = {[METRIC_CPU] = 7}};
+    struct call c = {.w = &w, .id = id, .r = &r, .commands = true};
+    run(&c, do_state);
+    SIM_CHECK(r.error == ERR_NOT_FOUND);
+    c.facts = (struct host_facts){.os = SPAN("Debian"), .hostname = SPAN("web-1"),
+                                  .uptime_s = 5, .cpu_cores = 4, .interfaces = SPAN("[]"),
+                                  .processes = SPAN("[{\"pid\":9,\"name\":\"x\"}]"),
+                                  .at_ms = now};
+    c.row = &row;
+    run(&c, do_report);
+    SIM_CHECK(r.error == ERR_NONE);
+    c.facts = (struct host_facts){.hostname = SPAN("web-2"), .uptime_s = 6, .cpu_cores = -1,
+                                  .at_ms = now + 60000};
+    c.row = NULL;
+    run(&c, do_report);
+    run(&c, do_state);
+    SIM_CHECK(json_holds(&r, "\"os\":\"Debian\"") && json_holds(&r, "\"hostname\":\"web-2\""));
+    SIM_CHECK(json_holds(&r, "\"uptime\":6") && json_holds(&r, "\"cpuCores\":4"));
+    SIM_CHECK(json_holds(&r, "\"pid\":9"));
+    world_get(&w, id, &r);
+    SIM_CHECK(json_holds(&r, "\"cpu\":7,") && json_holds(&r, "\"connectionStatus\":\"offline\""));
+    SIM_CHECK(!json_holds(&r, "\"lastSeen\":null"));
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void a_store_that_fails_is_said_and_forgotten(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    sim_store_set_failures(w.db, 100, ERR_STORE_FULL);
+    world_get(&w, id, &r);
+    SIM_CHECK(r.error == ERR_STORE_FULL);
+    sim_store_set_failures(w.db, 0, ERR_NONE);
+    world_get(&w, id, &r);
+    SIM_CHECK(r.error == ERR_NONE);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void devices_that_nobody_needs_give_way(uint64_t seed)
+{
+    enum { DEVICES = FLEET_IDLE_MAX + 20 };
+    static uuid ids[DEVICES];
+    char name[16];
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 1);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        snprintf(name, sizeof name, "d%u", i);
+        ids[i] = world_create(&w, name);
+        world_get(&w, ids[i], &r);
+    }
+    SIM_CHECK(world_stats(&w).loaded == FLEET_IDLE_MAX);
+    world_get(&w, ids[0], &r);
+    SIM_CHECK(r.error == ERR_NONE && json_holds(&r, "\"name\":\"d0\""));
+    SIM_CHECK(world_stats(&w).loaded == FLEET_IDLE_MAX);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct sim_case cases[] = {
+        {"the_finest_source_that_is_kept_answers", the_finest_source_that_is_kept_answers, 5},
+        {"rows_closer_than_minutes_are_put_together", rows_closer_than_minutes_are_put_together,
+         5},
+        {"what_ran_is_known_for_two_minutes", what_ran_is_known_for_two_minutes, 5},
+        {"retention_takes_what_is_too_old", retention_takes_what_is_too_old, 2},
+        {"a_report_keeps_what_it_does_not_say", a_report_keeps_what_it_does_not_say, 20},
+        {"a_store_that_fails_is_said_and_forgotten", a_store_that_fails_is_said_and_forgotten, 10},
+        {"devices_that_nobody_needs_give_way", devices_that_nobody_needs_give_way, 1},
+    };
+    return sim_main(argc, argv, cases, ARRAY_LEN(cases));
+}
