@@ -77,7 +77,7 @@ static bool read_all(int fd, size_t max, int timeout_ms, buf *out)
     }
 }
 
-int admin_forward(const char *data_dir, int argc, char **argv)
+int admin_forward(const char *data_dir, int argc, char **argv, int wait_ms)
 {
     struct sockaddr_un name;
     if (!socket_name(data_dir, &name)) {
@@ -97,7 +97,7 @@ int admin_forward(const char *data_dir, int argc, char **argv)
     (void)shutdown(fd, SHUT_WR);
     buf answer = {0};
     uint32_t out_len = 0;
-    ok = ok && read_all(fd, 64u << 20, ADMIN_TIMEOUT_MS + READ_TIMEOUT_MS, &answer);
+    ok = ok && read_all(fd, 64u << 20, wait_ms, &answer);
     close(fd);
     if (ok && answer.len >= 5) {
         memcpy(&out_len, answer.ptr + 1, sizeof out_len);

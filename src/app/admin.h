@@ -16,14 +16,14 @@
 
 #define ADMIN_REQUEST_BYTES_MAX 65536
 #define ADMIN_WORDS_MAX 64
-#define ADMIN_TIMEOUT_MS 30000 /* a command that takes longer is answered as failed */
+#define ADMIN_TIMEOUT_MS 30000 /* how long the client waits for most commands */
 
 /* Listens; the descriptor, or -1 with `why`. An old socket file is replaced: the caller holds the
  * folder's lock. */
 int admin_listen(const char *data_dir, buf *why) MUST_CHECK;
-/* Client: sends argv and copies the answer to standard output and error. -1 when no server
- * listens there, else the exit status. Blocks. */
-int admin_forward(const char *data_dir, int argc, char **argv);
+/* Client: sends argv and copies the answer to standard output and error, which must begin within
+ * wait_ms (-1: whenever it does). -1 when no server listens there, else the exit status. Blocks. */
+int admin_forward(const char *data_dir, int argc, char **argv, int wait_ms);
 /* Server: reads one request from a connection into *words (at most ADMIN_WORDS_MAX; pointers into
  * `text`). The count, or -1 when it is malformed or too slow. Blocks up to 2 s. */
 int admin_read(int fd, buf *text, char **words);

@@ -20,6 +20,10 @@ const struct command commands[] = {
     {"device",
      "add|list|show|key|keys|revoke|enable|disable|delete [--name N] [--id UUID]",
      "manage devices and their keys", device_options, NULL, command_device},
+    {"backup", "FILE", "a copy of the store in a new file, also while the server runs", no_options,
+     NULL, command_backup, .paths = true, .needs_store = true, .slow = true},
+    {"check-store", "[FILE]", "exit 0 if a copy (or data_dir's own store) is sound, else 1 and why",
+     no_options, command_check_store, NULL},
     {"json-check", "", "exit 0 if standard input is one valid JSON text, else 1", no_options,
      command_json_check, NULL},
     {"jwt-check", "--jwk FILE",
@@ -27,7 +31,7 @@ const struct command commands[] = {
      jwt_check_options, command_jwt_check, NULL},
     {"version", "", "print the version", no_options, command_version, NULL},
     {"help", "", "print this", no_options, command_help, NULL},
-    {NULL, NULL, NULL, NULL, NULL, NULL},
+    {NULL},
 };
 
 const struct command *command_find(const char *name)

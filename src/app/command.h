@@ -34,6 +34,9 @@ struct command {
     const struct option_row *options;
     int (*local)(const struct options *o, struct settings *s);
     void (*run)(struct command_call *call);
+    bool paths;       /* its words are files of the caller (client.h) */
+    bool needs_store; /* beside no server: refused when there is no store yet */
+    bool slow;        /* may take minutes */
 };
 
 /* All commands, ended by a row without name. */

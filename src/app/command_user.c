@@ -3,7 +3,6 @@
 #include "base/timefmt.h"
 #include "domain/identity_ops.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define LIST_PAGE 200
@@ -11,27 +10,16 @@
 const struct option_row user_options[] = {
     {"name", "NAME", "the user's name"},
     {"role", "ROLE", "a role; may be repeated"},
-    {"password-file", "FILE", "reads the password from a file; without it one is made and shown"},
+    {"password-file", "FILE", "the password is its text (-: standard input); else one is made",
+     .file = true},
     {NULL, NULL, NULL},
 };
 
-/* The password from --password-file into call->step's scratch, or an empty span. */
-static bool password_of(struct command_call *call, buf *out)
+/* The text of --password-file; empty when none was given. */
+static span password_of(const struct command_call *call)
 {
-    const char *path = options_get(&call->options, "password-file");
-    if (path == NULL) {
-        return true;
-    }
-    FILE *f = fopen(path, "rbe");
-    if (f == NULL) {
-        return false;
-    }
-    out->len = fread(buf_reserve(out, PASSWORD_BYTES_MAX + 2), 1, PASSWORD_BYTES_MAX + 2, f);
-    fclose(f);
-    while (out->len > 0 && (out->ptr[out->len - 1] == '\n' || out->ptr[out->len - 1] == '\r')) {
-        out->len--;
-    }
-    return out->len > 0;
+    const char *text = options_get(&call->options, "password-file");
+    return text == NULL ? SPAN_NONE : span_str(text);
 }
 
 static void finished(void *owner, const struct identity_result *r)
@@ -62,19 +50,9 @@ static void add(struct command_call *call, span name)
 {
     enum role roles[ROLE_COUNT];
     unsigned count;
-    buf password = {0};
-    if (!command_roles(call, roles, &count)) {
-        return;
+    if (command_roles(call, roles, &count)) {
+        identity_user_add(call->home, name, password_of(call), roles, count, added, call);
     }
-    if (!password_of(call, &password)) {
-        command_end(call, EXIT_USAGE, "the password file cannot be read or is empty");
-    } else {
-        identity_user_add(call->home, name, buf_span(&password), roles, count, added, call);
-    }
-    if (password.ptr != NULL) {
-        explicit_bzero(password.ptr, password.cap);
-    }
-    buf_deinit(&password);
 }
 
 static void listed(void *owner, const struct identity_result *r)
@@ -101,16 +79,11 @@ static void listed(void *owner, const struct identity_result *r)
 
 static void set_password(struct command_call *call)
 {
-    buf password = {0};
-    if (!password_of(call, &password) || password.len == 0) {
+    if (password_of(call).len == 0) {
         command_end(call, EXIT_USAGE, "user passwd needs --password-file FILE");
     } else {
-        identity_set_password(call->home, call->subject, buf_span(&password), finished, call);
+        identity_set_password(call->home, call->subject, password_of(call), finished, call);
     }
-    if (password.ptr != NULL) {
-        explicit_bzero(password.ptr, password.cap);
-    }
-    buf_deinit(&password);
 }
 
 /* Grants or revokes one role after the other. */

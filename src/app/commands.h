@@ -26,12 +26,17 @@ int command_version(const struct options *o, struct settings *s);
 /* As above. */
 int command_help(const struct options *o, struct settings *s);
 
+/* As above. */
+int command_check_store(const struct options *o, struct settings *s);
+
 /* Store commands: end with command_end, now or later, on the home. */
 void command_token(struct command_call *call);
 /* As above. */
 void command_user(struct command_call *call);
 /* As above. */
 void command_device(struct command_call *call);
+/* As above. */
+void command_backup(struct command_call *call);
 
 /* "admin", "operator", ... of every --role; false and the call ended when one is unknown. */
 bool command_roles(struct command_call *call, enum role *out, unsigned *count) MUST_CHECK;

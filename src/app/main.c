@@ -1,6 +1,7 @@
 #include "app/main.h"
 
 #include "app/admin.h"
+#include "app/client.h"
 #include "app/command.h"
 #include "app/standalone.h"
 
@@ -35,6 +36,37 @@ static int refuse(struct settings *s, buf *why)
     return EXIT_USAGE;
 }
 
+static int argc_of(char **words)
+{
+    int n = 0;
+    while (words[n] != NULL) {
+        n++;
+    }
+    return n;
+}
+
+/* By the server that runs, else here. argv[0] is the command's name. */
+static int run_store_command(struct settings *s, const struct command *command, int argc,
+                             char **argv)
+{
+    const char *dir = config_str(&s->config, CONFIG_data_dir);
+    struct arena arena = {0};
+    buf why = {0};
+    char **words = ARENA_ARRAY(&arena, char *, (size_t)argc + 1);
+    int status = EXIT_USAGE;
+    if (client_words(command, argc, argv, words, &arena, &why)) {
+        status = admin_forward(dir, argc_of(words), words, command->slow ? -1 : ADMIN_TIMEOUT_MS);
+        if (status < 0) {
+            status = standalone_run(s, argc_of(words), words);
+        }
+    } else {
+        fprintf(stderr, "signalbox: %.*s\n", SPAN_FMT(buf_span(&why)));
+    }
+    buf_deinit(&why);
+    arena_reset(&arena);
+    return status;
+}
+
 int app_main(int argc, char **argv, char **env)
 {
     const char *config = take_config(&argc, argv);
@@ -60,11 +92,7 @@ int app_main(int argc, char **argv, char **env)
     if (command->local != NULL) {
         status = command->local(&options, &settings);
     } else {
-        const char *dir = config_str(&settings.config, CONFIG_data_dir);
-        status = admin_forward(dir, argc - 1, argv + 1);
-        if (status < 0) {
-            status = standalone_run(&settings, argc - 1, argv + 1);
-        }
+        status = run_store_command(&settings, command, argc - 1, argv + 1);
     }
     settings_deinit(&settings);
     return status;

@@ -4,7 +4,8 @@
 
 #define DURATION_S_MAX (10LL * 366 * 86400)
 
-static const struct option_row *row_of(const struct option_row *rows, const char *name, size_t len)
+const struct option_row *option_row_find(const struct option_row *rows, const char *name,
+                                         size_t len)
 {
     for (; rows != NULL && rows->name != NULL; rows++) {
         if (strlen(rows->name) == len && memcmp(rows->name, name, len) == 0) {
@@ -32,7 +33,7 @@ static bool read_option(struct options *o, struct settings *s, const struct opti
     const char *name = argv[*at] + 2;
     const char *eq = strchr(name, '=');
     size_t len = eq == NULL ? strlen(name) : (size_t)(eq - name);
-    const struct option_row *row = row_of(rows, name, len);
+    const struct option_row *row = option_row_find(rows, name, len);
     const char *value = eq == NULL ? NULL : eq + 1;
     if (row != NULL && row->what == NULL) {
         if (value != NULL) {

@@ -14,6 +14,7 @@ struct option_row {
     const char *name; /* without dashes; NULL ends a table */
     const char *what; /* the value's name in --help; NULL: takes no value */
     const char *text;
+    bool file;        /* the value given is a file's name, the value seen its text (client.h) */
 };
 
 struct options {
@@ -26,6 +27,9 @@ struct options {
     unsigned given_count;
 };
 
+/* The row of that name (`len` bytes), or NULL. `rows` may be NULL. */
+const struct option_row *option_row_find(const struct option_row *rows, const char *name,
+                                         size_t len);
 /* Reads argv[from..]; options not in `rows` are settings. False: `why` says what is wrong. */
 bool options_parse(struct options *o, struct settings *s, const struct option_row *rows, int argc,
                    char **argv, int from, buf *why) MUST_CHECK;

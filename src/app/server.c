@@ -5,27 +5,25 @@
 #include "adapters/log_json/log_json.h"
 #include "app/admin.h"
 #include "app/command.h"
+#include "app/control.h"
 #include "app/data_dir.h"
 #include "app/process.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "domain/identity_ops.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 struct server {
     struct settings *settings;
     struct process process;
+    struct control *control; /* owned */
     int lock_fd;
     int admin_fd;
     int signal_fd;
@@ -134,94 +132,12 @@ static bool server_open(struct server *s, buf *why)
     return true;
 }
 
-/* --- the admin socket's commands run on loop 0 --- */
-
-struct admin_job {
-    struct mail mail;
-    struct command_call call;
-    const struct command *command;
-    sem_t ended;
-};
-
-static void admin_call_done(struct command_call *call)
-{
-    struct admin_job *job = call->owner;
-    sem_post(&job->ended);
-}
-
-static void admin_run(struct mail *m)
-{
-    struct admin_job *job = CONTAINER_OF(m, struct admin_job, mail);
-    job->command->run(&job->call);
-}
-
-static void serve_admin(struct server *s)
-{
-    int fd = accept4(s->admin_fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0) {
-        return;
-    }
-    buf text = {0};
-    char *words[ADMIN_WORDS_MAX];
-    struct admin_job *job = mem_calloc(1, sizeof *job);
-    sem_init(&job->ended, 0, 0);
-    int count = admin_read(fd, &text, words);
-    bool answered = true;
-    if (count < 1) {
-        admin_answer(fd, EXIT_USAGE, SPAN_NONE, SPAN("signalbox: malformed admin request\n"));
-    } else if (!command_prepare(&job->call, count, words, &job->command)) {
-        admin_answer(fd, job->call.status, buf_span(&job->call.out), buf_span(&job->call.err));
-    } else {
-        job->call.home = s->process.homes[0];
-        job->call.done = admin_call_done;
-        job->call.owner = job;
-        job->mail.run = admin_run;
-        loop_post_foreign(s->process.loops[0], &job->mail);
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += ADMIN_TIMEOUT_MS / 1000;
-        answered = sem_timedwait(&job->ended, &until) == 0;
-        if (answered) {
-            admin_answer(fd, job->call.status, buf_span(&job->call.out),
-                         buf_span(&job->call.err));
-        } else {
-            admin_answer(fd, EXIT_FAILED, SPAN_NONE, SPAN("signalbox: the server is too busy\n"));
-        }
-    }
-    close(fd);
-    buf_deinit(&text);
-    if (answered) { /* else the command still holds it */
-        command_call_free(&job->call);
-        sem_destroy(&job->ended);
-        mem_free(job);
-    }
-}
-
-/* Until a signal asks to end. */
-static void control(struct server *s)
-{
-    for (;;) {
-        struct pollfd fds[2] = {{.fd = s->signal_fd, .events = POLLIN},
-                                {.fd = s->admin_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
-            return;
-        }
-        if (fds[0].revents & POLLIN) {
-            struct signalfd_siginfo info;
-            ssize_t got = read(s->signal_fd, &info, sizeof info);
-            LOG(s->process.log, LOG_INFO, "server.drain",
-                LOG_I64("signal", got > 0 ? (int64_t)info.ssi_signo : 0));
-            return;
-        }
-        if (fds[1].revents & POLLIN) {
-            serve_admin(s);
-        }
-    }
-}
-
 static void server_close(struct server *s)
 {
     process_free(&s->process);
+    if (s->control != NULL) {
+        control_free(s->control);
+    }
     if (s->admin_fd >= 0) {
         char path[4200];
         snprintf(path, sizeof path, "%s/admin.sock",
@@ -255,7 +171,11 @@ int server_main(struct settings *settings)
         printf("{\"event\":\"ready\",\"listen\":[%.*s]}\n", (int)addresses.len,
                (const char *)addresses.ptr);
         fflush(stdout);
-        control(s);
+        struct control_conf conf = {.process = &s->process,
+                                    .signal_fd = s->signal_fd,
+                                    .admin_fd = s->admin_fd};
+        s->control = control_new(&conf);
+        control_run(s->control);
         process_drain(&s->process);
     } else {
         fprintf(stderr, "signalbox: %.*s\n", (int)why.len, (const char *)why.ptr);

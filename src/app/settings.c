@@ -34,7 +34,8 @@ void settings_init(struct settings *s)
 void settings_deinit(struct settings *s)
 {
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
-        if (config_row((enum config_key)k)->flags & CONFIG_SECRET && s->sources[k][0] != 'd') {
+        bool secret = (config_row((enum config_key)k)->flags & CONFIG_SECRET) != 0;
+        if (secret && s->sources[k] != NULL && s->sources[k][0] != 'd') {
             explicit_bzero((void *)s->config.values[k].text, strlen(s->config.values[k].text));
         }
     }

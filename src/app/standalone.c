@@ -62,6 +62,19 @@ static void with_home(struct process *p, struct post *post, struct command_call 
     offload_free(offload);
 }
 
+/* A command that only reads must not make the store it was to read. */
+static bool has_store(const struct process *p, const struct command *command, buf *why)
+{
+    char path[4200];
+    const char *dir = config_str(p->config, CONFIG_data_dir);
+    snprintf(path, sizeof path, "%s/signalbox.db", dir);
+    if (!command->needs_store || access(path, F_OK) == 0) {
+        return true;
+    }
+    buf_printf(why, "there is no store in data_dir %s", dir);
+    return false;
+}
+
 int standalone_run(struct settings *settings, int argc, char **argv)
 {
     struct process p = {.config = &settings->config,
@@ -76,7 +89,8 @@ int standalone_run(struct settings *settings, int argc, char **argv)
     if (command_prepare(&call, argc, argv, &command)) {
         call.status = EXIT_FAILED;
         struct post *post = post_queue_new(1);
-        bool ok = data_dir_make(dir, &why) && (lock = data_dir_lock(dir, &why)) >= 0 &&
+        bool ok = has_store(&p, command, &why) && data_dir_make(dir, &why) &&
+                  (lock = data_dir_lock(dir, &why)) >= 0 &&
                   process_open_tokens(&p, &why) && process_open_store(&p, post, &why);
         if (ok) {
             with_home(&p, post, &call, command);

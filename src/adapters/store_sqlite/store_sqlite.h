@@ -65,4 +65,29 @@ err sqlite_store_open(const struct sqlite_store_conf *conf, struct post *post, s
 /* The newest schema version this build knows. */
 unsigned sqlite_store_schema_version(void);
 
+#define SQLITE_REPORT_TABLES_MAX 64 /* tables counted; later ones, by name, are left out */
+
+struct sqlite_report {
+    uint64_t bytes;        /* of the file, without its write-ahead log */
+    unsigned schema;       /* 0: not known */
+    unsigned known_schema; /* sqlite_store_schema_version() */
+    unsigned table_count;
+    struct sqlite_report_table {
+        char name[64];
+        int64_t rows;
+    } tables[SQLITE_REPORT_TABLES_MAX];
+    char why[256]; /* of a refusal, "it ..." */
+};
+
+/*
+ * Whether the file would serve as a store: every page and index sound, a schema that this build
+ * knows or can migrate, every reference met. Writes nothing to the file; a running server may use
+ * it meanwhile. Blocks for about a second for each few hundred MB. ERR_NONE, or with `why`:
+ *   ERR_STORE_CORRUPT       damaged, empty, or another program's
+ *   ERR_STORE_SCHEMA_NEWER  a newer release wrote it
+ *   ERR_STORE_READ_ONLY     it cannot be opened, or is not there
+ *   others                  the store's errors of a read
+ */
+err sqlite_store_check(const char *path, struct sqlite_report *out) MUST_CHECK;
+
 #endif

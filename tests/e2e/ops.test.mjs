@@ -1,0 +1,105 @@
+// What an operator does to a running server: copies, checks of copies, commands beside it.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { cli, startServer, tempDir } from './lib/server.mjs';
+
+// A server that ends with its test, whatever becomes of it.
+async function serve(t, options) {
+  const server = await startServer(options);
+  t.after(() => server.process.kill('SIGKILL'));
+  return server;
+}
+
+test('a_backup_beside_a_running_server_restores_into_a_new_folder', async (t) => {
+  const server = await serve(t);
+  const where = tempDir('copies');
+  const { id } = await server.addDevice('pump');
+  const at = ['--data-dir', server.dataDir];
+  // The name is the caller's: relative to where the caller stands.
+  const made = await cli(['backup', 'a.db', ...at], { cwd: where });
+  assert.equal(made.status, 0, made.stderr);
+  const file = path.join(where, 'a.db');
+  assert.match(made.stdout, new RegExp(`^backup ${file} ${statSync(file).size} bytes\n$`));
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  const again = await cli(['backup', file, ...at]);
+  assert.equal(again.status, 1);
+  assert.match(again.stderr, /exists already, and nothing is overwritten/);
+  const nowhere = await cli(['backup', path.join(where, 'no/b.db'), ...at]);
+  assert.equal(nowhere.status, 1);
+  assert.match(nowhere.stderr, /is its folder there/);
+  assert.equal((await cli(['backup', ...at])).status, 2);
+  await server.stop();
+
+  const checked = await cli(['check-store', file]);
+  assert.equal(checked.status, 0, checked.stderr);
+  assert.match(checked.stdout, /^devices +1$/m);
+  assert.match(checked.stdout, /a\.db is sound: schema \d+ of \d+, \d+ bytes\n$/);
+  const dataDir = path.join(where, 'restored');
+  mkdirSync(dataDir);
+  renameSync(file, path.join(dataDir, 'signalbox.db'));
+  const restored = await serve(t, { dataDir });
+  assert.match(await restored.cli('device', 'list'), new RegExp(id));
+  await restored.stop();
+});
+
+test('a_backup_without_a_server_and_of_no_store', async () => {
+  const dataDir = tempDir('cold');
+  const file = path.join(dataDir, 'copy.db');
+  const none = await cli(['backup', file, '--data-dir', dataDir]);
+  assert.equal(none.status, 1);
+  assert.match(none.stderr, /there is no store in data_dir/);
+  assert.ok(!existsSync(path.join(dataDir, 'signalbox.db')));
+  assert.equal((await cli(['user', 'add', '--name', 'ana', '--data-dir', dataDir])).status, 0);
+  assert.equal((await cli(['backup', file, '--data-dir', dataDir])).status, 0);
+  assert.match((await cli(['check-store', file])).stdout, /^user_account +1$/m);
+  const own = await cli(['check-store', '--data-dir', dataDir]);
+  assert.equal(own.status, 0, own.stderr);
+  truncateSync(file, 40_000);
+  const cut = await cli(['check-store', file]);
+  assert.equal(cut.status, 1);
+  assert.match(cut.stderr, /copy\.db does not serve as a store: it /);
+  const missing = await cli(['check-store', path.join(dataDir, 'none.db')]);
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /No such file/);
+});
+
+test('a_password_file_is_read_by_the_caller_not_by_the_server', async (t) => {
+  const server = await serve(t);
+  const where = tempDir('secrets');
+  writeFileSync(path.join(where, 'pw'), 'a good password\n');
+  const at = ['--data-dir', server.dataDir];
+  const args = ['user', 'add', '--name', 'bo', '--role', 'viewer', '--password-file', 'pw', ...at];
+  const added = await cli(args, { cwd: where });
+  assert.equal(added.status, 0, added.stderr);
+  assert.doesNotMatch(added.stdout, /password/);
+  const body = { username: 'bo', password: 'a good password' };
+  assert.equal((await server.post('/api/v1/auth/login', body)).status, 200);
+  const change = ['user', 'passwd', '--name', 'bo', ...at];
+  const piped = await cli([...change, '--password-file', '-'], { input: 'another one\n' });
+  assert.equal(piped.status, 0, piped.stderr);
+  body.password = 'another one';
+  assert.equal((await server.post('/api/v1/auth/login', body)).status, 200);
+  const missing = await cli([...change, '--password-file', 'pw']);
+  assert.equal(missing.status, 2);
+  assert.match(missing.stderr, /--password-file pw: No such file/);
+  await server.stop();
+  assert.doesNotMatch(server.log, /a good password|another one/);
+});
+
+test('a_silent_admin_client_does_not_keep_others_waiting_for_long', async (t) => {
+  const server = await serve(t);
+  const silent = net.connect(path.join(server.dataDir, 'admin.sock'));
+  silent.resume();
+  await new Promise((resolve) => silent.on('connect', resolve));
+  const [listed, closed] = await Promise.all([
+    server.cli('user', 'list'),
+    new Promise((resolve) => silent.on('close', resolve)),
+  ]);
+  assert.match(listed, /admin/);
+  assert.equal(closed, false);
+  await server.stop();
+});
