@@ -48,7 +48,7 @@ export function createLive(id: string) {
   const outages = signal<Outage[]>([]);
   const liveLoad = signal<Loaded>(IDLE);
   const past = signal<Sample[]>([]);
-  const pastStep = signal<History["source"] | null>(null);
+  const pastStep = signal<number | null>(null); // ms that a point stands for
   const pastLoad = signal<Loaded>(IDLE);
   const processes = signal<Process[] | null>(null);
   const processesAt = signal<number | null>(null);
@@ -260,7 +260,7 @@ export function createLive(id: string) {
       try {
         const data = await history(from, to, pointsFor(widthPx), abort.signal);
         past.value = fromHistory(data.points, Math.max(data.resolution_ms, 1000));
-        pastStep.value = data.source;
+        pastStep.value = data.resolution_ms;
         pastLoad.value = { state: "ready", error: null };
         now.value = Date.now();
       } catch (error) {

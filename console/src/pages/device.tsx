@@ -201,7 +201,7 @@ function Charts({ live, view, at, onView, onPick }: {
       <p class="legend">
         <span class="what">{describe(view, from, to)}</span>
         {!isLive && live.pastStep.value && (
-          <span>{{ raw: "each stored row", "1m": "1 minute means", "1h": "1 hour means" }[live.pastStep.value]}</span>
+          <span>means of {duration(live.pastStep.value / 1000)}</span>
         )}
         {bands.some((b) => b.kind === "filled") && <span><i class="swatch filled" aria-hidden="true" />filled from history</span>}
         {bands.some((b) => b.kind === "none") && <span><i class="swatch none" aria-hidden="true" />no data</span>}
