@@ -229,10 +229,12 @@ static void readable(struct pool *p, struct client *c)
     }
 }
 
-void pool_poll(struct pool *p, int wait_ms)
+void pool_poll(struct pool *p, uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS];
-    int n = epoll_wait(p->epoll, events, EVENTS, wait_ms);
+    struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000u),
+                            .tv_nsec = (long)(wait_ns % 1000000000u)};
+    int n = epoll_pwait2(p->epoll, events, EVENTS, &wait, NULL);
     for (int i = 0; i < n; i++) {
         struct client *c = events[i].data.ptr;
         if (events[i].events & EPOLLOUT) {

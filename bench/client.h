@@ -47,8 +47,8 @@ void client_send(struct pool *p, struct client *c, const void *text, size_t len)
  * on_text is sent by itself when its bytes are read. */
 void client_queue(struct client *c, const void *text, size_t len);
 void client_flush(struct pool *p, struct client *c);
-/* Serves events for at most wait_ms. */
-void pool_poll(struct pool *p, int wait_ms);
+/* Waits at most wait_ns for events and serves them. */
+void pool_poll(struct pool *p, uint64_t wait_ns);
 void pool_close(struct pool *p);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define NS 1000000000.0
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &lim);
     lim.rlim_cur = lim.rlim_max;
     setrlimit(RLIMIT_NOFILE, &lim);
+    prctl(PR_SET_TIMERSLACK, 1); /* messages leave when they are due, not in clumps of 50 us */
     pool_init(&l.pool, l.opt.conns + (is(&l, "fan") ? l.opt.publishers : 0));
     int rc = is(&l, "idle") ? idle_run(&l) : is(&l, "storm") ? storm_run(&l) : traffic_run(&l);
     pool_close(&l.pool);

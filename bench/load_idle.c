@@ -12,7 +12,7 @@
 static void serve_for(struct load *l, double ms)
 {
     for (uint64_t end = now_ns() + (uint64_t)(ms * MS); now_ns() < end;) {
-        pool_poll(&l->pool, 50);
+        pool_poll(&l->pool, 50 * MS);
     }
 }
 
@@ -34,7 +34,7 @@ static void subscribe_own(struct load *l)
         }
     }
     for (uint64_t end = now_ns() + 10000ull * MS; l->subscribed < l->opt.conns;) {
-        pool_poll(&l->pool, 50);
+        pool_poll(&l->pool, 50 * MS);
         if (now_ns() > end) {
             fprintf(stderr, "load: %u subscriptions answered\n", l->subscribed);
             exit(1);

@@ -14,9 +14,9 @@
 static struct load *load_of(struct pool *p) { return p->user; }
 
 /* A failed connection ends the run: the numbers would not be what they say. */
-static void poll_once(struct load *l, int wait_ms)
+static void poll_once(struct load *l, uint64_t wait_ns)
 {
-    pool_poll(&l->pool, wait_ms);
+    pool_poll(&l->pool, wait_ns);
     if (l->pool.failed > 0) {
         fprintf(stderr, "load: %u connections failed\n", l->pool.failed);
         exit(1);
@@ -30,7 +30,7 @@ void load_connect(struct load *l, uint32_t from, uint32_t to, uint32_t ahead)
         for (; i < to && i - l->pool.opened < ahead; i++) {
             pool_connect(&l->pool, i, l->opt.port, "/conformance/pubsub");
         }
-        poll_once(l, 100);
+        poll_once(l, 100 * MS);
         if (now_ns() > end) {
             fprintf(stderr, "load: %u of %u connections opened\n", l->pool.opened, to);
             exit(1);
@@ -126,14 +126,14 @@ static void subscribe_all(struct load *l)
             int n = snprintf(text, sizeof text, "s r%u", l->pool.items[i].room);
             client_send(&l->pool, &l->pool.items[i], text, (size_t)n);
         }
-        poll_once(l, 100);
+        poll_once(l, 100 * MS);
     }
     if (l->subscribed < l->subscribers) {
         fprintf(stderr, "load: %u of %u subscriptions answered\n", l->subscribed, l->subscribers);
         exit(1);
     }
     for (end = now_ns() + (uint64_t)SUBSCRIBE_PAUSE_MS * MS; now_ns() < end;) {
-        poll_once(l, 10);
+        poll_once(l, 10 * MS);
     }
 }
 
@@ -174,12 +174,14 @@ static void run_at_rate(struct load *l, uint64_t end_ns)
     uint64_t begin = now_ns();
     uint64_t done = 0;
     for (uint64_t now = begin; now < end_ns; now = now_ns()) {
-        for (uint64_t due; (due = begin + (uint64_t)((double)done * step_ns)) <= now; done++) {
+        uint64_t due;
+        for (; (due = begin + (uint64_t)((double)done * step_ns)) <= now; done++) {
             struct publisher *p = &l->publishers[l->next++ % l->publisher_count];
             publish(l, p, due);
             client_flush(&l->pool, p->client);
         }
-        poll_once(l, 0); /* turning, for a sleep would be later than the next message is due */
+        now = now_ns();
+        poll_once(l, due > now ? due - now : 0);
     }
 }
 
@@ -197,7 +199,7 @@ void load_run(struct load *l, uint64_t end_ns)
     }
     l->started = true;
     while (now_ns() < end_ns) {
-        poll_once(l, 1);
+        poll_once(l, 1 * MS);
     }
 }
 
@@ -218,7 +220,7 @@ static void settle_ingest(struct load *l, uint64_t end_ns)
         l->counted_came = false;
         client_send(&l->pool, &l->pool.items[0], "c", 1);
         while (now_ns() < end_ns && !l->counted_came) {
-            poll_once(l, 10);
+            poll_once(l, 10 * MS);
         }
     }
     l->lost += l->counted < l->published ? l->published - l->counted : 0;
@@ -234,10 +236,10 @@ void load_settle(struct load *l)
         return;
     }
     while (now_ns() < end && any_waiting(l)) {
-        poll_once(l, 10);
+        poll_once(l, 10 * MS);
     }
     for (uint64_t quiet = now_ns() + 50ull * MS; now_ns() < quiet;) {
-        poll_once(l, 10); /* what comes twice comes late */
+        poll_once(l, 10 * MS); /* what comes twice comes late */
     }
     for (uint32_t i = 0; i < l->opt.conns; i++) {
         struct client *c = &l->pool.items[i];
