@@ -61,6 +61,22 @@ static void print_wrapped(const char *text)
     puts(text);
 }
 
+/* The name as it is typed: as a flag, or as a variable of the environment. */
+static void print_key(const struct config_row *r)
+{
+    bool secret = (r->flags & CONFIG_SECRET) != 0;
+    fputs(secret ? "  SIGNALBOX_" : "  --", stdout);
+    for (const char *c = r->name; *c != '\0'; c++) {
+        bool letter = *c >= 'a' && *c <= 'z';
+        putchar(secret && letter ? *c - 'a' + 'A' : !secret && *c == '_' ? '-' : *c);
+    }
+    if (secret) {
+        puts(" (environment or file only; _FILE names a file)");
+    } else {
+        printf(" (%s)\n", r->fallback);
+    }
+}
+
 int command_help(const struct options *o, struct settings *s)
 {
     (void)o;
@@ -79,11 +95,7 @@ int command_help(const struct options *o, struct settings *s)
          "variable SIGNALBOX_<KEY> and a flag; flag beats environment beats file.\n\nSettings:");
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_row *r = config_row((enum config_key)k);
-        if (r->flags & CONFIG_SECRET) {
-            printf("  SIGNALBOX_%s (environment or file only; _FILE names a file)\n", r->name);
-        } else {
-            printf("  --%s (%s)\n", r->name, r->fallback);
-        }
+        print_key(r);
         print_wrapped(r->text);
     }
     return EXIT_OK;

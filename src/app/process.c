@@ -26,7 +26,7 @@
 #define WORKER_QUEUE_MAX 64   /* password checks that wait; more are answered as busy */
 #define DRAIN_CHECK_MS 20     /* how often a draining loop looks whether it is empty */
 #define SETTLE_ROUNDS_MAX 1000 /* work that makes work for ever would be a bug; it is left */
-#define FINISH_MS_MAX 10000   /* for the store's last answers; a disk that hangs longer loses them */
+#define FINISH_MS_MAX 10000    /* for the store's last answers; a disk that hangs loses them */
 
 void process_domain_conf(const struct config *c, struct domain_conf *out)
 {

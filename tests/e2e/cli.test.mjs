@@ -11,10 +11,10 @@ test('version and help exit 0 and name every setting once', async () => {
   assert.match((await cli(['version'])).stdout, /^signalbox \d+\.\d+\.\d+\n$/);
   const help = await cli(['help']);
   assert.equal(help.status, 0);
-  for (const name of ['listen', 'data_dir', 'drain_ms', 'ws_message_bytes_max', 'conformance']) {
+  for (const name of ['listen', 'data-dir', 'drain-ms', 'ws-message-bytes-max', 'conformance']) {
     assert.equal(help.stdout.split(`--${name} `).length, 2, name);
   }
-  assert.match(help.stdout, /SIGNALBOX_jwt_secret \(environment or file only/);
+  assert.match(help.stdout, /SIGNALBOX_JWT_SECRET \(environment or file only/);
 });
 
 test('unknown commands, options and settings exit 2 and say what was meant', async () => {
