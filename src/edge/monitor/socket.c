@@ -139,8 +139,6 @@ static void on_close(struct conn *c, close_reason reason)
     edge_leave(e, c);
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
-    LOG(loop_log(e->loop), LOG_INFO, "conn.close", LOG_U64("conn", conn_slot(c)),
-        LOG_STR("wire", "monitor"), LOG_STR("reason", close_label(reason)));
     if (m->is_device) {
         device_link_close(&m->link, reason);
     } else {
