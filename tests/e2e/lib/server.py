@@ -37,7 +37,8 @@ class Server:
                 self.host, port = address.rsplit(':', 1)
                 self.port = int(port)
                 # Whatever it says later must not fill the pipe.
-                threading.Thread(target=self.process.stdout.read, daemon=True).start()
+                self.drained = threading.Thread(target=self.process.stdout.read, daemon=True)
+                self.drained.start()
                 return self
         self.process.wait()
         raise AssertionError(f'{BIN} ended before it was ready:\n{self.log()}')
@@ -49,6 +50,9 @@ class Server:
         finally:
             self.process.kill()
         log = self.log()
+        self.errors.close()
+        self.drained.join()
+        self.process.stdout.close()
         shutil.rmtree(self.data_dir, ignore_errors=True)
         if kind is None:
             assert status == 0, f'exit status {status}\n{log[-4000:]}'

@@ -1,0 +1,151 @@
+// The examples that the documents print, as they are printed: what stands between the fences after
+// `<!-- tested: tests/e2e/readme.test.mjs -->` runs against a server; only its address, the name
+// of the binary, and the variables that the text leaves open are filled in.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import WebSocket from 'ws';
+import { device, rowOf, viewer } from './lib/monitor.mjs';
+import { BIN, PATIENCE, ROOT, environment, startServer, tempDir, within } from './lib/server.mjs';
+
+const SOON_MS = 10_000 * PATIENCE;
+const MARK = '<!-- tested: tests/e2e/readme.test.mjs -->';
+
+let server;
+let token;
+
+before(async () => {
+  server = await startServer();
+  token = await server.cli('token', '--sub', 'reader', '--role', 'operator');
+});
+after(() => server.stop());
+
+const documents = ['README.md', 'CONTRIBUTING.md',
+  ...readdirSync(path.join(ROOT, 'docs'), { recursive: true })
+    .filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+
+/** Every marked block: {language, code}. */
+function blocks() {
+  return documents.flatMap((name) => {
+    const text = readFileSync(path.join(ROOT, name), 'utf8');
+    const found = [...text.matchAll(/<!-- tested: (\S+) -->\n```(\w+)\n([\s\S]*?)\n```/g)]
+      .filter(([, by]) => MARK.includes(by));
+    assert.equal(found.length, text.split(MARK).length - 1, `${name}: a mark without a block`);
+    return found.map(([, , language, code]) => ({ name, language, code }));
+  });
+}
+
+/** The one block that holds `word`. */
+function block(word) {
+  const found = blocks().filter(({ code }) => code.includes(word));
+  assert.equal(found.length, 1, `blocks with ${word}`);
+  return found[0].code.replaceAll('127.0.0.1:3001', `${server.host}:${server.port}`);
+}
+
+/** Runs JavaScript of a document with what its text leaves open; sockets are closed at the end. */
+async function script(code, given, act) {
+  const opened = [];
+  class Kept extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      opened.push(this);
+    }
+  }
+  const names = { WebSocket: Kept, ...given };
+  Function(...Object.keys(names), code)(...Object.values(names));
+  try {
+    await act(opened);
+  } finally {
+    for (const ws of opened) ws.terminate();
+  }
+}
+
+const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
+
+test('every_marked_example_is_run_here', () => {
+  assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
+    ['README.md js', 'README.md sh', 'README.md js'], 'add the new example to this file');
+});
+
+test('readme_a_viewer_sees_its_channels', async () => {
+  const { id, key } = await server.addDevice('watched');
+  const reporting = await device(server, key);
+  const processes = [{ pid: 1, name: 'init', cpu: 1, mem: 1, user: 'root', command: '/sbin/init' }];
+  const row = rowOf(7, new Date(Date.now() - 60_000).toISOString());
+  assert.equal((await reporting.ask('state', { os: 'x', top_processes: processes })).ok, true);
+  assert.equal((await reporting.ask('metrics', row)).ok, true);
+  const logged = new Map();
+  let heard;
+  const all = new Promise((resolve) => (heard = resolve));
+  const log = (type, data) => {
+    logged.set(type, data);
+    if (['metrics', 'processes', 'history'].every((t) => logged.has(t))) heard();
+  };
+  await script(block("channels: ['metrics', 'processes', 'history']"), { id, console: { log } },
+    () => within(SOON_MS, 'the three channels', all));
+  assert.equal(logged.get('connected').deviceUuid, id);
+  assert.equal(logged.get('metrics').memory.used, 7);
+  assert.equal(logged.get('processes').top_processes[0].name, 'init');
+  assert.equal(logged.get('processes').top_processes[0].command, undefined, 'hidden from anonymous');
+  assert.equal(logged.get('history').cpu.length, 1);
+  await reporting.end();
+});
+
+test('readme_a_script_lists_the_devices', async () => {
+  await server.addDevice('listed');
+  const got = spawnSync('sh', ['-eu', '-c', shell(block('curl'))], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: SOON_MS,
+    env: environment({ SIGNALBOX_DATA_DIR: server.dataDir }),
+  });
+  assert.equal(got.status, 0, got.stderr);
+  const answer = JSON.parse(got.stdout);
+  assert.equal(answer.success, true);
+  assert.ok(answer.data.some((d) => d.name === 'listed'), got.stdout);
+});
+
+test('readme_a_device_without_our_agent_reports', async () => {
+  const { id, key } = await server.addDevice('plain');
+  const watching = await viewer(server, id, ['metrics']);
+  await script(block('device.onopen'), { key }, async () => {
+    const { data } = await watching.first('metrics');
+    assert.equal(data.cpu, 12.5);
+    assert.deepEqual(data.memory, { used: 2e9, total: 8e9 });
+    assert.deepEqual(data.network, { download: 1200, upload: 300 });
+  });
+  await watching.end();
+});
+
+test('readme_an_agent_is_enrolled_and_started', async () => {
+  const text = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const add = text.match(/^ {4}(\S*signalbox device add .*)$/m)[1];
+  const start = text.match(/^ {4}(SIGNALBOX_AGENT_KEY=.* agent .*)$/m)[1];
+  const added = spawnSync('sh', ['-eu', '-c', shell(add)], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: SOON_MS,
+    env: environment({ SIGNALBOX_DATA_DIR: server.dataDir }),
+  });
+  assert.equal(added.status, 0, added.stderr);
+  const id = added.stdout.match(/[0-9a-f-]{36}/)[0];
+  const key = added.stdout.match(/sbk_[\w-]+/)[0];
+  const command = start.replace('sbk_...', key).replace(/ \S*signalbox /, ` ${BIN} `)
+    .replace('127.0.0.1:3001', `${server.host}:${server.port}`);
+  const agent = spawn('sh', ['-c', command], {
+    cwd: ROOT,
+    stdio: 'ignore',
+    detached: true, // a group of its own: the shell's end must reach the agent
+    env: environment({ SIGNALBOX_DATA_DIR: tempDir('agent') }),
+  });
+  try {
+    const watching = await viewer(server, id, ['system-info', 'metrics'], { token });
+    await watching.first('system-info');
+    await watching.first('metrics');
+    await watching.end();
+  } finally {
+    process.kill(-agent.pid, 'SIGTERM');
+  }
+});
