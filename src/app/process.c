@@ -67,6 +67,9 @@ static void fill_limits(const struct config *c, const struct sockaddr_storage *l
         .http_header_bytes_max = (uint32_t)config_int(c, CONFIG_http_header_bytes_max),
         .http_body_bytes_max = (uint32_t)config_int(c, CONFIG_http_body_bytes_max),
         .close_wait_ms = (uint32_t)config_int(c, CONFIG_close_wait_ms),
+        .ws_deflate = config_int(c, CONFIG_ws_deflate) != 0,
+        .ws_deflate_bytes_min = (uint32_t)config_int(c, CONFIG_ws_deflate_bytes_min),
+        .ws_deflate_window_bits = (uint8_t)config_int(c, CONFIG_ws_deflate_window_bits),
     };
     *edge = (struct edge_conf){
         .conformance = outside,

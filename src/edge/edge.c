@@ -18,6 +18,13 @@ static const wrap_fn wraps[WIRE_COUNT] = {
     [WIRE_MONITOR] = monitor_wrap,
 };
 
+_Static_assert(WIRE_COUNT * WS_DEFLATE_KINDS <= HUB_WIRES_MAX, "a hub wire a format and kind");
+
+static unsigned hub_wire(enum edge_wire wire, enum ws_deflate_kind kind)
+{
+    return wire * WS_DEFLATE_KINDS + kind;
+}
+
 void edge_wrap(unsigned wire, const struct blob *b, buf *out) { wraps[wire](b, out); }
 
 struct edge *edge_of(const struct conn *c) { return net_user(conn_net(c)); }
@@ -36,8 +43,9 @@ static void sink_rest(struct hub_sink *s, uint32_t member, span bytes)
 
 static void sink_encode(struct hub_sink *s, unsigned wire, const struct blob *b, buf *out)
 {
-    (void)s;
-    edge_wrap(wire, b, out);
+    size_t from = out->len;
+    edge_wrap(wire / WS_DEFLATE_KINDS, b, out);
+    ws_deflate_frames(of_sink(s)->net, (enum ws_deflate_kind)(wire % WS_DEFLATE_KINDS), out, from);
 }
 
 static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
@@ -76,6 +84,17 @@ static void turn_end(struct loop_hook *hook)
     hub_turn_end(e->hub);
 }
 
+/* Bits of the hub wires that compress. */
+static uint32_t compressing_wires(void)
+{
+    uint32_t bits = 0;
+    for (unsigned wire = 0; wire < WIRE_COUNT; wire++) {
+        bits |= 1u << hub_wire((enum edge_wire)wire, WS_DEFLATE_FULL);
+        bits |= 1u << hub_wire((enum edge_wire)wire, WS_DEFLATE_SMALL);
+    }
+    return bits;
+}
+
 void edge_init(struct edge *e, struct post *post, struct hub **hubs)
 {
     e->sink = (struct hub_sink){
@@ -85,7 +104,8 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
                             .sink = &e->sink,
                             .outbox_messages_max = e->conf->outbox_messages_max,
                             .outbox_bytes_max = e->conf->outbox_bytes_max,
-                            .peers = hubs};
+                            .peers = hubs,
+                            .dear_wires = compressing_wires()};
     e->hub = hub_new(&conf);
     hubs[conf.loop] = e->hub;
     if (e->conf->conformance) {
@@ -104,16 +124,25 @@ void edge_deinit(struct edge *e)
 
 void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max)
 {
-    hub_member_open(e->hub, conn_slot(c), conn_ref_of(c).gen, wire, queue_messages_max);
+    unsigned as = hub_wire(wire, ws_deflate_kind_of(c));
+    hub_member_open(e->hub, conn_slot(c), conn_ref_of(c).gen, as, queue_messages_max);
 }
 
 void edge_leave(struct edge *e, struct conn *c) { hub_member_close(e->hub, conn_slot(c)); }
 
 void edge_on_writable(struct conn *c) { hub_writable(edge_of(c)->hub, conn_slot(c)); }
 
-void edge_send_text(struct conn *c, span text, enum blob_class cls)
+void edge_send(struct conn *c, enum ws_opcode op, span payload, enum blob_class cls)
 {
     struct edge *e = edge_of(c);
-    ws_frame_append(hub_compose(e->hub), WS_OP_TEXT, text);
+    buf *out = hub_compose(e->hub);
+    size_t from = out->len;
+    ws_frame_append(out, op, payload);
+    ws_deflate_frames(e->net, ws_deflate_kind_of(c), out, from);
     hub_send_composed(e->hub, conn_slot(c), cls);
+}
+
+void edge_send_text(struct conn *c, span text, enum blob_class cls)
+{
+    edge_send(c, WS_OP_TEXT, text, cls);
 }

@@ -13,7 +13,8 @@
 #include "loop/loop.h"
 #include "net/net.h"
 
-/* Wire formats as the hub counts them: each encodes a blob its own way (edge_wrap). */
+/* Wire formats: each encodes a blob its own way (edge_wrap). The hub counts each once for every
+ * enum ws_deflate_kind, so that a broadcast is compressed at most once a loop and kind. */
 enum edge_wire {
     WIRE_TEXT, /* the payload as one text frame: conformance */
     WIRE_MONITOR,
@@ -69,7 +70,9 @@ void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t que
 void edge_leave(struct edge *e, struct conn *c);
 /* A WebSocket's on_writable for every hub member. */
 void edge_on_writable(struct conn *c);
-/* Sends text to one member, in order with what the hub has for it. */
+/* Sends a message to one member, compressed where that was agreed and is worth it, in order with
+ * what the hub has for it. */
+void edge_send(struct conn *c, enum ws_opcode op, span payload, enum blob_class cls);
 void edge_send_text(struct conn *c, span text, enum blob_class cls);
 
 #endif

@@ -19,9 +19,7 @@ struct hub *hub_new(const struct hub_conf *conf)
 
 static void turn_reset_all(struct hub *h)
 {
-    for (uint32_t i = 0; i < h->msg_count; i++) {
-        blob_unref(h->msgs[i].blob);
-    }
+    turn_clear(h);
     buf_deinit(&h->segment);
     buf_deinit(&h->gather);
     mem_free(h->msgs);

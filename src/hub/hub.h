@@ -34,7 +34,7 @@
 #include "tables/errors.h"
 
 #define HUB_TOPIC_BYTES_MAX 200
-#define HUB_WIRES_MAX 8
+#define HUB_WIRES_MAX 24
 
 struct hub;
 struct topic; /* at its home */
@@ -74,6 +74,8 @@ struct hub_conf {
     uint32_t outbox_messages_max;  /* a member: 1,024 unless the wire says less */
     uint32_t outbox_bytes_max;     /* a member: 1 MiB */
     struct hub **peers;            /* all hubs of the process by loop, filled before use */
+    uint32_t dear_wires;           /* bit per wire whose encoding costs much (it compresses):
+                                      outboxes share it, instead of making it again */
 };
 
 struct hub_stats {

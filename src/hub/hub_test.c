@@ -143,6 +143,41 @@ static void messages_wait_whole_for_a_full_socket_in_order(void **state)
     }
 }
 
+static void a_dear_encoding_is_made_once_for_slow_readers_too(void **state)
+{
+    world_dear_wires = 1u << 1;
+    world_start(1, 100, 10000);
+    world_dear_wires = 0;
+    for (uint32_t m = 0; m < 4; m++) {
+        join(0, m, m == 3 ? 0 : 1);
+        subscribe(0, m, 0, "t");
+    }
+    settle(1);
+    block(0, 0);
+    block(0, 1);
+    block(0, 3);
+    w.hubs[0].encoded = 0;
+    publish(0, 0, "t", BLOB_ORDERED, "one"); /* found full at the end of the turn */
+    turn(0);
+    assert_int_equal(w.hubs[0].encoded, 2); /* each wire once */
+    publish(0, 0, "t", BLOB_STATE, "two");
+    publish(0, 0, "t", BLOB_STATE, "three");
+    turn(0);
+    expect(0, 2, "[one][two][three]");
+    w.hubs[0].encoded = 0;
+    make_room(0, 0, SIZE_MAX);
+    make_room(0, 1, 2); /* a part of the first */
+    make_room(0, 1, SIZE_MAX);
+    assert_int_equal(w.hubs[0].encoded, 0);
+    make_room(0, 3, SIZE_MAX);
+    assert_int_equal(w.hubs[0].encoded, 2); /* the cheap one is made again */
+    expect(0, 0, "[one][three]");
+    expect(0, 1, "[one][three]");
+    expect(0, 3, "<one><three>");
+    assert_int_equal(stats(0)->outbox_bytes, 0);
+    world_stop();
+}
+
 static void ordered_overflow_closes_the_slow_member_only(void **state)
 {
     world_start(1, 3, 1000);
@@ -283,6 +318,7 @@ int main(void)
         cmocka_unit_test(what_was_said_before_a_close_leaves_before_it),
         cmocka_unit_test(events_without_words_on_a_wire_are_nothing),
         cmocka_unit_test(messages_wait_whole_for_a_full_socket_in_order),
+        cmocka_unit_test(a_dear_encoding_is_made_once_for_slow_readers_too),
         cmocka_unit_test(ordered_overflow_closes_the_slow_member_only),
         cmocka_unit_test(an_empty_outbox_takes_one_message_of_any_size),
         cmocka_unit_test(bytes_count_against_the_outbox),

@@ -83,8 +83,10 @@ struct turn_msg {
     uint32_t from;
     uint32_t len;
     struct blob *blob; /* one reference; NULL for bytes */
+    struct blob *kept; /* of a dear wire: the encoding itself, made for the first outbox */
     uint64_t key;      /* STATE: what replaces what in an outbox; KEY_NONE: nothing */
     uint8_t cls;
+    bool dear;
 };
 
 #define KEY_NONE 0
@@ -106,7 +108,7 @@ struct range {
 
 struct outbox_entry {
     struct list link;
-    struct blob *blob; /* one reference; NULL when the bytes follow */
+    struct blob *blob; /* one reference; NULL when the bytes follow; of a dear wire: encoded */
     uint64_t key;      /* as of turn_msg */
     uint32_t bytes;
     uint8_t cls;
@@ -180,6 +182,10 @@ struct hub {
 /* The member, when it is open; else NULL. */
 struct member *member_get(const struct hub *h, uint32_t member);
 uint64_t topic_hash(span name);
+static inline bool wire_is_dear(const struct hub *h, unsigned wire)
+{
+    return (h->conf.dear_wires >> wire & 1) != 0;
+}
 
 /* local.c */
 struct sub *local_find_sub(const struct hub *h, struct member *m, span name);
@@ -207,6 +213,8 @@ void turn_make_room(struct hub *h);
 /* Encodes a blob into the segment; takes one reference. `topic_key` is 0 for a direct message.
  * Returns its place among the messages. */
 uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
+/* Drops the turn's messages. */
+void turn_clear(struct hub *h);
 /* Makes a message of what was appended to the segment from `from` on. */
 uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls);
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);

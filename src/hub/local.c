@@ -220,13 +220,13 @@ void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
     }
     turn_make_room(h);
     uint32_t msg[HUB_WIRES_MAX];
-    uint8_t made = 0;
+    uint32_t made = 0;
     const uint32_t *members = members_of(l);
     for (uint32_t i = 0; i < l->count; i++) {
         unsigned wire = h->members[members[i]].wire;
         if (!(made & (1u << wire))) {
             msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
-            made |= (uint8_t)(1u << wire);
+            made |= 1u << wire;
         }
         turn_deliver(h, members[i], msg[wire]);
     }

@@ -112,6 +112,8 @@ static uint32_t encode_entry(struct hub *h, const struct member *m, const struct
     size_t from = h->gather.len;
     if (e->blob == NULL) {
         buf_append(&h->gather, e->data, e->bytes);
+    } else if (wire_is_dear(h, m->wire)) {
+        buf_append_span(&h->gather, blob_payload(e->blob));
     } else {
         h->conf.sink->encode(h->conf.sink, m->wire, e->blob, &h->gather);
     }

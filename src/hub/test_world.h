@@ -98,6 +98,8 @@ static UNUSED_OK void post_send(struct post *self, unsigned loop, struct mail *m
     *at = m;
 }
 
+static uint32_t world_dear_wires; /* of hubs started from now on */
+
 static UNUSED_OK void world_start(unsigned hubs, uint32_t messages_max, uint32_t bytes_max)
 {
     memset(&w, 0, sizeof w);
@@ -109,7 +111,8 @@ static UNUSED_OK void world_start(unsigned hubs, uint32_t messages_max, uint32_t
             .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close};
         struct hub_conf conf = {.loop = i, .post = &w.post, .sink = &o->sink,
                                 .outbox_messages_max = messages_max,
-                                .outbox_bytes_max = bytes_max, .peers = w.peers};
+                                .outbox_bytes_max = bytes_max, .peers = w.peers,
+                                .dear_wires = world_dear_wires};
         o->hub = w.peers[i] = hub_new(&conf);
     }
 }

@@ -45,7 +45,8 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
                                     .len = (uint32_t)(h->segment.len - from),
                                     .blob = b,
                                     .key = key,
-                                    .cls = b->class};
+                                    .cls = b->class,
+                                    .dear = wire_is_dear(h, wire)};
     return h->msg_count - 1;
 }
 
@@ -76,16 +77,31 @@ static void add_range(struct hub *h, struct dirty *d, uint32_t from, uint32_t to
     d->last = h->range_count++;
 }
 
+/* What an outbox keeps of a message: its blob, encoded again when there is room; of a dear wire
+ * the encoding, one for all outboxes. NULL for bytes. */
+static struct blob *outbox_blob(const struct hub *h, struct turn_msg *t)
+{
+    if (!t->dear) {
+        return t->blob;
+    }
+    if (t->kept == NULL) {
+        span bytes = span_of(h->segment.ptr + t->from, t->len);
+        t->kept = blob_new((enum blob_class)t->cls, t->blob->event, t->blob->time_ms, bytes);
+    }
+    return t->kept;
+}
+
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
 {
     struct member *m = &h->members[member];
-    const struct turn_msg *t = &h->msgs[msg];
+    struct turn_msg *t = &h->msgs[msg];
     if (UNLIKELY(t->len == 0)) {
         return; /* this wire has no words for it */
     }
     if (UNLIKELY(m->out != NULL)) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
-        outbox_push(h, member, t->blob, bytes, t->key, (enum blob_class)t->cls, t->len);
+        struct blob *b = outbox_blob(h, t);
+        outbox_push(h, member, b, bytes, t->key, (enum blob_class)t->cls, t->len);
         return;
     }
     COUNT(h->stats.delivered, 1); /* keep_range takes back what the socket leaves */
@@ -119,14 +135,15 @@ static uint32_t msg_at(const struct hub *h, uint32_t pos)
 static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to)
 {
     while (pos < to) {
-        const struct turn_msg *t = &h->msgs[msg_at(h, pos)];
+        struct turn_msg *t = &h->msgs[msg_at(h, pos)];
         uint32_t end = t->from + t->len;
         if (pos > t->from) {
             span rest = span_of(h->segment.ptr + pos, end - pos);
             h->conf.sink->rest(h->conf.sink, member, rest);
         } else {
             UNCOUNT(h->stats.delivered, 1);
-            outbox_push(h, member, t->blob, span_of(h->segment.ptr + pos, t->len), t->key,
+            struct blob *b = outbox_blob(h, t);
+            outbox_push(h, member, b, span_of(h->segment.ptr + pos, t->len), t->key,
                         (enum blob_class)t->cls, t->len);
         }
         pos = end;
@@ -205,6 +222,16 @@ static void close_slow(struct hub *h)
     h->slow_count = 0;
 }
 
+void turn_clear(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->msg_count; i++) {
+        blob_unref(h->msgs[i].blob);
+        blob_unref(h->msgs[i].kept);
+    }
+    h->msg_count = 0;
+    h->segment.len = 0;
+}
+
 /* Writes every dirty member once. Calls nobody who could come back here: a member found too slow
  * is closed at the end of the turn. */
 static void flush_all(struct hub *h)
@@ -214,13 +241,9 @@ static void flush_all(struct hub *h)
             flush(h, &h->dirty[i]);
         }
     }
-    for (uint32_t i = 0; i < h->msg_count; i++) {
-        blob_unref(h->msgs[i].blob);
-    }
     h->dirty_count = 0;
     h->range_count = 0;
-    h->msg_count = 0;
-    h->segment.len = 0;
+    turn_clear(h);
 }
 
 void turn_make_room(struct hub *h)

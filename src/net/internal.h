@@ -14,6 +14,7 @@
 #include "base/slab.h"
 #include "codec/http1/body.h"
 #include "codec/http1/request.h"
+#include "codec/ws/deflate.h"
 #include "codec/ws/session.h"
 #include "loop/loop.h"
 #include "net/net.h"
@@ -39,6 +40,7 @@ enum http_phase {
 enum conn_flags {
     CONN_LOOPBACK = 1,     /* the peer's address is loopback */
     CONN_NOTIFY = 2,       /* the owner waits for on_writable */
+    CONN_SMALL_WINDOW = 4, /* messages are compressed for it as WS_DEFLATE_SMALL */
     CONN_CLOSE_CAME = 8,   /* the peer's close frame has come */
     CONN_END_AFTER = 16,   /* close the socket when pending bytes are out */
     CONN_MASKED = 32,      /* client role: frames leave masked */
@@ -116,6 +118,9 @@ struct net {
     struct ws_client *clients; /* client connections' extra state, linked */
     uint64_t refused_logged_ms;
     buf scratch; /* response heads, client frames; contents live for one call */
+    struct ws_deflater *deflater; /* owned; NULL until a message is compressed */
+    buf packed;   /* a compressed message, for one call */
+    buf inflated; /* an inflated message, while it is delivered */
     struct net_stats stats;
     uint8_t recv[WS_FEED_BYTES_MIN + NET_RECV_BYTES];
 };
@@ -168,6 +173,14 @@ void ws_close(struct conn *c, close_reason reason);
 void ws_sweep(struct conn *c, uint32_t now_tick);
 void ws_ended(struct conn *c);
 void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user);
+
+/* ws_deflate.c */
+/* Reads the client's offers: 1 agreed, 0 not, negative: the handshake is malformed. */
+int ws_offers_read(struct http_exchange *x, const struct ws_wire *wire,
+                   struct ws_deflate_agreed *out);
+/* Inflates a message into `out`; false, and the reason to close with, when it breaks a rule. */
+bool ws_inflate(struct conn *c, enum ws_opcode op, span payload, buf *out, close_reason *why);
+void ws_deflate_deinit(struct net *n);
 
 /* ws_client.c */
 /* The connect has ended; false when it had before (then it is a connection like any other). */

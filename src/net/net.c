@@ -111,6 +111,7 @@ void net_free(struct net *n)
     }
     slab_deinit(&n->conns);
     buf_deinit(&n->scratch);
+    ws_deflate_deinit(n);
     mem_free(n->dead);
     mem_free(n);
 }

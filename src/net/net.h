@@ -26,6 +26,9 @@ struct net_limits {
     uint32_t http_header_bytes_max;
     uint32_t http_body_bytes_max;
     uint32_t close_wait_ms;        /* for the peer's close frame, or for lingering */
+    bool ws_deflate;               /* permessage-deflate is agreed where the wire allows it */
+    uint8_t ws_deflate_window_bits; /* 9-15, of both directions; 0 is 15 */
+    uint32_t ws_deflate_bytes_min; /* shorter messages leave uncompressed */
 };
 
 /* Counters of one loop; readers on other threads may see them a moment late (relaxed atomics). */

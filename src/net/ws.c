@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* Memory for inflating that a loop keeps between messages; a larger message's is given back. */
+#define INFLATED_KEEP_BYTES (256u << 10)
+
 static struct ws_parts *parts_of(struct conn *c)
 {
     if (c->parts == NULL) {
@@ -93,6 +96,7 @@ void ws_send(struct conn *c, enum ws_opcode op, span payload)
         b->len = head + payload.len;
     } else {
         ws_frame_append(b, op, payload);
+        ws_deflate_frames(c->net, ws_deflate_kind_of(c), b, 0);
     }
     conn_queue(c, buf_span(b));
 }
@@ -188,6 +192,30 @@ static void deliver(struct conn *c, enum ws_opcode op, span payload)
     c->wire->on_message(c, op, payload);
 }
 
+/* The message is inflated into a buffer of the loop, which stays until the owner is done. */
+static void deliver_compressed(struct conn *c, enum ws_opcode op, span payload)
+{
+    if (op == WS_OP_BINARY && c->wire->text_only) {
+        conn_close(c, CLOSE_UNSUPPORTED);
+        return;
+    }
+    struct net *n = c->net;
+    buf whole = n->inflated;
+    n->inflated = (buf){0};
+    buf_clear(&whole);
+    close_reason why;
+    if (ws_inflate(c, op, payload, &whole, &why)) {
+        deliver(c, op, buf_span(&whole));
+    } else {
+        conn_close(c, why);
+    }
+    if (whole.cap <= INFLATED_KEEP_BYTES && n->inflated.ptr == NULL) {
+        n->inflated = whole;
+    } else {
+        buf_deinit(&whole);
+    }
+}
+
 static void on_fragment(struct conn *c, const struct ws_event *ev)
 {
     if (ev->opcode == WS_OP_BINARY && c->wire->text_only) {
@@ -199,7 +227,11 @@ static void on_fragment(struct conn *c, const struct ws_event *ev)
     if (ev->last) {
         buf whole = p->message;
         p->message = (buf){0};
-        deliver(c, (enum ws_opcode)ev->opcode, buf_span(&whole));
+        if (ev->compressed) {
+            deliver_compressed(c, (enum ws_opcode)ev->opcode, buf_span(&whole));
+        } else {
+            deliver(c, (enum ws_opcode)ev->opcode, buf_span(&whole));
+        }
         buf_deinit(&whole);
     }
 }
@@ -229,6 +261,10 @@ static void on_event(struct conn *c, const struct ws_event *ev)
     }
     switch (ev->type) {
     case WS_EVENT_MESSAGE:
+        if (ev->compressed) {
+            deliver_compressed(c, (enum ws_opcode)ev->opcode, ev->payload);
+            break;
+        }
         deliver(c, (enum ws_opcode)ev->opcode, ev->payload);
         break;
     case WS_EVENT_FRAGMENT:
@@ -352,6 +388,11 @@ struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, voi
                        "not a WebSocket version 13 handshake");
         return NULL;
     }
+    struct ws_deflate_agreed agreed;
+    if (ws_offers_read(x, wire, &agreed) < 0) {
+        answer_refusal(x, 400, "malformed Sec-WebSocket-Extensions");
+        return NULL;
+    }
     char accept[WS_ACCEPT_LEN];
     ws_accept_make(h.key, digest_sha1, accept);
     buf *head = &n->scratch;
@@ -363,12 +404,22 @@ struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, voi
     if (subprotocol.len > 0) {
         http1_put(head, SPAN("Sec-WebSocket-Protocol"), subprotocol);
     }
+    if (agreed.kind != WS_DEFLATE_NONE) {
+        buf answer = {0};
+        ws_deflate_answer(&agreed, &answer);
+        http1_put(head, SPAN("Sec-WebSocket-Extensions"), buf_span(&answer));
+        buf_deinit(&answer);
+    }
     http1_head_end(head, HTTP1_NO_BODY, 0);
     x->answered = true;
 
     buf rest = {0};
     http_detach(c, &rest);
     ws_begin(c, WS_SERVER, wire, user);
+    if (agreed.kind != WS_DEFLATE_NONE) {
+        ws_session_allow_deflate(&c->ws);
+        c->flags |= agreed.kind == WS_DEFLATE_SMALL ? CONN_SMALL_WINDOW : 0;
+    }
     conn_queue(c, buf_span(head));
     if (rest.len > 0) {
         parts_of(c)->early = rest;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "codec/ws/deflate.h"
 #include "codec/ws/frame.h"
 #include "codec/ws/session.h"
 #include "net/conn.h"
@@ -23,6 +24,7 @@ struct ws_wire {
     uint32_t idle_ms;         /* closed after so long without any frame; 0: never */
     uint32_t write_ms;        /* closed when a full socket takes nothing for so long; 0: never */
     bool text_only;           /* binary closes 1003 */
+    bool deflate;             /* permessage-deflate may be agreed, if the setting allows it too */
     /* A whole message; payload is borrowed for the call. */
     void (*on_message)(struct conn *c, enum ws_opcode op, span payload);
     /* The socket takes bytes again after conn_send came up short. May be NULL. */
@@ -37,7 +39,8 @@ struct ws_wire {
  * Turns an exchange whose request asks for it into a WebSocket: sends 101 (with the
  * subprotocol, if not empty) and frees the exchange. `user` is the session's (ws_user).
  * Returns the connection, or NULL when the handshake was malformed and has been refused
- * (400, 426). Frames that came with the request are read in this turn, after the caller returns.
+ * (400, 426). permessage-deflate is agreed here when the wire allows it and the client offers
+ * it. Frames that came with the request are read in this turn, after the caller returns.
  */
 struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, void *user,
                         span subprotocol);
@@ -54,6 +57,17 @@ const struct ws_wire *ws_wire_of(const struct conn *c);
 void ws_send(struct conn *c, enum ws_opcode op, span payload);
 /* Appends a server frame (header and payload, not masked) to `out`. */
 void ws_frame_append(buf *out, enum ws_opcode op, span payload);
+
+
+/* How messages to this peer may be compressed (RFC 7692); WS_DEFLATE_NONE in the client role,
+ * which offers nothing. Members of one kind and wire can share the bytes. */
+enum ws_deflate_kind ws_deflate_kind_of(const struct conn *c);
+/*
+ * Compresses the server frames that stand in `out` from `from` on, each a whole message, in
+ * place, as far as that makes them shorter. Those below the limit ws_deflate_bytes_min, control
+ * frames, and everything when kind is NONE stay as they are.
+ */
+void ws_deflate_frames(struct net *n, enum ws_deflate_kind kind, buf *out, size_t from);
 
 /* Client role: connects to addr and asks for `target` with `authorization` (may be empty).
  * on_open or on_close follows. NULL when no socket can be had, or once the net drains. */

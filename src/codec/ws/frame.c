@@ -9,7 +9,7 @@
 #include "base/assert.h"
 
 #define BIT_FIN 0x80
-#define BIT_RSV1 0x40
+#define BIT_RSV1 WS_FRAME_RSV1
 #define BITS_RSV23 0x30
 #define BITS_OPCODE 0x0f
 #define BIT_MASK 0x80

@@ -24,6 +24,8 @@ enum ws_opcode { /* 11.8; all others are reserved */
     WS_OP_PONG = 0xa,
 };
 
+#define WS_FRAME_RSV1 0x40 /* of byte 0: to mark a compressed message after encoding its head */
+
 enum ws_frame_error { /* each is a protocol error (1002) of the sender */
     WS_FRAME_E_RSV = -1,        /* a reserved bit without an extension (5.2) */
     WS_FRAME_E_OPCODE = -2,     /* a reserved opcode (5.2) */

@@ -7,10 +7,13 @@
 #include "codec/ws/session.h"
 
 #include "base/utf8.h"
+#include "codec/ws/deflate.h"
 
 #define FLAG_CLIENT 1 /* our role; the peer's frames are not masked */
 #define FLAG_FIN 2    /* the current frame is its message's last */
 #define FLAG_OVER 4   /* a close frame came, or an error */
+#define FLAG_DEFLATE 8     /* permessage-deflate was agreed */
+#define FLAG_COMPRESSED 16 /* the unfinished message is compressed */
 
 #define CLOSE_PROTOCOL 1002
 #define CLOSE_NO_CODE 1005
@@ -29,6 +32,10 @@ bool ws_session_is_over(const struct ws_session *s)
 {
     return (s->flags & FLAG_OVER) != 0;
 }
+
+void ws_session_allow_deflate(struct ws_session *s) { s->flags |= FLAG_DEFLATE; }
+
+bool ws_session_deflates(const struct ws_session *s) { return (s->flags & FLAG_DEFLATE) != 0; }
 
 static ptrdiff_t fail(struct ws_session *s, struct ws_event *ev, int code, const char *why)
 {
@@ -62,13 +69,15 @@ static ptrdiff_t take_piece(struct ws_session *s, uint8_t *data, size_t len, str
     s->left -= (uint32_t)len;
     bool last = s->left == 0 && (s->flags & FLAG_FIN) != 0;
     span piece = span_of(data, len);
-    if (s->opcode == WS_OP_TEXT && !text_feed(s, piece, last)) {
+    bool compressed = (s->flags & FLAG_COMPRESSED) != 0;
+    if (s->opcode == WS_OP_TEXT && !compressed && !text_feed(s, piece, last)) {
         return fail(s, ev, CLOSE_BAD_UTF8, "text is not UTF-8");
     }
     *ev = (struct ws_event){
         .type = len > 0 || last ? WS_EVENT_FRAGMENT : WS_EVENT_NONE,
         .opcode = s->opcode,
         .last = last,
+        .compressed = compressed,
         .payload = piece,
     };
     if (last) {
@@ -87,16 +96,27 @@ static ptrdiff_t take_whole(struct ws_session *s, const struct ws_frame *f, uint
         ws_mask(data, len, f->key, 0);
     }
     span payload = span_of(data, len);
-    if (f->opcode == WS_OP_TEXT && !utf8_valid(payload)) {
+    if (f->opcode == WS_OP_TEXT && !f->rsv1 && !utf8_valid(payload)) {
         return fail(s, ev, CLOSE_BAD_UTF8, "text is not UTF-8");
     }
     *ev = (struct ws_event){
         .type = WS_EVENT_MESSAGE,
         .opcode = f->opcode,
         .last = true,
+        .compressed = f->rsv1,
         .payload = payload,
     };
     return (ptrdiff_t)len;
+}
+
+/* A compressed message is measured when it is inflated; what it is made of is bounded here. */
+static uint64_t payload_bytes_max(uint32_t message_bytes_max, bool compressed)
+{
+    uint64_t max = message_bytes_max;
+    if (compressed) {
+        max = ws_deflate_payload_bytes_max(message_bytes_max);
+    }
+    return max < UINT32_MAX ? max : UINT32_MAX;
 }
 
 static ptrdiff_t feed_data(struct ws_session *s, const struct ws_limits *limits,
@@ -110,7 +130,9 @@ static ptrdiff_t feed_data(struct ws_session *s, const struct ws_limits *limits,
     if (!first && s->opcode == 0) {
         return fail(s, ev, CLOSE_PROTOCOL, "continuation of nothing");
     }
-    if (s->bytes > limits->message_bytes_max || f->len > limits->message_bytes_max - s->bytes) {
+    bool compressed = first ? f->rsv1 : (s->flags & FLAG_COMPRESSED) != 0;
+    uint64_t max = payload_bytes_max(limits->message_bytes_max, compressed);
+    if (s->bytes > max || f->len > max - s->bytes) {
         return fail(s, ev, CLOSE_TOO_BIG, "message too big");
     }
     if (first && f->fin && f->len <= len) {
@@ -125,6 +147,8 @@ static ptrdiff_t feed_data(struct ws_session *s, const struct ws_limits *limits,
     if (first) {
         s->opcode = f->opcode;
         s->utf8 = 0;
+        s->flags &= (uint8_t)~FLAG_COMPRESSED;
+        s->flags |= compressed ? FLAG_COMPRESSED : 0;
     }
     memcpy(s->key, f->key, sizeof s->key);
     s->flags = (uint8_t)(f->fin ? s->flags | FLAG_FIN : s->flags & ~FLAG_FIN);
@@ -189,6 +213,7 @@ ptrdiff_t ws_session_feed(struct ws_session *s, const struct ws_limits *limits, 
     }
     struct ws_frame f;
     unsigned flags = (s->flags & FLAG_CLIENT) != 0 ? 0 : WS_FRAME_MASKED;
+    flags |= (s->flags & FLAG_DEFLATE) != 0 ? WS_FRAME_RSV1_OK : 0;
     int head = ws_frame_decode(span_of(in, len), flags, &f);
     if (head < 0) {
         return fail(s, ev, CLOSE_PROTOCOL, ws_frame_error_name(head));

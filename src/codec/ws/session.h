@@ -14,7 +14,9 @@
  * A whole unfragmented message is one MESSAGE whose payload lies in `in`: no copy. Anything else
  * comes as FRAGMENT pieces, as much as is there, so the receive buffer never has to hold a
  * message: the caller appends the pieces to a buffer of its own, and `last` completes it. Text is
- * validated as it arrives and fails at the first impossible byte (8.1).
+ * validated as it arrives and fails at the first impossible byte (8.1). A compressed message is
+ * handed out as it came: the caller inflates it (ws/deflate.h), and only then applies the limit of
+ * bytes and validates text; here it may be a little larger, for compression can make it so.
  */
 #ifndef SB_CODEC_WS_SESSION_H
 #define SB_CODEC_WS_SESSION_H
@@ -63,6 +65,7 @@ struct ws_event {
     enum ws_event_type type;
     uint8_t opcode;  /* MESSAGE, FRAGMENT: WS_OP_TEXT or WS_OP_BINARY, on every piece */
     bool last;       /* FRAGMENT: the message is complete; MESSAGE: always true */
+    bool compressed; /* the payload is to be inflated (RFC 7692), on every piece */
     uint16_t code;   /* CLOSE: 1000-4999, or 1005 */
     span payload;    /* unmasked, inside the input; valid as long as the input is */
     const char *why; /* after a negative return: the rule that was broken, for logs */
@@ -70,6 +73,11 @@ struct ws_event {
 
 /* Makes `s` ready for the first frame after the handshake; zeroed memory is a ready WS_SERVER. */
 void ws_session_init(struct ws_session *s, enum ws_role role);
+
+/* permessage-deflate was agreed: RSV1 marks a compressed message, on its first frame. Before it,
+ * and always in other frames, RSV1 is a protocol error. */
+void ws_session_allow_deflate(struct ws_session *s);
+bool ws_session_deflates(const struct ws_session *s);
 
 /*
  * Takes the next event from `in` (mutable: payloads are unmasked in place; bytes that are not

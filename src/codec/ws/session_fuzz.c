@@ -15,6 +15,9 @@ static void start(struct trace *t, uint8_t options)
                    .fragments_max = fragments[options >> 3 & 3]},
     };
     ws_session_init(&t->session, (options & 1) != 0 ? WS_CLIENT : WS_SERVER);
+    if ((options & 0x20) != 0) {
+        ws_session_allow_deflate(&t->session);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

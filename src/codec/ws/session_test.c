@@ -20,6 +20,8 @@
 static const uint8_t key[4] = {0x37, 0xfa, 0x21, 0x3d};
 static const struct ws_limits limits = {.message_bytes_max = 100000, .fragments_max = 8};
 
+static bool deflate_agreed; /* in the conversations to come */
+
 static void put_letters(buf *out, unsigned long n)
 {
     for (unsigned long i = 0; i < n; i++) {
@@ -88,6 +90,10 @@ static unsigned run(enum ws_role role, const struct ws_limits *lim, span bytes, 
 {
     struct trace t = {.limits = *lim};
     ws_session_init(&t.session, role);
+    if (deflate_agreed) {
+        ws_session_allow_deflate(&t.session);
+        assert_true(ws_session_deflates(&t.session));
+    }
     trace_feed(&t, span_slice(bytes, 0, cut));
     for (size_t at = cut; at < bytes.len; at += step) {
         trace_feed(&t, span_slice(bytes, at, step));
@@ -356,6 +362,33 @@ static void whole_messages_are_slices_of_the_input(void **state)
     assert_false(ws_session_in_message(&s));
 }
 
+static void compressed_messages_come_as_they_are(void **state)
+{
+    static const struct row rows[] = {
+        {"#c103fffefd", "zT(\xff\xfe\xfd)"},
+        {"#c203fffefd T:a", "zB(\xff\xfe\xfd) T(a)"},
+        {"#c100", "zT()"},
+        {"#4102fffe #8001fd", "zT(\xff\xfe\xfd)"},
+        {"#4102fffe P #8001fd T:a", "P() zT(\xff\xfe\xfd) T(a)"},
+        {"#4101ff #8000 t:a c:\xff", "zT(\xff) !1007"}, /* what follows is text again */
+        {"#4102fffe #c001fd", "!1002"},                  /* RSV1 on a continuation */
+        {"#c900", "!1002"},
+        {"#c800", "!1002"},
+        {"#a100", "!1002"},
+        {"#9100", "!1002"},
+        {"#c27f0000000000019f4a", ""}, /* 100000 bytes may take 106314 */
+        {"#c27f0000000000019f4b", "!1009"},
+        {"#827f00000000000186a1", "!1009"},
+    };
+    deflate_agreed = true;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        check_script(WS_CLIENT, rows[i].script, rows[i].expected);
+    }
+    deflate_agreed = false;
+    check_script(WS_CLIENT, "#c103fffefd", "!1002");
+    check_script(WS_CLIENT, "#4102fffe", "!1002");
+}
+
 static void a_large_frame_needs_no_large_buffer(void **state)
 {
     buf bytes = {0};
@@ -392,6 +425,7 @@ int main(void)
         cmocka_unit_test(bad_text_fails_before_its_frame_is_complete),
         cmocka_unit_test(closes),
         cmocka_unit_test(whole_messages_are_slices_of_the_input),
+        cmocka_unit_test(compressed_messages_come_as_they_are),
         cmocka_unit_test(a_large_frame_needs_no_large_buffer),
         cmocka_unit_test(an_idle_session_is_small),
     };

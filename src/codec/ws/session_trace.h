@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "codec/ws/deflate.h"
 #include "codec/ws/session.h"
 
 struct trace {
@@ -38,6 +39,9 @@ static inline void trace_put(struct trace *t, char kind, span payload)
 static inline void trace_event(struct trace *t, const struct ws_event *ev)
 {
     char kind = ev->opcode == WS_OP_TEXT ? 'T' : 'B';
+    if (ev->compressed && ev->last) {
+        buf_append_byte(&t->record, 'z');
+    }
     switch (ev->type) {
     case WS_EVENT_NONE:
         break;
@@ -48,7 +52,9 @@ static inline void trace_event(struct trace *t, const struct ws_event *ev)
     case WS_EVENT_FRAGMENT:
         t->pieces++;
         buf_append_span(&t->message, ev->payload);
-        ASSERT(t->message.len <= t->limits.message_bytes_max);
+        ASSERT(t->message.len <= (ev->compressed
+                                      ? ws_deflate_payload_bytes_max(t->limits.message_bytes_max)
+                                      : t->limits.message_bytes_max));
         ASSERT(ev->last != ws_session_in_message(&t->session));
         if (ev->last) {
             trace_put(t, kind, buf_span(&t->message));

@@ -25,9 +25,7 @@ static _Atomic uint64_t counted; /* `i` messages, over all loops */
 
 static void echo_message(struct conn *c, enum ws_opcode op, span payload)
 {
-    struct edge *e = edge_of(c);
-    ws_frame_append(hub_compose(e->hub), op, payload);
-    hub_send_composed(e->hub, conn_slot(c), BLOB_ORDERED);
+    edge_send(c, op, payload, BLOB_ORDERED);
 }
 
 static void member_closed(struct conn *c, close_reason reason)
@@ -39,6 +37,7 @@ static void member_closed(struct conn *c, close_reason reason)
 static const struct ws_wire echo_wire = {
     .name = "conformance_ws",
     .limits = {.message_bytes_max = ECHO_MESSAGE_BYTES_MAX, .fragments_max = 0},
+    .deflate = true,
     .on_message = echo_message,
     .on_writable = edge_on_writable,
     .on_close = member_closed,
@@ -144,6 +143,7 @@ static const struct ws_wire pubsub_wire = {
     .limits = {.message_bytes_max = PUBSUB_MESSAGE_BYTES_MAX, .fragments_max = 64},
     .ping_ms = PUBSUB_PING_MS,
     .text_only = true,
+    .deflate = true,
     .on_message = pubsub_message,
     .on_writable = edge_on_writable,
     .on_close = member_closed,
