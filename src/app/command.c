@@ -1,7 +1,9 @@
 #include "app/command.h"
 
 #include "app/commands.h"
+#include "domain/audit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct option_row no_options[] = {{NULL, NULL, NULL}};
@@ -44,13 +46,43 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+void command_audit(struct command_call *call, const char *action, const char *kind,
+                   const char *target)
+{
+    snprintf(call->audit_action, sizeof call->audit_action, "%s", action);
+    snprintf(call->audit_target, sizeof call->audit_target, "%s", target);
+    call->audit_kind = kind;
+}
+
+static void end(void *owner)
+{
+    struct command_call *call = owner;
+    call->done(call);
+}
+
+static void note(struct command_call *call)
+{
+    const struct actor who = {.name = SPAN("command line")};
+    audit_note(call->home,
+               &(struct audit_entry){.who = &who,
+                                     .action = call->audit_action,
+                                     .target_kind = call->audit_kind,
+                                     .target = span_str(call->audit_target),
+                                     .failed = call->status != EXIT_OK},
+               end, call);
+}
+
 void command_end(struct command_call *call, int status, const char *error)
 {
     call->status = status;
     if (error != NULL) {
         buf_printf(&call->err, "signalbox: %s\n", error);
     }
-    call->done(call);
+    if (call->audit_action[0] != '\0') {
+        note(call);
+    } else {
+        call->done(call);
+    }
 }
 
 void command_call_free(struct command_call *call)

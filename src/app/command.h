@@ -25,6 +25,10 @@ struct command_call {
     void *owner;
     uuid subject;    /* the command's own, between its steps */
     unsigned step;
+    /* What its end notes in the audit log; see command_audit. */
+    char audit_action[40];
+    const char *audit_kind;
+    char audit_target[101];
 };
 
 struct command {
@@ -43,6 +47,10 @@ struct command {
 extern const struct command commands[];
 const struct command *command_find(const char *name); /* NULL when there is none */
 
+/* The end of this call is noted in the audit log, failed or not; for what the operations it calls
+ * do not note themselves. `kind` is static. */
+void command_audit(struct command_call *call, const char *action, const char *kind,
+                   const char *target);
 /* Ends a call with a status and, if not NULL, a line on err. */
 void command_end(struct command_call *call, int status, const char *error);
 void command_call_free(struct command_call *call);

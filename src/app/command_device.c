@@ -139,11 +139,13 @@ static void of_one(struct command_call *call, const char *what)
     if (strcmp(what, "show") == 0) {
         device_get(call->home, call->subject, shown, call);
     } else if (strcmp(what, "key") == 0) {
+        command_audit(call, "device.key.create", "device", options_get(&call->options, "id"));
         identity_key_make(call->home, call->subject, SPAN("command line"), key_made, call);
     } else if (strcmp(what, "keys") == 0) {
         identity_key_list(call->home, call->subject, keys_listed, call);
     } else if (strcmp(what, "revoke") == 0 && key_id != NULL &&
                uuid_parse(span_str(key_id), &key)) {
+        command_audit(call, "device.key.revoke", "device", options_get(&call->options, "id"));
         identity_key_revoke(call->home, call->subject, key, revoked, call);
     } else if (strcmp(what, "enable") == 0) {
         set_status(call, DEVICE_ACTIVE);

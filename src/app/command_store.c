@@ -52,6 +52,7 @@ void command_backup(struct command_call *call)
         command_end(call, EXIT_USAGE, "backup FILE");
         return;
     }
+    command_audit(call, "store.backup", "file", call->options.words[0]);
     struct backup *b = mem_calloc(1, sizeof *b);
     *b = (struct backup){.job = {.loop = call->home->index, .work = copy, .done = copied},
                          .call = call,

@@ -130,6 +130,9 @@ static void make_principal(struct command_call *call, const char *kind)
 void command_token(struct command_call *call)
 {
     const char *sub = options_get(&call->options, "sub");
+    if (sub != NULL) {
+        command_audit(call, "token.issue", "principal", sub);
+    }
     const char *kind = options_get(&call->options, "kind");
     kind = kind == NULL ? "user" : kind;
     if (sub == NULL || call->options.word_count > 0) {

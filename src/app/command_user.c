@@ -3,6 +3,7 @@
 #include "base/timefmt.h"
 #include "domain/identity_ops.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LIST_PAGE 200
@@ -141,11 +142,15 @@ void command_user(struct command_call *call)
         return;
     }
     if (strcmp(what, "add") == 0) {
+        command_audit(call, "user.add", "user", name);
         add(call, span_str(name));
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(whats); i++) {
         if (strcmp(what, whats[i]) == 0) {
+            char action[40];
+            snprintf(action, sizeof action, "user.%s", what);
+            command_audit(call, action, "user", name);
             identity_user_get(call->home, span_str(name), found, call);
             return;
         }

@@ -176,6 +176,7 @@ void control_free(struct control *c)
     answer_ended(c);
     while (!list_empty(&c->jobs)) { /* nobody is left who could end them */
         struct admin_job *job = LIST_ITEM(c->jobs.next, struct admin_job, link);
+        job->call.audit_action[0] = '\0'; /* nor store it */
         command_end(&job->call, EXIT_FAILED, "the server has ended");
         answer(c, job);
     }

@@ -8,14 +8,8 @@
 
 #include "base/buf.h"
 #include "domain/device_types.h"
+#include "domain/audit.h"
 #include "domain/home.h"
-
-/* Who asks, for the audit log. */
-struct actor {
-    uuid id;      /* nil: nobody known (the command line) */
-    span name;    /* may be empty */
-    span address; /* of the peer, as text; may be empty */
-};
 
 struct device_result {
     /* ERR_NONE; ERR_DEVICE_NOT_FOUND; ERR_PRECONDITION_FAILED (another version is stored);

@@ -280,16 +280,11 @@ void req_submit(struct home *h, struct store_req *req) { h->store->submit(h->sto
 void req_audit(struct home *h, struct store_req *req, unsigned i, const struct actor *who,
                const char *action, uuid target)
 {
-    store_step_init(req, i, QUERY_AUDIT_INSERT, 1);
-    req_set_uuid(req, i, 0, 0, home_new_id(h));
-    store_set_int(req, i, 0, 1, clock_wall_ms(h->clock));
-    if (!uuid_is_nil(who->id)) {
-        req_set_uuid(req, i, 0, 2, who->id);
-    }
-    store_set_text(req, i, 0, 3, span_slice(who->name, 0, 100));
-    store_set_text(req, i, 0, 4, span_str(action));
-    store_set_text(req, i, 0, 5, SPAN("device"));
-    req_set_uuid(req, i, 0, 6, target);
-    store_set_text(req, i, 0, 7, SPAN("ok"));
-    store_set_text(req, i, 0, 8, span_slice(who->address, 0, 64));
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(target, id);
+    audit_step(h, req, i,
+               &(struct audit_entry){.who = who,
+                                     .action = action,
+                                     .target_kind = "device",
+                                     .target = span_of(id, UUID_TEXT_LEN)});
 }

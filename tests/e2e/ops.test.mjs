@@ -90,6 +90,64 @@ test('a_password_file_is_read_by_the_caller_not_by_the_server', async (t) => {
   assert.doesNotMatch(server.log, /a good password|another one/);
 });
 
+test('the_audit_log_says_who_did_what_from_where', async (t) => {
+  const server = await serve(t);
+  const admin = JSON.parse(await server.awaitLine(/"first_admin"/));
+  const login = await server.post('/api/v1/auth/login', admin);
+  const token = login.json.data.access_token;
+  const me = login.json.data.user.id;
+  await server.post('/api/v1/auth/login', { ...admin, password: 'wrong' });
+  const made = await server.post('/api/v1/devices', { name: 'pump' }, { token });
+  const { id } = made.json.data.device;
+  await server.post(`/api/v1/devices/${id}/disable`, undefined, { token });
+  await server.post(`/api/v1/devices/${id}/enable`, undefined, { token });
+  const key = await server.post(`/api/v1/devices/${id}/credentials`, {}, { token });
+  assert.equal(key.status, 201, key.text);
+  await server.request('DELETE', `/api/v1/devices/${id}`, { token });
+  await server.cli('user', 'add', '--name', 'ana', '--role', 'viewer');
+  await cli(['user', 'disable', '--name', 'nobody', '--data-dir', server.dataDir]);
+
+  const list = async (query = '') => {
+    const got = await server.get(`/api/v1/audit${query}`, { token });
+    assert.equal(got.status, 200, got.text);
+    return got.json;
+  };
+  const rows = (await list()).data;
+  assert.deepEqual(rows.map((r) => `${r.action} ${r.outcome}`), [
+    'user.disable failed', 'user.add ok', 'device.delete ok', 'device.key.create ok',
+    'device.enable ok', 'device.disable ok', 'device.create ok', 'auth.login ok',
+  ]);
+  const { timestamp, id: rowId, ...create } = rows[6];
+  assert.ok(Math.abs(Date.parse(timestamp) - Date.now()) < 60_000);
+  assert.match(rowId, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(create, {
+    actor_id: me, actor_name: 'admin', action: 'device.create', target_kind: 'device',
+    target_id: id, outcome: 'ok', remote_addr: '127.0.0.1',
+  });
+  assert.equal(rows[0].actor_id, null);
+  assert.equal(rows[0].actor_name, 'command line');
+  assert.equal(rows[0].target_id, 'nobody');
+
+  const seen = [];
+  for (let cursor = ''; cursor !== undefined && seen.length < 20;) {
+    const page = await list(`?limit=3${cursor && `&cursor=${cursor}`}`);
+    seen.push(...page.data.map((r) => r.id));
+    cursor = page.next_cursor;
+  }
+  assert.deepEqual(seen, rows.map((r) => r.id));
+  assert.equal((await list(`?target=${id}`)).data.length, 5);
+  assert.equal((await list(`?actor=${me}&action=auth.login`)).data.length, 1);
+  assert.equal((await list(`?to=${Date.parse(rows[7].timestamp)}`)).data.length, 0);
+  assert.equal((await list(`?from=${Date.parse(timestamp)}`)).data.length, 7);
+  for (const bad of ['cursor=x', 'actor=x', 'limit=0', 'from=x', 'to=x']) {
+    assert.equal((await server.get(`/api/v1/audit?${bad}`, { token })).status, 400, bad);
+  }
+  const viewer = await server.cli('token', '--sub', 'ana');
+  assert.equal((await server.get('/api/v1/audit', { token: viewer })).status, 403);
+  assert.equal((await server.get('/api/v1/audit')).status, 401);
+  await server.stop();
+});
+
 test('a_silent_admin_client_does_not_keep_others_waiting_for_long', async (t) => {
   const server = await serve(t);
   const silent = net.connect(path.join(server.dataDir, 'admin.sock'));

@@ -1,5 +1,6 @@
 /* Keys of a device: make (rotating), list, revoke (CONTRACT 2, 3). */
 #include "edge/rest/devices.h"
+#include "edge/rest/audit.h"
 #include "edge/rest/handlers.h"
 
 #include "base/timefmt.h"
@@ -40,6 +41,7 @@ static void key_made(void *owner, const struct identity_result *r)
     if (c == NULL) {
         return;
     }
+    rest_audit(c, "device.key.create", "device", c->uuids[0]);
     struct json_writer w = json_writer_of(&c->data);
     json_open(&w, '{');
     member_uuid(&w, "id", r->credential);
@@ -89,6 +91,7 @@ static void key_revoked(void *owner, const struct identity_result *r)
 {
     struct rest_call *c = answered(owner, r);
     if (c != NULL) {
+        rest_audit(c, "device.key.revoke", "device", c->uuids[0]);
         rest_no_content(c);
     }
 }

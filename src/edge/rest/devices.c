@@ -1,5 +1,6 @@
 /* Devices: list, create, get, change, delete, enable, disable (CONTRACT 3). */
 #include "edge/rest/devices.h"
+#include "edge/rest/audit.h"
 #include "edge/rest/handlers.h"
 
 #include "loop/addr.h"
@@ -39,17 +40,6 @@ void device_answer_json(void *owner, const struct device_result *r)
     if (c != NULL) {
         rest_ok(c, r->json);
     }
-}
-
-/* Who asks, for the audit log; the address is written into `text`. */
-static struct actor actor_of(const struct rest_call *c, char text[ADDR_TEXT_MAX])
-{
-    struct sockaddr_storage peer;
-    text[0] = '\0';
-    if (conn_peer(c->x->conn, &peer)) {
-        addr_format_host(&peer, text);
-    }
-    return (struct actor){.id = c->grant->principal, .address = span_str(text)};
 }
 
 static void answer_device(void *owner, const struct device_result *r)
@@ -149,7 +139,7 @@ void rest_device_create(struct rest_call *c)
         .tags = in.has_tags ? device_texts(in.tags, &c->arena) : SPAN_NONE,
         .metadata = in.has_metadata ? in.metadata : SPAN_NONE,
     };
-    struct actor who = actor_of(c, address);
+    struct actor who = rest_actor(c, address);
     rest_later(c);
     device_create(c->edge->home, &draft, &who, created, c);
 }
@@ -171,7 +161,7 @@ static void change(struct change *x)
 {
     struct rest_call *c = x->call;
     char address[ADDR_TEXT_MAX];
-    struct actor who = actor_of(c, address);
+    struct actor who = rest_actor(c, address);
     rest_later(c);
     device_patch(c->edge->home, c->uuids[0], &x->in, &who, answer_device, c);
 }
@@ -246,7 +236,7 @@ static void deleted(void *owner, const struct device_result *r)
 void rest_device_delete(struct rest_call *c)
 {
     char address[ADDR_TEXT_MAX];
-    struct actor who = actor_of(c, address);
+    struct actor who = rest_actor(c, address);
     rest_later(c);
     device_delete(c->edge->home, c->uuids[0], &who, deleted, c);
 }

@@ -1,0 +1,16 @@
+/* What the routes note in the audit log (domain/audit.h), and who asks them. */
+#ifndef SB_EDGE_REST_AUDIT_H
+#define SB_EDGE_REST_AUDIT_H
+
+#include "domain/audit.h"
+#include "edge/rest/rest.h"
+#include "loop/addr.h"
+
+/* Who asks; needs a grant. The address is written into `text`, which the actor borrows. */
+struct actor rest_actor(const struct rest_call *c, char text[ADDR_TEXT_MAX]);
+/* Notes what the caller of this request did, with success. */
+void rest_audit(struct rest_call *c, const char *action, const char *target_kind, uuid target);
+/* Notes a sign-in: who asks is known by its answer only. */
+void rest_audit_sign_in(struct rest_call *c, uuid principal, span username);
+
+#endif
