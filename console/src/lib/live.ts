@@ -54,7 +54,14 @@ export function createLive(id: string) {
   const processesAt = signal<number | null>(null);
   const interfaces = signal<Interface[] | null>(null);
   const system = signal<SystemInfo>({});
+  // A host says its uptime when something else changes, so what grows is counted from here.
+  const bootAt = signal<number | null>(null);
   const moment = signal<Moment | null>(null);
+  /** Seconds; of a host that is away, as it last said. */
+  const uptime = computed(() =>
+    device.value?.connectionStatus === "offline" || bootAt.value === null
+      ? (system.value.uptime ?? null)
+      : (now.value - bootAt.value) / 1000);
   const newest = computed(() => series.value[series.value.length - 1] ?? null);
 
   const closing = new AbortController();
@@ -93,6 +100,11 @@ export function createLive(id: string) {
         signal: closing.signal,
       });
       // What the socket brought in the meantime is newer.
+      const said = system.peek().uptime ?? state.uptime;
+      const at = time(state.recordedAt);
+      if (at !== null && state.uptime != null && state.uptime === said) {
+        bootAt.value = at - state.uptime * 1000;
+      }
       system.value = { ...state, ...system.peek() };
       if (state.interfaces && interfaces.peek() === null) {
         interfaces.value = state.interfaces;
@@ -180,6 +192,10 @@ export function createLive(id: string) {
       processes.value = data["top_processes"] as Process[];
       processesAt.value = Date.now();
     } else if (frame.type === "system-info") {
+      const { uptime } = data as SystemInfo;
+      if (uptime != null && uptime !== system.peek().uptime) {
+        bootAt.value = Date.now() - uptime * 1000;
+      }
       system.value = { ...system.peek(), ...(data as SystemInfo) };
     } else if (frame.type === "network-interfaces" && Array.isArray(data["interfaces"])) {
       interfaces.value = data["interfaces"] as Interface[];
@@ -243,7 +259,7 @@ export function createLive(id: string) {
 
   return {
     device, deviceError, socket, series, outages, liveLoad, past, pastStep, pastLoad,
-    processes, processesAt, interfaces, system, moment, newest,
+    processes, processesAt, interfaces, system, uptime, moment, newest,
     retry: () => viewer.retryNow(),
     reloadDevice: loadDevice,
     reloadLive: loadLive,

@@ -151,7 +151,7 @@ export function System({ live }: { live: Live }) {
         <Definition term="Hostname">{s.hostname ?? NONE}</Definition>
         <Definition term="System">{[s.os, s.architecture].filter(Boolean).join(", ") || NONE}</Definition>
         <Definition term="Processor cores">{number(s.cpuCores, 0)}</Definition>
-        <Definition term="Uptime">{duration(s.uptime)}</Definition>
+        <Definition term="Uptime">{duration(live.uptime.value)}</Definition>
         <Definition term="Disk">
           {total === null ? NONE : (
             <span class="disk">

@@ -112,7 +112,7 @@ function Head({ live }: { live: Live }) {
     s.hostname,
     s.os,
     s.architecture,
-    s.uptime == null ? null : `up ${duration(s.uptime)}`,
+    live.uptime.value === null ? null : `up ${duration(live.uptime.value)}`,
     s.agentVersion ? `agent ${s.agentVersion}` : null,
     address.slice(0, 2).join(", ") + (address.length > 2 ? ` and ${address.length - 2} more` : ""),
   ].filter((f) => f);

@@ -15,8 +15,9 @@ test('live_samples_arrive_without_a_reload', async (t) => {
   const device = await w.device('porch');
   const agent = await device.connect();
   await agent.sample({ cpu: 11.1 });
-  await agent.state();
+  await agent.state({ uptime: 3600, recordedAt: new Date(Date.now() - 120 * MINUTE).toISOString() });
   const page = await w.open(t, device.path);
+  await page.getByText('up 3\u202fh').waitFor(); // counted on from what it once said
   await chart(page, 'CPU').getByText('11.1').first().waitFor();
   await page.evaluate(() => { window.here = true; });
   await agent.sample({ cpu: 88.8, memory: { used: 2 ** 30, total: 8 * 2 ** 30 } });
