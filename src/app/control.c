@@ -2,6 +2,7 @@
 
 #include "app/admin.h"
 #include "app/command.h"
+#include "app/reload.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -21,6 +22,7 @@ struct control {
     struct control_conf conf;
     struct list jobs;
     unsigned job_count;
+    struct reload *reload; /* owned */
     int ended_fd; /* an eventfd: some job has ended */
 };
 
@@ -41,6 +43,7 @@ struct control *control_new(const struct control_conf *conf)
     c->conf = *conf;
     c->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     ASSERT(c->ended_fd >= 0); /* start-up: nothing is served yet */
+    c->reload = reload_new(conf->process, conf->settings);
     list_init(&c->jobs);
     return c;
 }
@@ -129,6 +132,10 @@ static bool on_signal(struct control *c)
     if (read(c->conf.signal_fd, &info, sizeof info) != (ssize_t)sizeof info) {
         return true;
     }
+    if (info.ssi_signo == SIGHUP) {
+        reload_run(c->reload);
+        return true;
+    }
     LOG(c->conf.process->log, LOG_INFO, "server.drain", LOG_U64("signal", info.ssi_signo));
     return false;
 }
@@ -180,6 +187,7 @@ void control_free(struct control *c)
         command_end(&job->call, EXIT_FAILED, "the server has ended");
         answer(c, job);
     }
+    reload_free(c->reload);
     close(c->ended_fd);
     mem_free(c);
 }

@@ -10,6 +10,7 @@
 struct control;
 
 struct control_conf {
+    struct settings *settings; /* in force; borrowed */
     struct process *process; /* borrowed, as the descriptors */
     int signal_fd;
     int admin_fd; /* -1: none */
@@ -17,7 +18,7 @@ struct control_conf {
 
 /* Begins nothing yet; the descriptors are read by control_run. */
 struct control *control_new(const struct control_conf *conf);
-/* Serves until SIGTERM or SIGINT, and until the commands that run then have ended, if they do
+/* Serves until SIGTERM or SIGINT (SIGHUP reloads, reload.h), and until the commands that run then have ended, if they do
  * within drain_ms. */
 void control_run(struct control *c);
 /* After process_free: answers what is left of the commands, then frees. */

@@ -88,6 +88,7 @@ int app_main(int argc, char **argv, char **env)
         !settings_check(&settings, &why)) {
         return refuse(&settings, &why);
     }
+    settings.origin = (struct settings_origin){config, env, argc, argv};
     int status;
     if (command->local != NULL) {
         status = command->local(&options, &settings);

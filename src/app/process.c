@@ -52,8 +52,7 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
     };
 }
 
-static void fill_limits(const struct config *c, const struct sockaddr_storage *listeners,
-                        struct net_limits *out, struct edge_conf *edge)
+void process_limits(const struct config *c, struct net_limits *out, struct edge_conf *edge)
 {
     bool outside = config_int(c, CONFIG_conformance) != 0;
     *out = (struct net_limits){
@@ -80,7 +79,8 @@ static void fill_limits(const struct config *c, const struct sockaddr_storage *l
         .ws_fragments_max = (uint32_t)config_int(c, CONFIG_ws_fragments_max),
         .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
         .outbox_bytes_max = (uint32_t)config_int(c, CONFIG_outbox_bytes_max),
-        .listeners = listeners,
+        .listeners = edge->listeners,
+        .listener_count = edge->listener_count,
     };
 }
 
@@ -244,7 +244,8 @@ bool process_build(struct process *p, buf *why)
     p->clock = clock_system();
     p->entropy = entropy_system();
     process_domain_conf(p->config, &p->domain);
-    fill_limits(p->config, p->listeners, &p->limits, &p->edge);
+    p->edge.listeners = p->listeners;
+    process_limits(p->config, &p->limits, &p->edge);
     if (!process_open_tokens(p, why)) {
         return false;
     }

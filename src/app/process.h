@@ -42,6 +42,8 @@ struct process {
 
 /* Fills domain from the settings. */
 void process_domain_conf(const struct config *c, struct domain_conf *out);
+/* Fills limits and edge from the settings; edge's listeners stay as they are. */
+void process_limits(const struct config *c, struct net_limits *limits, struct edge_conf *edge);
 /* Opens tokens and store. False: `why`. */
 bool process_open_store(struct process *p, struct post *post, buf *why) MUST_CHECK;
 /* The tokens port with the configured or generated secret. False: `why`. */

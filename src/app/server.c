@@ -39,7 +39,7 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. SIGPIPE is an error
+/* SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. SIGPIPE is an error
  * of one write. */
 static int block_signals(void)
 {
@@ -47,6 +47,7 @@ static int block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC);
@@ -171,7 +172,8 @@ int server_main(struct settings *settings)
         printf("{\"event\":\"ready\",\"listen\":[%.*s]}\n", (int)addresses.len,
                (const char *)addresses.ptr);
         fflush(stdout);
-        struct control_conf conf = {.process = &s->process,
+        struct control_conf conf = {.settings = s->settings,
+                                    .process = &s->process,
                                     .signal_fd = s->signal_fd,
                                     .admin_fd = s->admin_fd};
         s->control = control_new(&conf);

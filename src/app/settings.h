@@ -13,8 +13,17 @@
 #include "base/buf.h"
 #include "tables/config.h"
 
+/* Where settings are read from, to read them again. All borrowed. */
+struct settings_origin {
+    const char *path; /* of the file, or NULL */
+    char **env;
+    int argc;         /* the command line, whose words from argv[2] on may be flags */
+    char **argv;
+};
+
 struct settings {
     struct config config;
+    struct settings_origin origin;         /* zeroed when they are not to be read again */
     const char *sources[CONFIG_KEY_COUNT]; /* "default", "signalbox.conf:3", "flag --x" */
     struct arena arena;                    /* owns every text */
 };

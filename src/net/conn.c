@@ -350,7 +350,7 @@ void conn_log_close(struct conn *c, close_reason reason)
                  (c->kind == CONN_HTTP && reason <= CLOSE_DRAIN) ||
                  (c->kind == CONN_HTTP && reason == CLOSE_PEER_CLOSED);
     enum log_level level = usual ? LOG_DEBUG : LOG_INFO;
-    if (loop_log(n->loop) == NULL || level < loop_log(n->loop)->level_min) {
+    if (loop_log(n->loop) == NULL || level < log_level_min(loop_log(n->loop))) {
         return;
     }
     struct sockaddr_storage peer;

@@ -37,6 +37,7 @@ void *net_user(const struct net *n) { return n->user; }
 struct loop *net_loop(const struct net *n) { return n->loop; }
 const struct net_stats *net_stats(const struct net *n) { return &n->stats; }
 const struct net_limits *net_limits(const struct net *n) { return n->limits; }
+void net_set_limits(struct net *n, const struct net_limits *limits) { n->limits = limits; }
 uint32_t net_count(const struct net *n) { return n->conns.count - n->dead_count; }
 
 /* Visits every record that is in use; `visit` may close the one it is given. */

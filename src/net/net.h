@@ -73,6 +73,9 @@ struct loop *net_loop(const struct net *n);
 const struct net_stats *net_stats(const struct net *n);
 /* The limits in force; they change only between turns. */
 const struct net_limits *net_limits(const struct net *n);
+/* Others from now on, borrowed as the first ones were, which nobody reads any more then. What
+ * concerns compression must stay. On the loop. */
+void net_set_limits(struct net *n, const struct net_limits *limits);
 
 /* Starts to accept at an address; 0 or -errno. *bound is the address in use (port 0 picked). */
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,

@@ -40,6 +40,12 @@ static inline void log_set_level(struct log *log, enum log_level level_min)
     __atomic_store_n(&log->level_min, level_min, __ATOMIC_RELAXED);
 }
 
+/* For who wants to spare the work of a line that is not written. Any thread. */
+static inline enum log_level log_level_min(const struct log *log)
+{
+    return __atomic_load_n(&log->level_min, __ATOMIC_RELAXED);
+}
+
 #define LOG_SPAN(n, v) {.name = (n), .type = LOG_FIELD_STR, .str = (v)}
 #define LOG_STR(n, v) {.name = (n), .type = LOG_FIELD_STR, .str = span_str(v)}
 #define LOG_I64(n, v) {.name = (n), .type = LOG_FIELD_I64, .i64 = (v)}

@@ -4,6 +4,7 @@
 
 #define SECRET CONFIG_SECRET
 #define AGENT CONFIG_AGENT
+#define LIVE CONFIG_LIVE
 #define STR CONFIG_STR, NULL
 #define INT CONFIG_INT, NULL
 #define BOOL CONFIG_BOOL, "off|on"

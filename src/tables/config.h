@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum config_type { CONFIG_STR, CONFIG_INT, CONFIG_BOOL, CONFIG_ENUM };
-enum config_flags { CONFIG_SECRET = 1, CONFIG_AGENT = 2 };
+enum config_flags { CONFIG_SECRET = 1, CONFIG_AGENT = 2, CONFIG_LIVE = 4 };
 
 enum config_key {
 #define K(name, type, fallback, min, max, flags, text) CONFIG_##name,

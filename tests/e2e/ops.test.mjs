@@ -148,6 +148,47 @@ test('the_audit_log_says_who_did_what_from_where', async (t) => {
   await server.stop();
 });
 
+test('sighup_takes_over_what_can_change_live_and_names_the_rest', async (t) => {
+  const file = path.join(tempDir('conf'), 's.conf');
+  const write = (...lines) => writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+  write('log_level = info');
+  const server = await serve(t, { flags: ['--config', file, '--drain-ms', '400'] });
+  const origin = 'https://a.example';
+  const asks = async () =>
+    (await server.post('/api/v1/auth/login', { username: 'x', password: 'y' },
+      { headers: { origin } })).status;
+  const reload = async (line) => {
+    const before = server.stderr.length;
+    server.process.kill('SIGHUP');
+    const said = await server.awaitLine((text) => text.includes(line) &&
+      server.stderr.indexOf(text, before) >= 0);
+    return JSON.parse(said);
+  };
+  assert.equal(await asks(), 403);
+  write('log_level = debug', `allowed_origins = ${origin}`, 'loops = 7', 'drain_ms = 9',
+    'http_header_bytes_max = 1024');
+  assert.equal((await reload('settings.reloaded')).changed,
+    'allowed_origins,http_header_bytes_max,log_level'); // the flag beats the file: drain_ms stays
+  assert.equal(JSON.parse(await server.awaitLine(/need_restart/)).settings, 'loops');
+  assert.equal(await asks(), 401);
+  const large = { headers: { 'x-large': 'a'.repeat(2000) } };
+  assert.equal((await server.get('/health/live', large)).status, 431);
+  assert.match(server.log, /"level":"debug"/);
+
+  write(`allowed_origins = https://b.example`, 'connections_max = many');
+  assert.match((await reload('settings.refused')).why, /s\.conf:2: connections_max must be/);
+  assert.equal(await asks(), 401);
+  write('log_level = info');
+  // Reloads while requests run, one after the other.
+  for (let i = 0; i < 20; i++) {
+    write(`token_access_s = ${900 + i}`, `allowed_origins = ${i % 2 ? origin : ''}`);
+    server.process.kill('SIGHUP');
+    await Promise.all([server.get('/health'), server.get('/health/live'), server.get('/metrics')]);
+  }
+  await reload('settings.reloaded');
+  await server.stop();
+});
+
 test('a_silent_admin_client_does_not_keep_others_waiting_for_long', async (t) => {
   const server = await serve(t);
   const silent = net.connect(path.join(server.dataDir, 'admin.sock'));

@@ -44,7 +44,7 @@ struct ops {
     unsigned edge_count;
     struct store *store;       /* borrowed; NULL: none */
     struct net_shared *shared; /* borrowed */
-    uint32_t connections_max;
+    _Atomic uint32_t connections_max;
     const char *node;
     uint64_t (*log_dropped)(void *arg); /* lines that the log could not write; NULL: unknown */
     void *log_arg;
