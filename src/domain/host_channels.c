@@ -58,6 +58,18 @@ static bool topic_parse(span topic, uuid *device, enum host_channel *c)
     return false;
 }
 
+/* A host reports its state when it changes, and uptime does not count as change: while the host is
+ * there it goes on here. */
+static struct host_facts facts_now(const struct device *d)
+{
+    struct host_facts f = d->host->facts;
+    int64_t since_ms = clock_wall_ms(d->fleet->home->clock) - f.at_ms;
+    if (f.uptime_s >= 0 && since_ms > 0 && presence_of(d) == CONNECTION_ONLINE) {
+        f.uptime_s += since_ms / 1000;
+    }
+    return f;
+}
+
 /* Appends the channel's frame; nothing while there is no row. */
 static void put_frame(const struct device *d, enum host_channel c, buf *out)
 {
@@ -68,7 +80,8 @@ static void put_frame(const struct device *d, enum host_channel c, buf *out)
     switch (c) {
     case HOST_SYSTEM_INFO:
         if (h->has_facts) {
-            host_frame_system(out, &h->facts);
+            struct host_facts f = facts_now(d);
+            host_frame_system(out, &f);
         }
         break;
     case HOST_PROCESSES:

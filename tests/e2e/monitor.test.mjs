@@ -204,7 +204,8 @@ test('the document\'s snippet runs unmodified against a device uuid', async () =
   assert.deepEqual(of('processes').top_processes.map((p) => p.name), ['postgres']);
   assert.ok(!received.some((m) => JSON.stringify(m).includes('secret-dir')), 'hidden from anonymous');
   assert.equal(of('system-info').hostname, 'web-1');
-  assert.equal(of('system-info').uptime, 12345);
+  const { uptime } = of('system-info'); // it goes on while the host is there
+  assert.ok(uptime >= 12345 && uptime < 12345 + 60, `${uptime}`);
   assert.equal(of('network-interfaces').interfaces[0].name, 'eth0');
   assert.equal(of('history').cpu.length, 1);
   assert.equal(of('history').cpu[0].value, 12);

@@ -6,6 +6,7 @@
 #include "sim/fleet_world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BASE_MS INT64_C(1767355200000)
@@ -198,6 +199,40 @@ static void a_timer_runs_while_somebody_watches(uint64_t seed)
     settle(&w);
     SIM_CHECK(world_stats(&w).timers == 0);
     socket_close(&s);
+    settle(&w);
+    world_stop(&w);
+}
+
+static int64_t uptime_shown(const struct watcher *x)
+{
+    span last = watcher_last(x);
+    const char *at = memmem(last.ptr, last.len, "\"uptime\":", 9);
+    SIM_CHECK(at != NULL);
+    return strtoll(at + 9, NULL, 10);
+}
+
+static void uptime_goes_on_while_the_host_is_there(uint64_t seed)
+{
+    struct world w;
+    struct socket s;
+    struct watcher x;
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    socket_open(&w, &s, id, world_loop(&w));
+    socket_state(&s, 1, clock_wall_ms(sim_clock(w.sim)), "web-1");
+    watcher_open(&w, &x, world_loop(&w));
+    watcher_subscribe(&x, id, HOST_SYSTEM_INFO);
+    settle(&w);
+    int64_t first = uptime_shown(&x);
+    sim_run_ms(w.sim, 65000);
+    int64_t second = uptime_shown(&x);
+    SIM_CHECK(second >= first + 29 && second <= first + 66);
+    socket_close(&s);
+    sim_run_ms(w.sim, 35000);
+    int64_t gone = uptime_shown(&x);
+    sim_run_ms(w.sim, 65000);
+    SIM_CHECK(uptime_shown(&x) == gone);
+    watcher_close(&x);
     settle(&w);
     world_stop(&w);
 }
@@ -540,6 +575,7 @@ int main(int argc, char **argv)
         {"silence_makes_stale_then_ends", silence_makes_stale_then_ends, 10},
         {"the_newest_value_arrives", the_newest_value_arrives, 40},
         {"a_timer_runs_while_somebody_watches", a_timer_runs_while_somebody_watches, 15},
+        {"uptime_goes_on_while_the_host_is_there", uptime_goes_on_while_the_host_is_there, 15},
         {"nothing_is_sent_while_there_is_nothing", nothing_is_sent_while_there_is_nothing, 10},
         {"command_lines_have_a_channel_of_their_own", command_lines_have_a_channel_of_their_own,
          10},
