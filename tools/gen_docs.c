@@ -167,9 +167,9 @@ static void page_config(FILE *out)
           "`data_dir` is also `SIGNALBOX_DATA_DIR` and `--data-dir`. A secret has no flag, as\n"
           "flags show in the list of processes; its value may stand in a file that\n"
           "`SIGNALBOX_<KEY>_FILE` names. Unknown keys and bad values refuse to start;\n"
-          "`signalbox check-config` says so beforehand. After SIGHUP the settings marked (live) are\n"
-          "taken over while the server runs; a change of another one is logged and waits for a\n"
-          "restart.\n\n"
+          "`signalbox check-config` says so beforehand. After SIGHUP the settings marked (live)\n"
+          "are taken over while the server runs; a change of another one is logged and waits\n"
+          "for a restart.\n\n"
           "| key | default | values | meaning |\n| --- | --- | --- | --- |\n", out);
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
         write_setting(out, config_row((enum config_key)k));

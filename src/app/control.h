@@ -18,8 +18,8 @@ struct control_conf {
 
 /* Begins nothing yet; the descriptors are read by control_run. */
 struct control *control_new(const struct control_conf *conf);
-/* Serves until SIGTERM or SIGINT (SIGHUP reloads, reload.h), and until the commands that run then have ended, if they do
- * within drain_ms. */
+/* Serves until SIGTERM or SIGINT, and until the commands that run then have ended, if they do
+ * within drain_ms. SIGHUP reloads the settings (reload.h). */
 void control_run(struct control *c);
 /* After process_free: answers what is left of the commands, then frees. */
 void control_free(struct control *c);

@@ -48,6 +48,7 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .retention_minute_s = config_int(c, CONFIG_retention_minute_days) * DAY_S,
         .retention_hour_s = config_int(c, CONFIG_retention_hour_days) * DAY_S,
         .retention_log_s = config_int(c, CONFIG_retention_log_days) * DAY_S,
+        .disk_budget_bytes = config_int(c, CONFIG_disk_budget_mb) * 1000000,
         .timezone = config_str(c, CONFIG_timezone),
     };
 }

@@ -39,8 +39,8 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. SIGPIPE is an error
- * of one write. */
+/* SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. SIGPIPE is an
+ * error of one write. */
 static int block_signals(void)
 {
     sigset_t set;

@@ -23,6 +23,7 @@ struct fleet *fleet_new(struct home *h)
     }
     hub_own(h->hub, SPAN("m/"), &host_topic_owner, f);
     f->retention = h->index == 0 ? retention_new(h) : NULL;
+    f->budget = h->index == 0 ? budget_new(h) : NULL;
     h->fleet = f;
     return f;
 }
@@ -49,6 +50,7 @@ void fleet_free(struct fleet *f)
     map_deinit(&f->devices);
     map_deinit(&f->links);
     retention_free(f->retention);
+    budget_free(f->budget);
     f->home->fleet = NULL;
     mem_free(f);
 }

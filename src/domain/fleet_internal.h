@@ -10,6 +10,7 @@
  *   host_reports.c     what devices report, into the store
  *   host_history.c     reads of stored rows
  *   fleet_retention.c  what becomes too old goes
+ *   fleet_budget.c     what is too much goes
  *
  * A device is held by whoever needs it in memory: its link, each viewer, each subscribed channel,
  * each request of the store that will come back to it. Held by nobody it may go.
@@ -94,6 +95,7 @@ struct fleet {
     uint64_t link_last;
     struct list local; /* asks that this loop's callers wait for */
     struct retention *retention; /* home 0 only */
+    struct budget *budget;       /* home 0 only */
 };
 
 /* --- fleet.c --- */
@@ -203,5 +205,12 @@ void req_row(struct store_req *req, unsigned i, uuid device, const struct host_p
 struct retention *retention_new(struct home *h);
 /* Stops; NULL is allowed. */
 void retention_free(struct retention *r);
+
+/* --- fleet_budget.c --- */
+
+/* Keeps the store within disk_budget_bytes for as long as it lives; owned by the caller. */
+struct budget *budget_new(struct home *h);
+/* Stops; NULL is allowed. */
+void budget_free(struct budget *b);
 
 #endif

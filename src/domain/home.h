@@ -38,6 +38,7 @@ struct domain_conf {
     int64_t retention_minute_s;      /* 90 d */
     int64_t retention_hour_s;        /* 2 y */
     int64_t retention_log_s;         /* 30 d: connection and audit logs */
+    int64_t disk_budget_bytes;       /* of the store; 0: none */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
 };
 

@@ -203,6 +203,48 @@ static void retention_takes_what_is_too_old(uint64_t seed)
     world_stop(&w);
 }
 
+/* Bytes of the store in use, by its own word. */
+static int64_t store_bytes(struct world *w)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_STORE_BYTES, 1);
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    int64_t bytes = store_int(store_cell(req, 0, 0, 0));
+    store_req_free(req);
+    return bytes;
+}
+
+static void above_the_disk_budget_the_oldest_rows_go_early(uint64_t seed)
+{
+    struct world w;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w);
+    int64_t empty = store_bytes(&w);
+    for (int i = 0; i < 4000; i++) { /* four batches, none too old */
+        put_row(&w, id, now - 20 * DAY_MS + i * 60000, 1);
+    }
+    put_row(&w, id, now - 60000, 2);
+    int64_t full = store_bytes(&w);
+    sim_run_ms(w.sim, 60000); /* without a budget nothing goes */
+    SIM_CHECK(store_bytes(&w) >= full);
+    w.conf.disk_budget_bytes = empty + (full - empty) / 2;
+    sim_run_ms(w.sim, 130000);
+    SIM_CHECK(store_bytes(&w) <= w.conf.disk_budget_bytes);
+    struct call c = {.w = &w, .id = id, .r = &r};
+    c.range = (struct host_range){.from_ms = now - 61000, .to_ms = now, .points = 10};
+    run(&c, do_metrics); /* the last hour stays */
+    SIM_CHECK(points(&r) == 1);
+    w.conf.disk_budget_bytes = 1;
+    sim_run_ms(w.sim, 300000);
+    SIM_CHECK(store_bytes(&w) > 1);
+    run(&c, do_metrics);
+    SIM_CHECK(points(&r) == 1);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
 static void a_report_keeps_what_it_does_not_say(uint64_t seed)
 {
     struct world w;
@@ -281,6 +323,8 @@ int main(int argc, char **argv)
          5},
         {"what_ran_is_known_for_two_minutes", what_ran_is_known_for_two_minutes, 5},
         {"retention_takes_what_is_too_old", retention_takes_what_is_too_old, 2},
+        {"above_the_disk_budget_the_oldest_rows_go_early",
+         above_the_disk_budget_the_oldest_rows_go_early, 2},
         {"a_report_keeps_what_it_does_not_say", a_report_keeps_what_it_does_not_say, 20},
         {"a_store_that_fails_is_said_and_forgotten", a_store_that_fails_is_said_and_forgotten, 10},
         {"devices_that_nobody_needs_give_way", devices_that_nobody_needs_give_way, 1},
