@@ -2,14 +2,11 @@
 
 #include "adapters/clock_system/clock_system.h"
 #include "adapters/entropy_system/entropy_system.h"
+#include "adapters/jwks_http/jwks_http.h"
 #include "adapters/log_json/log_json.h"
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/store_sqlite/store_sqlite.h"
-#include "adapters/tokens_hs256/tokens_hs256.h"
-#include "adapters/tokens_jose/tokens_jose.h"
-#include "app/data_dir.h"
-#include "app/key_file.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/identity.h"
@@ -83,63 +80,6 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .listeners = edge->listeners,
         .listener_count = edge->listener_count,
     };
-}
-
-static struct tokens *open_own_tokens(struct process *p, buf *why)
-{
-    buf secret = {0};
-    const char *given = config_str(p->config, CONFIG_jwt_secret);
-    if (given[0] != '\0') {
-        buf_append_str(&secret, given);
-    } else if (!data_dir_secret(config_str(p->config, CONFIG_data_dir), "jwt.secret", 32,
-                                p->entropy, &secret, why)) {
-        return NULL;
-    }
-    struct tokens_conf conf = {.secret = buf_span(&secret),
-                               .issuer = config_str(p->config, CONFIG_jwt_issuer),
-                               .audience = config_str(p->config, CONFIG_jwt_audience),
-                               .leeway_s = config_int(p->config, CONFIG_jwt_leeway_s)};
-    struct tokens *own = tokens_hs256_new(&conf);
-    explicit_bzero(secret.ptr, secret.len);
-    buf_deinit(&secret);
-    return own;
-}
-
-/* The keys of every file in jwt_keys; NULL with `why`. */
-static struct key_set *read_keys(const struct config *c, buf *why)
-{
-    struct key_set *keys = key_set_new();
-    span rest = span_str(config_str(c, CONFIG_jwt_keys));
-    while (rest.len > 0) {
-        span one = span_trim(span_cut(&rest, ','));
-        char *path = mem_strndup(one.ptr, one.len);
-        bool ok = one.len == 0 || key_file_read(keys, path, why);
-        mem_free(path);
-        if (!ok) {
-            key_set_free(keys);
-            return NULL;
-        }
-    }
-    return keys;
-}
-
-bool process_open_tokens(struct process *p, buf *why)
-{
-    struct key_set *keys = read_keys(p->config, why);
-    struct tokens *own = keys == NULL ? NULL : open_own_tokens(p, why);
-    if (own == NULL) {
-        key_set_free(keys);
-        return false;
-    }
-    struct tokens_jose_conf conf = {
-        .own = own,
-        .fixed = keys,
-        .issuer = config_str(p->config, CONFIG_jwt_issuer),
-        .outside_issuers = config_str(p->config, CONFIG_jwt_outside_issuers),
-        .audience = config_str(p->config, CONFIG_jwt_audience),
-        .leeway_s = config_int(p->config, CONFIG_jwt_leeway_s)};
-    p->tokens = tokens_jose_new(&conf);
-    return true;
 }
 
 bool process_open_store(struct process *p, struct post *post, buf *why)
@@ -257,6 +197,7 @@ bool process_build(struct process *p, buf *why)
         }
     }
     p->post = loop_post_port(p->loops, p->count);
+    process_open_jwks(p);
     if (!process_open_store(p, p->post, why)) {
         return false;
     }
@@ -430,6 +371,7 @@ void process_free(struct process *p)
             net_stop(p->edges[i]->net);
         }
     }
+    jwks_close(p->jwks); /* who waits for keys is told */
     finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);
@@ -464,6 +406,6 @@ void process_free(struct process *p)
     if (p->post != NULL) {
         loop_post_port_free(p->post);
     }
-    tokens_jose_free(p->tokens);
+    process_free_tokens(p);
     mem_free(p->shared);
 }

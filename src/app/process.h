@@ -21,6 +21,7 @@ struct process {
     struct entropy *entropy;
     struct log *log;             /* borrowed */
     struct tokens *tokens;       /* owned */
+    struct jwks *jwks;           /* owned; NULL without jwks_url */
     struct store *store;         /* owned */
     struct post *post;           /* owned */
     struct workers *workers;     /* owned */
@@ -46,8 +47,12 @@ void process_domain_conf(const struct config *c, struct domain_conf *out);
 void process_limits(const struct config *c, struct net_limits *limits, struct edge_conf *edge);
 /* Opens tokens and store. False: `why`. */
 bool process_open_store(struct process *p, struct post *post, buf *why) MUST_CHECK;
-/* The tokens port with the configured or generated secret. False: `why`. */
+/* The tokens port with the configured or generated secret and jwt_keys' keys. False: `why`. */
 bool process_open_tokens(struct process *p, buf *why) MUST_CHECK;
+/* Starts fetching the keys of jwks_url, if there is one; after the post port is there. */
+void process_open_jwks(struct process *p);
+/* Last of all; the jwks thread has been closed. */
+void process_free_tokens(struct process *p);
 
 /* Makes loops, homes, hubs, edges and nets; nothing listens yet. */
 bool process_build(struct process *p, buf *why) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "app/settings.h"
 
+#include "adapters/jwks_http/fetch.h"
 #include "base/mem.h"
 #include "loop/addr.h"
 #include "tables/permissions.h"
@@ -350,6 +351,12 @@ bool settings_check(const struct settings *s, buf *why)
     if (secret > 0 && secret < 32) {
         buf_printf(why, "%s: jwt_secret must have at least 32 bytes",
                    s->sources[CONFIG_jwt_secret]);
+        return false;
+    }
+    const char *jwks = config_str(c, CONFIG_jwks_url);
+    const char *fault;
+    if (jwks[0] != '\0' && !fetch_url_check(jwks, &fault)) {
+        buf_printf(why, "%s: jwks_url: \"%.200s\" %s", s->sources[CONFIG_jwks_url], jwks, fault);
         return false;
     }
     uint32_t roles;

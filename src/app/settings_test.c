@@ -73,6 +73,7 @@ static void mistakes_name_their_place(void **state)
         {"listen = everywhere\n", "\"everywhere\" is not address:port"},
         {"store = mongo\n", "neither sqlite nor memory"},
         {"jwt_secret = short\n", "at least 32 bytes"},
+        {"jwks_url = http://idp.example/keys\n", "must begin with https://"},
         {"jwt_issuer_roles = viewer, king\n", "is not a list of roles"},
         {"timezone = Europe/Vienna\n", "neither UTC nor an offset"},
         {"device_stale_s = 300\n", "device_gone_s must be greater"},

@@ -5,7 +5,6 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/post_queue/post_queue.h"
-#include "adapters/tokens_jose/tokens_jose.h"
 #include "app/data_dir.h"
 #include "app/process.h"
 #include "domain/fleet.h"
@@ -99,7 +98,7 @@ int standalone_run(struct settings *settings, int argc, char **argv)
         }
         post_queue_free(post);
     }
-    tokens_jose_free(p.tokens);
+    process_free_tokens(&p);
     if (lock >= 0) {
         close(lock);
     }

@@ -97,7 +97,8 @@ struct auth {
 /* Starts; done runs on this home's loop, exactly once, later or before this returns (cached). Any
  * kind of credential: a cookie (is_session), a device key (`sbk_...`), else a JWT. There is no
  * cancelling: `a` must live until done. Costs one HMAC or SHA-256 (tokens of other issuers: one
- * signature, and a fetch of their keys when a new one appears), and a store read the first time. Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
+ * signature, and a fetch of their keys when a new one appears), and a store read the first time.
+ * Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
  * "superseded" (older than tokens_valid_after), those of token_fault_name; with ERR_SERVER_ERROR
  * (the store failed, or too many unknown proofs at once): "store", "busy". */
 void auth_start(struct home *h, struct auth *a);

@@ -26,7 +26,8 @@ enclose() {
 enclose
 
 BUILD_PACKAGES=(gcc libc6-dev binutils pkg-config meson ninja-build python3 ca-certificates
-    libssl-dev libsqlite3-dev zlib1g-dev libjansson-dev libargon2-dev libxxhash-dev)
+    libssl-dev libsqlite3-dev zlib1g-dev libjansson-dev libargon2-dev libxxhash-dev
+    libcurl4-openssl-dev)
 TEST_PACKAGES=(git libcmocka-dev clang llvm clang-tidy clang-format cppcheck shellcheck gcovr
     chromium fonts-liberation python3-websockets curl)
 
