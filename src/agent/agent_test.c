@@ -15,6 +15,8 @@
 #include "agent/test_tree.h"
 
 #define MINUTE 60000
+/* Far above what a busy machine takes: an agent that lost patience would connect a second time. */
+#define WAIT_MS_MAX 60000
 
 struct bench {
     struct test_tree tree;
@@ -52,7 +54,7 @@ static int setup(void **state)
     b->conf = (struct agent_conf){
         .server = b->server.url, .key = "sbk_test", .data_dir = b->tree.path,
         .clock = &b->agent_clock, .entropy = &b->entropy, .buffer_unsynced = true,
-        .pace = {.ack_ms = 1000}, .drain_ms = 300};
+        .pace = {.ack_ms = WAIT_MS_MAX}, .drain_ms = 300};
     b->exit_code = -1;
     *state = b;
     return 0;
@@ -88,7 +90,7 @@ static void start(struct bench *b)
 
 #define AWAIT(b, condition)                                                                        \
     do {                                                                                           \
-        int64_t until_ = test_wall_ms(NULL) + 20000;                                               \
+        int64_t until_ = test_wall_ms(NULL) + WAIT_MS_MAX;                                         \
         while (!(condition) && test_wall_ms(NULL) < until_) {                                      \
             loop_turn((b)->loop, 50);                                                              \
         }                                                                                          \
@@ -122,7 +124,9 @@ static void samples_and_rows_arrive_and_a_stop_drains(void **state)
 static void rows_written_offline_are_sent_after_a_restart(void **state)
 {
     struct bench *b = *state;
-    b->server.refuse_status = 503;
+    /* By its key and not for a time: its last attempt may be accepted after its end. */
+    b->conf.key = "sbk_offline";
+    b->server.refuse_shown = SPAN("Bearer sbk_offline");
     start(b);
     int64_t until = test_wall_ms(NULL) + 3200; /* a row is due after 2.2 s */
     while (test_wall_ms(NULL) < until) {
@@ -130,8 +134,8 @@ static void rows_written_offline_are_sent_after_a_restart(void **state)
     }
     agent_stop(b->agent);
     finish(b, AGENT_EXIT_OK);
-    assert_false(test_server_saw(&b->server, "\"row\":true"));
-    b->server.refuse_status = 0;
+    assert_int_equal(b->server.opens, 0);
+    b->conf.key = "sbk_test";
     start(b);
     AWAIT(b, test_server_saw(&b->server, "\"row\":true"));
     assert_int_equal(b->server.opens, 1);

@@ -21,6 +21,7 @@ struct test_server {
     char url[64];
     /* How it behaves. */
     unsigned refuse_status;    /* of the handshake; 0: it takes the WebSocket */
+    span refuse_shown;         /* Authorization that gets 503; empty: none does */
     const char *refuse_frames; /* member "error" of every ack; NULL: accepts */
     bool silent;               /* answers no frame */
     /* What it saw. */
@@ -107,8 +108,10 @@ static inline void test_server_request(struct http_exchange *x)
     buf_append_span(&s->authorization, http1_field(x->req, "Authorization"));
     buf_clear(&s->path);
     buf_append_span(&s->path, x->path);
-    if (s->refuse_status != 0) {
-        http_respond(x, s->refuse_status, "application/json", SPAN("{}"));
+    bool refused = s->refuse_shown.len > 0 &&
+                   span_eq(buf_span(&s->authorization), s->refuse_shown);
+    if (refused || s->refuse_status != 0) {
+        http_respond(x, refused ? 503 : s->refuse_status, "application/json", SPAN("{}"));
         return;
     }
     s->peer = ws_upgrade(x, &test_server_wire, s, SPAN_NONE);

@@ -26,7 +26,8 @@ static void on_request(struct http_exchange *x)
     } else if (span_eq(x->path, SPAN("/close-pending"))) {
         conn_close(x->conn, CLOSE_DRAIN);
     } else if (span_starts(x->path, SPAN("/big/"))) {
-        size_t len = strtoul((const char *)x->path.ptr + 5, NULL, 10);
+        size_t len;
+        assert_true(span_u64(span_slice(x->path, 5, x->path.len), SIZE_MAX, &len));
         uint8_t *bytes = arena_alloc(&x->arena, len);
         memset(bytes, 'b', len);
         http_respond(x, 200, "text/plain", span_of(bytes, len));
