@@ -6,7 +6,7 @@ cmd_fuzz() {
     local only=${1:-} seconds=${2:-60} target name
     CC=clang setup_meson build/fuzz -Dfuzz=true -Dtests=false -Dwerror=true -Doptimization=1 \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
-    ninja -C build/fuzz --quiet
+    ninja -C build/fuzz --quiet fuzzers
     mkdir -p build/fuzz/findings
     for target in build/fuzz/fuzz_*; do
         name=${target#build/fuzz/fuzz_}
