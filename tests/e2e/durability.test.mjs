@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { device, rowOf } from './lib/monitor.mjs';
-import { PATIENCE, startServer, tempDir } from './lib/server.mjs';
+import { SANITIZED, startServer, tempDir } from './lib/server.mjs';
 import { assertSound, inspect } from './lib/store.mjs';
 
 const ROUNDS = Number(process.env.SIGNALBOX_CRASH_ROUNDS ?? 10);
@@ -11,7 +11,7 @@ const DEVICES = 6;
 const WINDOW = 16; // rows of one device that wait for their ack
 const ROWS_PER_S = 150; // below a device's limit of 200 a second
 const LIFE_MS_MIN = 50;
-const LIFE_MS_MAX = 450 * PATIENCE;
+const LIFE_MS_MAX = SANITIZED ? 1800 : 450;
 const SETTLE_MS_MAX = 60_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

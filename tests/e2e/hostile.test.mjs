@@ -7,7 +7,7 @@ import readline from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { bare, say, upgradeRequest, usage } from './lib/bare.mjs';
 import { connect, device, rowOf, viewer } from './lib/monitor.mjs';
-import { PATIENCE, ROOT, startServer, within } from './lib/server.mjs';
+import { PATIENCE, ROOT, SANITIZED, startServer, within } from './lib/server.mjs';
 
 const HEADER_MS = 500;
 const BODY_MS = 500;
@@ -301,8 +301,9 @@ describe('hostile', { concurrency: true }, () => {
       t.diagnostic(`${sent} samples in ${Date.now() - began} ms; the prompt viewer got ` +
         `${late.length}, p99 ${p99} ms; the slow one ${kept.values.length}; memory +${grown} KiB`);
       assert.equal(late.length, sent, 'the prompt viewer missed some');
-      assert.ok(p99 < 250 * PATIENCE, `p99 ${p99} ms`);
-      if (PATIENCE === 1) assert.ok(grown < 8192, `${grown} KiB`);
+      // Far below the time for which the slow one is waited for, far above a busy machine's turn.
+      assert.ok(p99 < 500 * PATIENCE, `p99 ${p99} ms`);
+      if (!SANITIZED) assert.ok(grown < 8192, `${grown} KiB`);
       await Promise.all([reporting.end(), prompt.end()]);
     });
 });
@@ -358,7 +359,7 @@ describe('hostile_counts', () => {
     // 24 MiB over all its connections, whatever the number of cycles.
     const cached = Math.min(24 * 1024, CYCLES / kinds.length);
     const grown = after.rssKib - before.rssKib;
-    if (PATIENCE === 1) assert.ok(grown < 2048 + cached, `${before.rssKib} -> ${after.rssKib} KiB`);
+    if (!SANITIZED) assert.ok(grown < 2048 + cached, `${before.rssKib} -> ${after.rssKib} KiB`);
     const { text } = await server.get('/metrics');
     assert.match(text, /^signalbox_connections\{wire="monitor",client_type="client"\} 0$/m);
     await server.stop();

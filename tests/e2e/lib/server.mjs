@@ -13,8 +13,10 @@ export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 process.setMaxListeners(0);
 
 export const BIN = process.env.SIGNALBOX_BIN ?? path.join(ROOT, 'build/release/signalbox');
-// Sanitizers slow the program down; waits are multiplied by this.
-export const PATIENCE = ['asan', 'tsan'].includes(process.env.SIGNALBOX_BUILD) ? 4 : 1;
+export const SANITIZED = ['asan', 'tsan'].includes(process.env.SIGNALBOX_BUILD);
+// Waits are multiplied by this: sanitizers slow the program down, and builds and other tests may
+// run beside it on the same cores.
+export const PATIENCE = SANITIZED ? 8 : 2;
 
 const START_MS_MAX = 10_000 * PATIENCE;
 const STOP_MS_MAX = 20_000 * PATIENCE;

@@ -9,7 +9,7 @@ import threading
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '../../..'))
 BIN = os.environ.get('SIGNALBOX_BIN', os.path.join(ROOT, 'build/release/signalbox'))
-PATIENCE = 4 if os.environ.get('SIGNALBOX_BUILD') in ('asan', 'tsan') else 1
+PATIENCE = 8 if os.environ.get('SIGNALBOX_BUILD') in ('asan', 'tsan') else 2
 # Settings of the developer's shell, and ours above, are not the server's.
 ENV = {k: v for k, v in os.environ.items() if not k.startswith('SIGNALBOX_')}
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:')
