@@ -6,6 +6,7 @@ build/test/<stage>.log, and the log's end is shown when it fails. The last line 
 cmocka's, node's and Python's own, one for each fuzz target and one for each other check.
 """
 import concurrent.futures
+import ctypes
 import glob
 import json
 import os
@@ -18,9 +19,17 @@ import time
 
 COVERAGE_PERCENT_MIN = 90
 FUZZ_SECONDS = 5
-# A stage that hangs is ended, so that the whole stays bounded; the longest takes two minutes.
-STAGE_SECONDS_MAX = 600
+# A program that hangs is ended, so that the whole stays bounded; the longest takes two minutes.
+RUN_SECONDS_MAX = 900
+NODE_FILE_SECONDS_MAX = 300
+# For what is ended to say where it stood, and to end its own children.
+TERM_SECONDS = 10
 TAIL_LINES = 60
+# What failed is told once more from further up in the log: so many places, so many lines each.
+PLACES_MAX = 6
+PLACE_LINES = 14
+PLACE = re.compile(r'^\s*not ok \d|^\[  FAILED  \] \w|^\[  ERROR   \]|^(FAIL|ERROR): |'
+                   r'ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:')
 LOGS = 'build/test'
 CORES = max(2, os.cpu_count() or 2)
 
@@ -38,6 +47,10 @@ BUILDS = {
 }
 
 
+# Debian's compilers are slow on full debug information, and a stack of lines is all that is read.
+LINES_ONLY = ['-Ddebug=false', '-Dc_args=-gline-tables-only']
+
+
 class Failed(Exception):
     """A stage failed; its log says why."""
 
@@ -50,7 +63,7 @@ class Stage:
         self.note = ''
         self.log = None
 
-    def run(self, argv, env=None, check=True, cwd=None):
+    def run(self, argv, env=None, check=True, cwd=None, seconds=RUN_SECONDS_MAX):
         """Runs a program into the stage's log and returns what it printed."""
         text = ' '.join(argv)
         self.log.write(f'$ {text[:400]}\n')
@@ -60,16 +73,15 @@ class Stage:
                                  env={**os.environ, **SANITIZERS, **(env or {})}, cwd=cwd,
                                  start_new_session=True)
         try:
-            status = child.wait(STAGE_SECONDS_MAX)
+            status = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.log.write(f'\nnot done after {STAGE_SECONDS_MAX} s\n')
             status = -1
+            end_tree(child)
         finally:
-            try:
-                os.killpg(child.pid, signal.SIGKILL)  # whatever it left behind
-            except ProcessLookupError:
-                pass
+            kill_group(child.pid)  # whatever it left behind
             child.wait()
+        if status == -1:
+            self.log.write(f'\nFAIL: not done after {seconds} s: {text[:400]}\n')
         self.log.flush()
         with open(self.log.name, encoding='utf-8', errors='replace') as f:
             f.seek(begin)
@@ -88,6 +100,74 @@ class Stage:
         self.count(int(status == 0), int(status != 0))
 
 
+def kill_group(group, sign=signal.SIGKILL):
+    try:
+        os.killpg(group, sign)
+    except ProcessLookupError:
+        pass
+
+
+def descendants(of):
+    """Process ids of all children of children; sessions and groups of their own included."""
+    parents = {}
+    for path in glob.glob('/proc/[0-9]*/stat'):
+        try:
+            with open(path, encoding='utf-8', errors='replace') as f:
+                text = f.read()
+        except OSError:
+            continue  # it ended meanwhile
+        parent = int(text.rsplit(')', 1)[1].split()[1])
+        parents.setdefault(parent, []).append(int(text.split(' ', 1)[0]))
+    found = [of]
+    for pid in found:
+        found += parents.get(pid, [])
+    return found[1:]
+
+
+def kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def end_tree(child):
+    """Ends a hung program: politely, so that it can tell what it was at, then for good."""
+    below = descendants(child.pid)
+    kill_group(child.pid, signal.SIGTERM)
+    try:
+        child.wait(TERM_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    kill_all(set(below + descendants(child.pid)))
+
+
+def adopt_orphans():
+    """What loses its parent becomes ours, so that nothing outlives us."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def end_children():
+    for _ in range(20):  # killing one may show us its children
+        left = descendants(os.getpid())
+        if not left:
+            return
+        kill_all(left)
+        for pid in left:
+            try:
+                os.waitpid(pid, 0)
+            except OSError:
+                pass  # not our child yet, or waited for already
+
+
+def on_end(sign, _frame):
+    print(f'ended by signal {sign}', flush=True)
+    end_children()
+    os._exit(128 + sign)
+
+
 def without_aslr():
     """clang 14's TSan cannot live with the address randomisation of newer kernels."""
     argv = ['setarch', os.uname().machine, '-R']
@@ -103,7 +183,7 @@ def build(name):
         where = f'build/{name}'
         if not os.path.exists(f'{where}/build.ninja'):
             stage.run(['meson', 'setup', where, '-Dwerror=true', *options], {'CC': compiler})
-        stage.run(['ninja', '-C', where])
+        stage.run(['ninja', '-C', where, *(['fuzzers'] if name == 'fuzz' else [])])
         if name == 'cov':
             for old in glob.glob(f'{where}/**/*.gcda', recursive=True):
                 os.unlink(old)
@@ -141,7 +221,7 @@ def meson_tests(name, word):
         if word and not names:
             return
         wrapper = without_aslr() if name == 'tsan' else []
-        multiplier = '1' if name == 'cov' else '4'
+        multiplier = '1' if name == 'cov' else '3'
         stage.run(wrapper + ['meson', 'test', '-C', where, '--no-rebuild', '--print-errorlogs',
                              '-t', multiplier, '--num-processes', str(CORES), *names],
                   check=False)
@@ -154,15 +234,15 @@ def node_tests(pattern, build_name, word):
     files = sorted(f for p in pattern for f in glob.glob(p) if word in f)
 
     def action(stage):
-        if not files:
-            return
-        status, out = stage.run(['node', '--test', '--test-reporter=tap', *files], check=False,
-                                env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
-                                     'SIGNALBOX_BUILD': build_name})
-        total = {k: sum(map(int, re.findall(rf'^# {k} (\d+)$', out, re.M)))
-                 for k in ('pass', 'fail', 'cancelled')}
-        bad = total['fail'] + total['cancelled']
-        stage.count(total['pass'], bad or int(status != 0))
+        for file in files:  # one after the other: their clocks should not be squeezed
+            status, out = stage.run(['node', '--test', '--test-reporter=tap', file], check=False,
+                                    env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
+                                         'SIGNALBOX_BUILD': build_name},
+                                    seconds=NODE_FILE_SECONDS_MAX)
+            total = {k: sum(map(int, re.findall(rf'^# {k} (\d+)$', out, re.M)))
+                     for k in ('pass', 'fail', 'cancelled')}
+            bad = total['fail'] + total['cancelled']
+            stage.count(total['pass'], bad or int(status != 0))
     return action
 
 
@@ -192,7 +272,7 @@ def fuzz_one(target, name):
             [target, grown, f'tests/corpus/{name}', f'-max_total_time={FUZZ_SECONDS}',
              '-timeout=10', '-rss_limit_mb=1024', f'-artifact_prefix=build/fuzz/findings/{name}-'],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **SANITIZERS},
-            timeout=STAGE_SECONDS_MAX).returncode
+            timeout=RUN_SECONDS_MAX).returncode
     return name, status == 0
 
 
@@ -359,17 +439,26 @@ class Runner:
         if stage.failed:
             with open(f'{LOGS}/{stage.name}.log', encoding='utf-8', errors='replace') as log:
                 lines = log.read().splitlines()
+            above = lines[:-TAIL_LINES]
+            places = [i for i, line in enumerate(above) if PLACE.search(line)]
+            for i in places[:PLACES_MAX]:
+                print(f'---- {LOGS}/{stage.name}.log, line {i + 1}')
+                print('\n'.join(above[i:i + PLACE_LINES]))
             print(f'---- end of {LOGS}/{stage.name}.log')
             print('\n'.join(lines[-TAIL_LINES:]), flush=True)
             print('----', flush=True)
 
     def run(self):
         os.makedirs(LOGS, exist_ok=True)
+        adopt_orphans()
+        signal.signal(signal.SIGTERM, on_end)
+        signal.signal(signal.SIGINT, on_end)
         threads = [threading.Thread(target=self.work) for _ in range(CORES)]
         for t in threads:
             t.start()
         for t in threads:
             t.join()
+        end_children()
         passed = sum(s.passed for s in self.stages)
         failed = sum(s.failed for s in self.stages)
         print(f'in {time.monotonic() - self.begin:.0f} s')
