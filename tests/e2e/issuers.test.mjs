@@ -55,7 +55,8 @@ before(async () => {
   const named = ['PS256', 'ES256', 'ES384', 'EdDSA'].map((alg) => ({ ...keys[alg].jwk, alg, kid: alg }));
   writeFileSync(set, JSON.stringify({ keys: named }));
   server = await startServer({
-    flags: ['--jwt-keys', `${pem}, ${set}`, '--auth-anonymous', 'none'],
+    flags: ['--jwt-keys', `${pem}, ${set}`, '--auth-anonymous', 'none',
+      '--handshakes-per-s', '100000'],
   });
   device = await server.addDevice('box');
 });
@@ -142,6 +143,39 @@ test('forgeries are refused with 401 over HTTP and before the upgrade', async ()
     assert.equal((await me(token)).status, 401, name);
     assert.equal(await upgrade(token, 'header'), 401, name);
     if (token.length < 4000) assert.equal(await upgrade(token, 'query'), 401, name);
+  }
+});
+
+test('the forgeries that every family knows are refused by both doors', async () => {
+  for (const key of Object.values(keys)) {
+    const header = key.alg === 'RS256' ? {} : { kid: key.alg };
+    const good = await sign(key, { roles: ['viewer'] }, header);
+    const [head, body, signature] = good.split('.');
+    const raw = Buffer.from(signature, 'base64url');
+    const flipped = Buffer.from(raw);
+    flipped[raw.length >> 1] ^= 1;
+    const hs = `${b64({ alg: 'HS256', ...header })}.${body}`;
+    const spki = await jose.exportSPKI(key.publicKey);
+    const forgeries = {
+      'wrong key': await sign(await keyOf(key.alg), {}, header),
+      confusion: `${hs}.${createHmac('sha256', spki).update(hs).digest('base64url')}`,
+      none: `${b64({ alg: 'none', ...header })}.${body}.${signature}`,
+      crit: `${b64({ alg: key.alg, ...header, crit: ['x'], x: 1 })}.${body}.${signature}`,
+      'other claims': `${head}.${b64({ sub: 'root', exp: nowS() + 60 })}.${signature}`,
+      flipped: `${head}.${body}.${flipped.toString('base64url')}`,
+      zero: `${head}.${body}.${Buffer.alloc(raw.length).toString('base64url')}`,
+      short: `${head}.${body}.${raw.subarray(0, raw.length - 1).toString('base64url')}`,
+      longer: `${head}.${body}.${Buffer.concat([raw, Buffer.alloc(1)]).toString('base64url')}`,
+      expired: await sign(key, { exp: nowS() - 60 }, header),
+      'our issuer': await sign(key, { iss: 'signalbox' }, header),
+    };
+    assert.equal((await me(good)).status, 200, key.alg);
+    for (const [name, token] of Object.entries(forgeries)) {
+      assert.equal((await me(token)).status, 401, `${key.alg} ${name}`);
+      for (const how of ['header', 'protocol', 'query']) {
+        assert.equal(await upgrade(token, how), 401, `${key.alg} ${name} ${how}`);
+      }
+    }
   }
 });
 
