@@ -147,7 +147,11 @@ void world_close(struct world *w)
 {
     ops_stop(&w->ops);
     net_free(w->edge.net);
-    for (unsigned i = 0; i < 10; i++) { /* what is under way comes to its end */
+    bool owed = true; /* what is under way comes to its end before what it would use is gone */
+    for (unsigned i = 0; i < ANSWER_TURNS_MAX && owed; i++) {
+        struct store_stats stats;
+        w->store->stats(w->store, &stats);
+        owed = stats.unanswered > 0 || loop_wait_ns(w->loops[0]) == 0;
         world_turn(w);
     }
     edge_deinit(&w->edge);
