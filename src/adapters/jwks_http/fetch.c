@@ -1,8 +1,7 @@
 #include "adapters/jwks_http/fetch.h"
 
+#include "adapters/jwks_http/curl.h"
 #include "base/mem.h"
-
-#include <curl/curl.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,28 +31,32 @@ static const char *url_fault(CURLU *u)
     char *host = NULL;
     char *part = NULL;
     const char *why = NULL;
-    if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+    if (curl.url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl.url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
         why = "is no URL";
-    } else if (curl_url_get(u, CURLUPART_USER, &part, 0) == CURLUE_OK ||
-               curl_url_get(u, CURLUPART_FRAGMENT, &part, 0) == CURLUE_OK) {
+    } else if (curl.url_get(u, CURLUPART_USER, &part, 0) == CURLUE_OK ||
+               curl.url_get(u, CURLUPART_FRAGMENT, &part, 0) == CURLUE_OK) {
         why = "has a user name or a fragment";
     } else if (strcmp(scheme, "https") != 0 &&
                !(strcmp(scheme, "http") == 0 && is_loopback(host))) {
         why = "must begin with https:// (or http:// on this machine)";
     }
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(part);
+    curl.free(scheme);
+    curl.free(host);
+    curl.free(part);
     return why;
 }
 
 bool fetch_url_check(const char *url, const char **why)
 {
-    CURLU *u = curl_url();
+    if (!curl_load()) {
+        *why = "needs libcurl, which is not installed";
+        return false;
+    }
+    CURLU *u = curl.url();
     ASSERT(u != NULL);
-    *why = curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK ? url_fault(u) : "is no URL";
-    curl_url_cleanup(u);
+    *why = curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK ? url_fault(u) : "is no URL";
+    curl.url_cleanup(u);
     return *why == NULL;
 }
 
@@ -71,28 +74,29 @@ static size_t on_body(char *data, size_t size, size_t count, void *owner)
 struct fetcher *fetcher_new(const char *url, int64_t timeout_ms)
 {
     struct fetcher *f = mem_calloc(1, sizeof *f);
-    ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-    f->multi = curl_multi_init();
-    f->easy = curl_easy_init();
-    f->headers = curl_slist_append(NULL, "Accept: application/jwk-set+json, application/json");
+    bool loaded = curl_load();
+    ASSERT(loaded && curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); /* fetch_url_check */
+    f->multi = curl.multi_init();
+    f->easy = curl.easy_init();
+    f->headers = curl.slist_append(NULL, "Accept: application/jwk-set+json, application/json");
     f->timeout_ms = timeout_ms;
     atomic_init(&f->stopped, false);
     CURL *e = f->easy;
     ASSERT(f->multi != NULL && e != NULL && f->headers != NULL);
     bool plain = strncmp(url, "http:", 5) == 0;
-    bool ok = curl_easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+    bool ok = curl.easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
               /* Ending does not wait for a name that is being resolved. */
-              curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_MAXFILESIZE, (long)FETCH_BYTES_MAX) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_HTTPHEADER, f->headers) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_USERAGENT, "signalbox/" SIGNALBOX_VERSION) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+              curl.easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_MAXFILESIZE, (long)FETCH_BYTES_MAX) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_HTTPHEADER, f->headers) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_USERAGENT, "signalbox/" SIGNALBOX_VERSION) == CURLE_OK &&
+              curl.easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
     if (plain) { /* this machine is not reached through a proxy */
-        ok = ok && curl_easy_setopt(e, CURLOPT_NOPROXY, "*") == CURLE_OK;
+        ok = ok && curl.easy_setopt(e, CURLOPT_NOPROXY, "*") == CURLE_OK;
     }
     ASSERT(ok);
     return f;
@@ -100,10 +104,10 @@ struct fetcher *fetcher_new(const char *url, int64_t timeout_ms)
 
 void fetcher_free(struct fetcher *f)
 {
-    curl_easy_cleanup(f->easy);
-    curl_multi_cleanup(f->multi);
-    curl_slist_free_all(f->headers);
-    curl_global_cleanup();
+    curl.easy_cleanup(f->easy);
+    curl.multi_cleanup(f->multi);
+    curl.slist_free_all(f->headers);
+    curl.global_cleanup();
     mem_free(f);
 }
 
@@ -132,15 +136,15 @@ static CURLcode transfer(struct fetcher *f)
         if (atomic_load_explicit(&f->stopped, memory_order_acquire)) {
             return CURLE_ABORTED_BY_CALLBACK;
         }
-        if (curl_multi_perform(f->multi, &running) != CURLM_OK) {
+        if (curl.multi_perform(f->multi, &running) != CURLM_OK) {
             return CURLE_FAILED_INIT;
         }
         if (running > 0) { /* the easy handle's timeout bounds this loop */
-            (void)curl_multi_poll(f->multi, NULL, 0, (int)f->timeout_ms, NULL);
+            (void)curl.multi_poll(f->multi, NULL, 0, (int)f->timeout_ms, NULL);
         }
     }
     int left;
-    const CURLMsg *m = curl_multi_info_read(f->multi, &left);
+    const CURLMsg *m = curl.multi_info_read(f->multi, &left);
     return m == NULL ? CURLE_FAILED_INIT : m->data.result;
 }
 
@@ -150,18 +154,18 @@ bool fetch(struct fetcher *f, struct fetched *out)
     struct curl_header *cache = NULL;
     buf_clear(&out->body);
     out->max_age_s = -1;
-    ASSERT(curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, out) == CURLE_OK);
-    ASSERT(curl_multi_add_handle(f->multi, f->easy) == CURLM_OK);
+    ASSERT(curl.easy_setopt(f->easy, CURLOPT_WRITEDATA, out) == CURLE_OK);
+    ASSERT(curl.multi_add_handle(f->multi, f->easy) == CURLM_OK);
     CURLcode rc = transfer(f);
-    (void)curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (curl_easy_header(f->easy, "Cache-Control", 0, CURLH_HEADER, -1, &cache) == CURLHE_OK) {
+    (void)curl.easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (curl.easy_header(f->easy, "Cache-Control", 0, CURLH_HEADER, -1, &cache) == CURLHE_OK) {
         out->max_age_s = fetch_max_age(span_str(cache->value));
     }
-    curl_multi_remove_handle(f->multi, f->easy);
+    curl.multi_remove_handle(f->multi, f->easy);
     if (rc == CURLE_WRITE_ERROR || rc == CURLE_FILESIZE_EXCEEDED) {
         snprintf(out->error, sizeof out->error, "longer than %d bytes", FETCH_BYTES_MAX);
     } else if (rc != CURLE_OK) {
-        snprintf(out->error, sizeof out->error, "%s", curl_easy_strerror(rc));
+        snprintf(out->error, sizeof out->error, "%s", curl.easy_strerror(rc));
     } else if (status != 200) {
         snprintf(out->error, sizeof out->error, "status %ld", status);
     }
@@ -171,11 +175,11 @@ bool fetch(struct fetcher *f, struct fetched *out)
 void fetcher_rest(struct fetcher *f, int64_t ms)
 {
     if (!atomic_load_explicit(&f->stopped, memory_order_acquire)) {
-        (void)curl_multi_poll(f->multi, NULL, 0, (int)(ms > REST_MS_MAX ? REST_MS_MAX : ms), NULL);
+        (void)curl.multi_poll(f->multi, NULL, 0, (int)(ms > REST_MS_MAX ? REST_MS_MAX : ms), NULL);
     }
 }
 
-void fetcher_wake(struct fetcher *f) { (void)curl_multi_wakeup(f->multi); }
+void fetcher_wake(struct fetcher *f) { (void)curl.multi_wakeup(f->multi); }
 
 void fetcher_stop(struct fetcher *f)
 {

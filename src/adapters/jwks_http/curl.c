@@ -1,0 +1,33 @@
+#include "adapters/jwks_http/curl.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <string.h>
+
+#define LIBRARY "libcurl.so.4" /* its ABI number since 2006 */
+
+struct curl_calls curl;
+
+/* A data pointer made a function's, as POSIX asks of dlsym but ISO C does not know. */
+static bool find(void *library, const char *name, void *slot)
+{
+    void *address = dlsym(library, name);
+    memcpy(slot, &address, sizeof address);
+    return address != NULL;
+}
+
+bool curl_load(void)
+{
+    if (curl.easy_init != NULL) {
+        return true;
+    }
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    bool ok = library != NULL;
+#define CALL(name) ok = ok && find(library, "curl_" #name, &curl.name);
+    CURL_CALLS(CALL)
+#undef CALL
+    if (!ok) {
+        curl = (struct curl_calls){0};
+    }
+    return ok;
+}
