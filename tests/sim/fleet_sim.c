@@ -208,7 +208,14 @@ static int64_t uptime_shown(const struct watcher *x)
     span last = watcher_last(x);
     const char *at = memmem(last.ptr, last.len, "\"uptime\":", 9);
     SIM_CHECK(at != NULL);
-    return strtoll(at + 9, NULL, 10);
+    int64_t value = 0; /* digit by digit: the payload does not end with a NUL */
+    for (const char *p = at + 9, *end = (const char *)last.ptr + last.len; p < end; p++) {
+        if (*p < '0' || *p > '9') {
+            break;
+        }
+        value = value * 10 + (*p - '0');
+    }
+    return value;
 }
 
 static void uptime_goes_on_while_the_host_is_there(uint64_t seed)
