@@ -6,7 +6,6 @@
 #include "sim/fleet_world.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BASE_MS INT64_C(1767355200000)
@@ -206,16 +205,12 @@ static void a_timer_runs_while_somebody_watches(uint64_t seed)
 static int64_t uptime_shown(const struct watcher *x)
 {
     span last = watcher_last(x);
-    const char *at = memmem(last.ptr, last.len, "\"uptime\":", 9);
+    const uint8_t *at = memmem(last.ptr, last.len, "\"uptime\":", 9);
     SIM_CHECK(at != NULL);
-    int64_t value = 0; /* digit by digit: the payload does not end with a NUL */
-    for (const char *p = at + 9, *end = (const char *)last.ptr + last.len; p < end; p++) {
-        if (*p < '0' || *p > '9') {
-            break;
-        }
-        value = value * 10 + (*p - '0');
-    }
-    return value;
+    span rest = span_slice(last, (size_t)(at - last.ptr) + 9, last.len);
+    uint64_t seconds = 0;
+    SIM_CHECK(span_u64(span_cut(&rest, ','), INT64_MAX, &seconds));
+    return (int64_t)seconds;
 }
 
 static void uptime_goes_on_while_the_host_is_there(uint64_t seed)
