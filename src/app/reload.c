@@ -131,7 +131,6 @@ static void take(struct reload *r, struct snapshot *s)
     process_domain_conf(c, &s->domain);
     publish(p, s);
     p->ops.connections_max = s->limits.connections_max;
-    log_set_level(p->log, (enum log_level)config_int(c, CONFIG_log_level));
     p->config = c;
     snapshot_free(r->snapshot);
     r->snapshot = s;
@@ -149,11 +148,16 @@ void reload_run(struct reload *r)
         LOG(log, LOG_ERROR, "settings.refused", LOG_SPAN("why", buf_span(&why)));
         snapshot_free(s);
     } else {
+        enum log_level level = (enum log_level)config_int(&s->settings.config, CONFIG_log_level);
+        take(r, s);
+        if (level < log_level_min(log)) {
+            log_set_level(log, level); /* a line that says so means that it is so */
+        }
         LOG(log, LOG_INFO, "settings.reloaded", LOG_SPAN("changed", buf_span(&changed)));
         if (restart.len > 0) {
             LOG(log, LOG_WARN, "settings.need_restart", LOG_SPAN("settings", buf_span(&restart)));
         }
-        take(r, s);
+        log_set_level(log, level); /* fewer lines only now, so that these are still written */
     }
     buf_deinit(&changed);
     buf_deinit(&restart);

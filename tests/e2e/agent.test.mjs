@@ -50,6 +50,10 @@ describe('agent', { concurrency: true }, () => {
     assert.equal(await connectionOf(server, token, id), 'offline');
     const began = Date.now();
     const agent = startAgent(server, key);
+    t.after(() => { // open ones would keep a failed test's process from ending
+      agent.process.kill('SIGKILL');
+      watching.ws.terminate();
+    });
     const sample = await watching.first('metrics');
     t.diagnostic(`first sample ${sample.heard - began} ms after the agent was started`);
     assert.ok(sample.heard - began < 5000 * PATIENCE);

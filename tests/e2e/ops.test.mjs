@@ -173,7 +173,7 @@ test('sighup_takes_over_what_can_change_live_and_names_the_rest', async (t) => {
   assert.equal(await asks(), 401);
   const large = { headers: { 'x-large': 'a'.repeat(2000) } };
   assert.equal((await server.get('/health/live', large)).status, 431);
-  assert.match(server.log, /"level":"debug"/);
+  await server.awaitLine(/"level":"debug"/);
 
   write(`allowed_origins = https://b.example`, 'connections_max = many');
   assert.match((await reload('settings.refused')).why, /s\.conf:2: connections_max must be/);

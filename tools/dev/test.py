@@ -21,7 +21,7 @@ COVERAGE_PERCENT_MIN = 90
 FUZZ_SECONDS = 5
 # A program that hangs is ended, so that the whole stays bounded; the longest takes two minutes.
 RUN_SECONDS_MAX = 900
-NODE_FILE_SECONDS_MAX = 300
+NODE_FILE_SECONDS_MAX = 240
 # For what is ended to say where it stood, and to end its own children.
 TERM_SECONDS = 10
 TAIL_LINES = 60
