@@ -9,8 +9,9 @@ import { bare, say, upgradeRequest, usage } from './lib/bare.mjs';
 import { connect, device, rowOf, viewer } from './lib/monitor.mjs';
 import { PATIENCE, ROOT, SANITIZED, startServer, within } from './lib/server.mjs';
 
-const HEADER_MS = 500;
-const BODY_MS = 500;
+// Slow is whoever takes longer than this: more than a busy machine keeps an honest peer waiting.
+const HEADER_MS = 750 * PATIENCE;
+const BODY_MS = 750 * PATIENCE;
 const WRITE_DEADLINE_MS = 10_000; // of the Monitor wire
 const SOON_MS = 10_000 * PATIENCE;
 const CYCLES = Number(process.env.SIGNALBOX_CYCLES ?? 2000);
@@ -22,7 +23,7 @@ const FLAGS = [
   '--http-body-timeout-ms', `${BODY_MS}`,
   '--http-header-bytes-max', '16384',
   '--http-body-bytes-max', '65536',
-  '--close-wait-ms', '500',
+  '--close-wait-ms', `${500 * PATIENCE}`,
   '--handshakes-per-s', '1000000',
 ];
 
