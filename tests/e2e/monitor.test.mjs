@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import vm from 'node:vm';
 import WebSocket from 'ws';
-import { PATIENCE, ROOT, startServer, within } from './lib/server.mjs';
+import { PATIENCE, ROOT, SLOWNESS, startServer, within } from './lib/server.mjs';
 
 const SOON_MS = 5000 * PATIENCE;
 let server;
@@ -373,7 +373,7 @@ test('rights that end, end live sockets', async () => {
   const hidden = await v.next((f) => f.type === 'processes' && !('command' in f.data.top_processes[0]));
   assert.equal(hidden.data.top_processes[0].pid, 7);
   await server.cli('user', 'revoke', '--name', 'ida', '--role', 'viewer');
-  assert.equal((await within(2000 * PATIENCE, 'close', v.closed)).code, 4000);
+  assert.equal((await within(1000 * SLOWNESS, 'close', v.closed)).code, 4000);
   await dev.close();
 });
 
@@ -388,7 +388,7 @@ test('a new key is made beside the old one, and a revoked one ends its socket', 
   assert.deepEqual(keys.json.data.map((k) => k.name), ['first', 'second']);
   const gone = await server.request('DELETE', `${base}/${keys.json.data[0].id}`, { token: admin });
   assert.equal(gone.status, 204);
-  assert.equal((await within(2000 * PATIENCE, 'close', dev.closed)).code, 4000);
+  assert.equal((await within(1000 * SLOWNESS, 'close', dev.closed)).code, 4000);
   await (await connectDevice({ id: device.id, key: made.json.data.key })).close();
   assert.equal((await server.post(base, {}, { token: operator })).status, 403);
 });
@@ -432,7 +432,7 @@ test('disabling a device ends its socket at once and its key', async () => {
   const dev = await connectDevice(device);
   const off = await server.post(`/api/v1/devices/${device.id}/disable`, {}, { token: admin });
   assert.equal(off.json.data.status, 'disabled');
-  assert.equal((await within(2000 * PATIENCE, 'close', dev.closed)).code, 4002);
+  assert.equal((await within(1000 * SLOWNESS, 'close', dev.closed)).code, 4002);
   const again = new Peer(`/api/v1/devices/${device.id}/ws`, { token: device.key });
   assert.ok([401, 403].includes((await within(SOON_MS, 'refusal', again.refused)).statusCode));
   const on = await server.post(`/api/v1/devices/${device.id}/enable`, {}, { token: admin });

@@ -47,10 +47,6 @@ BUILDS = {
 }
 
 
-# Debian's compilers are slow on full debug information, and a stack of lines is all that is read.
-LINES_ONLY = ['-Ddebug=false', '-Dc_args=-gline-tables-only']
-
-
 class Failed(Exception):
     """A stage failed; its log says why."""
 
