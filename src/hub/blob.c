@@ -14,6 +14,7 @@ struct blob *blob_new(enum blob_class cls, uint16_t event, int64_t time_ms, span
     b->event = event;
     b->state_key = 0;
     b->time_ms = time_ms;
+    b->pos = 0;
     b->len = (uint32_t)payload.len;
     if (payload.len > 0) {
         memcpy(b->payload, payload.ptr, payload.len);

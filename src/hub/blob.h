@@ -24,6 +24,8 @@ struct blob {
     uint64_t state_key; /* STATE: equal keys replace each other in a queue. 0: those of
                            one topic and event; direct messages never */
     int64_t time_ms;    /* epoch ms when it was made */
+    uint64_t pos;       /* its number in the log: then `event` is a row of tables/events.def, and
+                           the wire shows both (hub/journal.h). 0: it is not logged */
     uint32_t len;
     uint8_t payload[];  /* len bytes */
 };

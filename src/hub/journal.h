@@ -1,0 +1,128 @@
+/*
+ * Ordered events: numbered by the store in commit order, published in that order to everyone who
+ * subscribes, replayed from the log to those who were away (CONTRACT 8).
+ *
+ *     change + journal_step --commit--> n --journal_publish--> gate at JOURNAL_HOME --> hub
+ *                                                                  |
+ *     log (store) <-- pages -- reader of one member <-- ring of the newest, then live
+ *
+ * The gate publishes n, n+1, n+2 ... over all topics: what comes early is parked, a hole that stays
+ * is read from the log. So every ordered topic has one home, JOURNAL_HOME, a subscriber of several
+ * topics or of a pattern sees one order, and one number tells how far it has come. One journal a
+ * loop; everything on that loop's thread.
+ */
+#ifndef SB_HUB_JOURNAL_H
+#define SB_HUB_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/span.h"
+#include "base/uuid.h"
+#include "hub/hub.h"
+#include "ports/clock.h"
+#include "ports/log.h"
+#include "ports/store.h"
+#include "tables/events.h"
+
+#define JOURNAL_HOME 0u
+
+/* A replay position: everything numbered up to n has been seen. The epoch names the log: another
+ * one (a restored backup, another database) shares no numbers with it. */
+struct pos {
+    uint64_t epoch;
+    uint64_t n;
+};
+
+#define POS_TEXT_MAX 40
+/* "<epoch>-<n>", opaque to clients: 16 hexadecimal digits, a decimal number. Returns its length. */
+size_t pos_text(struct pos p, char out[POS_TEXT_MAX]);
+/* False when the text is none; then *out is untouched. */
+bool pos_parse(span text, struct pos *out);
+
+struct journal;
+
+struct journal_conf {
+    struct hub *hub;         /* of this loop */
+    struct post *post;
+    struct store *store;
+    struct clock *clock;
+    struct log *log;
+    unsigned loop;
+    struct journal **peers;  /* all journals by loop, filled before use */
+    uint32_t ring_events;    /* the newest events kept in memory at the gate, and */
+    uint32_t ring_bytes;     /* their bytes: who was away briefly costs the store nothing */
+};
+
+/* The position at which a process starts: the log's epoch (made when there is none) and its newest
+ * number. Blocks (store_run). ERR_NONE or the store's error. */
+err journal_start(struct store *s, uint64_t new_epoch, struct pos *out) MUST_CHECK;
+
+/* Owned by the caller; the conf is copied, what it points to is borrowed. `start` as above. */
+struct journal *journal_new(const struct journal_conf *conf, struct pos start);
+void journal_free(struct journal *j); /* no reader may be open */
+
+/* --- recording --- */
+
+struct journal_event {
+    uuid id;          /* by which a client removes doubles */
+    int64_t time_ms;  /* epoch ms */
+    enum event event; /* a row of tables/events.def */
+    span topic;       /* 1 to HUB_TOPIC_BYTES_MAX bytes */
+    span data;        /* the payload, canonical JSON */
+};
+/* Fills step `step` of a write request: the event is logged with the change, or neither is. */
+void journal_step(struct store_req *req, unsigned step, const struct journal_event *e);
+/* For the request's done, when it has no error: hands the event, which is read back from the step,
+ * to the gate. Every committed event must be handed over; the gate finds one that is not, later. */
+void journal_publish(struct journal *j, const struct store_req *req, unsigned step);
+
+/* --- reading --- */
+
+/* One member's way through the ordered topics, embedded in the edge's session. What is delivered
+ * are blobs with `pos` set (hub/blob.h), encoded by the member's wire; a client that remembers the
+ * pos of the last one that it received, and gives it as `since` of its next connection, misses
+ * nothing of any topic of the reader, however many it has and whenever it subscribed them; what it
+ * sees twice has the same id. */
+struct journal_reader {
+    /* The events after `from` up to `to` are gone (retention, another epoch): tell the client in
+     * the wire's form, now; what follows comes after `to`. */
+    void (*on_gap)(struct journal_reader *r, struct pos from, struct pos to);
+    /* The log could not be read: the member is not subscribed. Usually: close with CLOSE_SLOW's
+     * rule of coming back later. The reader must be closed afterwards. */
+    void (*on_error)(struct journal_reader *r, err error);
+    struct journal *journal;          /* private from here */
+    struct journal_reader_state *state;
+};
+
+/* The member is open in the hub. `since` NULL: from now on; else every topic subscribed later is
+ * replayed from there first. Costs 16 bytes until something is subscribed. */
+void journal_open(struct journal *j, struct journal_reader *r, uint32_t member,
+                  const struct pos *since);
+/* Drops its subscriptions. Before hub_member_close. Harmless when not open. */
+void journal_close(struct journal_reader *r);
+/* A topic or a pattern (hub/pattern.h); twice is once. */
+void journal_subscribe(struct journal_reader *r, span topic);
+bool journal_unsubscribe(struct journal_reader *r, span topic);
+/* After hub_writable: a replay waits for its reader, a page at a time, and goes on. */
+void journal_writable(struct journal_reader *r);
+/* Where the reader is: everything up to there was handed to its member or does not concern it. */
+struct pos journal_reader_pos(const struct journal_reader *r);
+/* The newest position that this loop knows of: a client that starts from it misses nothing that is
+ * committed after the call. */
+struct pos journal_now(const struct journal *j);
+
+struct journal_stats {
+    uint64_t published;     /* by the gate */
+    uint64_t parked;        /* waiting for an earlier number, now */
+    uint64_t holes;         /* read from the log because nobody handed them over */
+    uint64_t replays;       /* readers that had something to catch up */
+    uint64_t replayed;      /* events given to them */
+    uint64_t replay_pages;  /* reads of the log for it */
+    uint64_t gaps;
+};
+void journal_stats(const struct journal *j, struct journal_stats *out);
+
+#endif
