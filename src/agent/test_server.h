@@ -141,7 +141,7 @@ static inline void test_server_start(struct test_server *s, struct loop *loop)
     s->shared = mem_calloc(1, sizeof *s->shared);
     s->net = net_new(&(struct net_conf){.loop = loop, .limits = &s->limits, .shared = s->shared,
                                         .http = &test_server_handler, .user = s});
-    int rc = net_listen(s->net, (const struct sockaddr *)&at, sizeof at, &bound);
+    int rc = net_listen(s->net, (const struct sockaddr *)&at, sizeof at, 0, &bound);
     ASSERT(rc == 0);
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u",
              (unsigned)ntohs(((struct sockaddr_in *)(void *)&bound)->sin_port));

@@ -7,6 +7,7 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/store_sqlite/store_sqlite.h"
+#include "app/listeners.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/identity.h"
@@ -220,41 +221,40 @@ bool process_build(struct process *p, buf *why)
     return true;
 }
 
-static bool listen_on(struct process *p, span text, buf *addresses, buf *why)
+static bool listen_on(struct process *p, const struct listener_spec *l, buf *addresses, buf *why)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = l->addr;
     struct sockaddr_storage bound;
-    socklen_t len;
-    bool parsed = addr_parse(text, &addr, &len);
-    ASSERT(parsed); /* settings_check */
     /* The port must be ours alone: with SO_REUSEPORT a second server would share it silently. */
-    int probe = poller_epoll_probe((const struct sockaddr *)&addr, len);
+    int probe = poller_epoll_probe((const struct sockaddr *)&addr, l->len);
     if (probe < 0) {
         buf_printf(why, "listen %.*s: the address is in use or not this machine's: %s",
-                   SPAN_FMT(text), strerror(-probe));
+                   SPAN_FMT(l->text), strerror(-probe));
         return false;
     }
     for (unsigned i = 0; i < p->count; i++) {
-        int rc = net_listen(p->edges[i]->net, (const struct sockaddr *)&addr, len, &bound);
+        int rc = net_listen(p->edges[i]->net, (const struct sockaddr *)&addr, l->len, l->flags,
+                            &bound);
         if (rc < 0) {
-            buf_printf(why, "listen %.*s: %s", SPAN_FMT(text), strerror(-rc));
+            buf_printf(why, "listen %.*s: %s", SPAN_FMT(l->text), strerror(-rc));
             return false;
         }
         addr = bound; /* port 0 was picked: the other loops share it */
     }
     p->listeners[p->edge.listener_count++] = bound;
-    char name[ADDR_TEXT_MAX];
-    addr_format(&bound, name);
-    buf_printf(addresses, "%s\"%s\"", addresses->len > 0 ? "," : "", name);
+    buf_append_str(addresses, addresses->len > 0 ? ",\"" : "\"");
+    listener_format(l, &bound, addresses);
+    buf_append_str(addresses, "\"");
     return true;
 }
 
 bool process_listen(struct process *p, buf *addresses, buf *why)
 {
     span rest = span_str(config_str(p->config, CONFIG_listen));
-    while (rest.len > 0) {
-        span one = span_trim(span_cut(&rest, ','));
-        if (one.len > 0 && !listen_on(p, one, addresses, why)) {
+    struct listener_spec l;
+    const char *fault;
+    while (listener_next(&rest, &l, &fault) == LISTENER_GOT) { /* settings_check: none is bad */
+        if (!listen_on(p, &l, addresses, why)) {
             return false;
         }
     }

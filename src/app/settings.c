@@ -1,8 +1,10 @@
 #include "app/settings.h"
 
 #include "adapters/jwks_http/fetch.h"
+#include "app/listeners.h"
 #include "base/mem.h"
 #include "loop/addr.h"
+#include "net/net.h"
 #include "tables/permissions.h"
 
 #include <ctype.h>
@@ -269,25 +271,39 @@ bool settings_flag(struct settings *s, const char *name, const char *value, buf 
     return set(s, k, value, source, why);
 }
 
+/* Of the forms that can be written, those that this version serves. */
+static bool listener_served(const struct listener_spec *l, const char **fault)
+{
+    if (l->flags & NET_LISTEN_TLS) {
+        *fault = "asks for TLS, which this version does not speak: end TLS in a proxy before it";
+        return false;
+    }
+    if ((l->flags & NET_LISTEN_PROXY) || listener_is_unix(l)) {
+        *fault = "is not served by this version";
+        return false;
+    }
+    return true;
+}
+
 /* Every address parses; says whether all are loopback. */
 static bool check_listen(const struct settings *s, bool *loopback, buf *why)
 {
     span rest = span_str(config_str(&s->config, CONFIG_listen));
+    struct listener_spec l;
+    const char *fault;
     unsigned count = 0;
     *loopback = true;
-    while (rest.len > 0) {
-        span one = span_trim(span_cut(&rest, ','));
-        struct sockaddr_storage addr;
-        socklen_t len;
-        if (one.len == 0) {
-            continue;
+    enum listener_next got;
+    while ((got = listener_next(&rest, &l, &fault)) != LISTENER_END) {
+        if (got == LISTENER_GOT && !listener_served(&l, &fault)) {
+            got = LISTENER_BAD;
         }
-        if (!addr_parse(one, &addr, &len)) {
-            buf_printf(why, "%s: listen: \"%.*s\" is not address:port", s->sources[CONFIG_listen],
-                       SPAN_FMT(one));
+        if (got == LISTENER_BAD) {
+            buf_printf(why, "%s: listen: \"%.*s\" %s", s->sources[CONFIG_listen], SPAN_FMT(l.text),
+                       fault);
             return false;
         }
-        *loopback = *loopback && addr_is_loopback(&addr);
+        *loopback = *loopback && addr_is_loopback(&l.addr);
         count++;
     }
     if (count == 0 || count > LISTEN_MAX) {

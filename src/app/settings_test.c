@@ -71,6 +71,7 @@ static void mistakes_name_their_place(void **state)
         {"log_level = loud\n", "is none of the choices: \"loud\" (debug|info|warn|error)"},
         {"conformance = maybe\n", "must be on or off"},
         {"listen = everywhere\n", "\"everywhere\" is not address:port"},
+        {"listen = tls://127.0.0.1:1\n", "asks for TLS"},
         {"store = mongo\n", "neither sqlite nor memory"},
         {"jwt_secret = short\n", "at least 32 bytes"},
         {"jwks_url = http://idp.example/keys\n", "must begin with https://"},

@@ -93,6 +93,7 @@ struct net_listener {
     struct io io;
     struct net *net;
     struct net_listener *next;
+    unsigned flags; /* enum net_listen_flags */
     struct deferred gone; /* an event for it may be waiting in this turn */
 };
 

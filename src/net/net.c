@@ -151,7 +151,15 @@ static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, c
     }
 }
 
-static void admit(struct net *n, int fd, const struct sockaddr_storage *peer)
+/* The socket is the wire's from its next byte on, whatever stood before it. */
+static void begin(struct conn *c, unsigned listen_flags)
+{
+    ASSERT((listen_flags & (NET_LISTEN_TLS | NET_LISTEN_PROXY)) == 0); /* settings_check */
+    conn_interest(c);
+}
+
+static void admit(struct net *n, int fd, const struct sockaddr_storage *peer,
+                  unsigned listen_flags)
 {
     const struct net_limits *lim = n->limits;
     uint32_t key = addrs_key(peer);
@@ -176,7 +184,7 @@ static void admit(struct net *n, int fd, const struct sockaddr_storage *peer)
     c->addr_key = key;
     c->flags = CONN_COUNTED | (addr_is_loopback(peer) ? CONN_LOOPBACK : 0);
     NET_COUNT(n->stats.accepted, 1);
-    conn_interest(c);
+    begin(c, listen_flags);
 }
 
 static void listener_ready(struct io *io, unsigned events)
@@ -188,7 +196,7 @@ static void listener_ready(struct io *io, unsigned events)
         struct sockaddr_storage peer;
         int fd = n->poller->accept(n->poller, io->fd, &peer);
         if (fd >= 0) {
-            admit(n, fd, &peer);
+            admit(n, fd, &peer, l->flags);
         } else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
             LOG(loop_log(n->loop), LOG_ERROR, "error", LOG_STR("what", "accept"),
                 LOG_I64("errno", -fd), LOG_U64("connections", n->conns.count));
@@ -209,7 +217,7 @@ static void accept_resume(struct timer *t)
     }
 }
 
-int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,
+int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound)
 {
     int fd = n->poller->listen(n->poller, addr, len, LISTEN_BACKLOG);
@@ -225,6 +233,7 @@ int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,
     l->io.fd = fd;
     l->io.ready = listener_ready;
     l->net = n;
+    l->flags = flags;
     l->next = n->listeners;
     n->listeners = l;
     n->poller->set(n->poller, &l->io, IO_READ);

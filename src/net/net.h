@@ -77,8 +77,15 @@ const struct net_limits *net_limits(const struct net *n);
  * concerns compression must stay. On the loop. */
 void net_set_limits(struct net *n, const struct net_limits *limits);
 
-/* Starts to accept at an address; 0 or -errno. *bound is the address in use (port 0 picked). */
-int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len,
+/* How a listener's connections begin. */
+enum net_listen_flags {
+    NET_LISTEN_TLS = 1,   /* with a TLS handshake */
+    NET_LISTEN_PROXY = 2, /* trusted peers: with a PROXY protocol header, before anything else */
+};
+
+/* Starts to accept at an address; 0 or -errno. *bound is the address in use (port 0 picked).
+ * flags: enum net_listen_flags. */
+int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound);
 /* Stops accepting, closes idle HTTP connections and every WebSocket with `reason`. */
 void net_drain(struct net *n, close_reason reason);

@@ -161,7 +161,7 @@ static void an_address_in_use_is_an_error(void **state)
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&taken, &len), 0);
     struct sockaddr_storage bound;
-    assert_int_equal(net_listen(s.net, (struct sockaddr *)&taken, sizeof taken, &bound),
+    assert_int_equal(net_listen(s.net, (struct sockaddr *)&taken, sizeof taken, 0, &bound),
                      -EADDRINUSE);
     close(fd);
     server_stop(&s);

@@ -87,7 +87,7 @@ static UNUSED_OK void server_start(struct server *s, const struct http_handler *
                                         .shared = s->shared, .http = handler, .user = s});
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_storage bound;
-    assert_int_equal(net_listen(s->net, (struct sockaddr *)&any, sizeof any, &bound), 0);
+    assert_int_equal(net_listen(s->net, (struct sockaddr *)&any, sizeof any, 0, &bound), 0);
     memcpy(&s->addr, &bound, sizeof s->addr);
 }
 

@@ -69,7 +69,7 @@ static void server_start(struct server *v, struct sim *s, uint32_t outbox_messag
         e->net = net_new(&(struct net_conf){.loop = e->loop, .limits = &limits,
                                             .shared = v->shared, .http = &handler, .user = e});
         struct sockaddr_storage bound;
-        SIM_CHECK(net_listen(e->net, (struct sockaddr *)&addr, sizeof addr, &bound) == 0);
+        SIM_CHECK(net_listen(e->net, (struct sockaddr *)&addr, sizeof addr, 0, &bound) == 0);
     }
 }
 

@@ -104,7 +104,7 @@ static void open_edge(struct world *w)
     struct sockaddr_storage any;
     socklen_t len;
     assert_true(addr_parse(SPAN("127.0.0.1:0"), &any, &len));
-    assert_int_equal(net_listen(w->edge.net, (struct sockaddr *)&any, len, &w->bound), 0);
+    assert_int_equal(net_listen(w->edge.net, (struct sockaddr *)&any, len, 0, &w->bound), 0);
     w->port = addr_port(&w->bound);
     w->ops.edges = w->edges;
     w->ops.edge_count = 1;
