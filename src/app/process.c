@@ -64,6 +64,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .http_idle_ms = (uint32_t)config_int(c, CONFIG_http_idle_timeout_ms),
         .http_header_bytes_max = (uint32_t)config_int(c, CONFIG_http_header_bytes_max),
         .http_body_bytes_max = (uint32_t)config_int(c, CONFIG_http_body_bytes_max),
+        .sse_heartbeat_ms = (uint32_t)config_int(c, CONFIG_sse_heartbeat_ms),
         .close_wait_ms = (uint32_t)config_int(c, CONFIG_close_wait_ms),
         .ws_deflate = config_int(c, CONFIG_ws_deflate) != 0,
         .ws_deflate_bytes_min = (uint32_t)config_int(c, CONFIG_ws_deflate_bytes_min),

@@ -232,6 +232,8 @@ static void conn_flush(struct conn *c)
         if (notify && c->state == CONN_OPEN && c->wire->on_writable != NULL) {
             c->wire->on_writable(c);
         }
+    } else if (c->kind == CONN_STREAM && notify && c->stream->on_writable != NULL) {
+        c->stream->on_writable(c);
     }
 }
 
@@ -247,6 +249,8 @@ static void conn_eof(struct conn *c)
         http_eof(c);
     } else if (c->kind == CONN_WS) {
         ws_eof(c);
+    } else if (c->kind == CONN_STREAM) {
+        conn_close(c, CLOSE_PEER_CLOSED);
     } else {
         conn_close(c, CLOSE_PEER_GONE);
     }
@@ -265,7 +269,7 @@ static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
 {
     if (c->kind == CONN_WS) {
         ws_bytes(c, bytes, len);
-    } else if (c->state == CONN_CLOSING) {
+    } else if (c->state == CONN_CLOSING || c->kind == CONN_STREAM) {
         return; /* lingering: read so that the peer gets our answer, and dropped */
     } else if (c->kind == CONN_HTTP) {
         http_bytes(c, bytes, len);
@@ -342,6 +346,14 @@ static void conn_ready(struct io *io, unsigned events)
     }
 }
 
+static const char *wire_name(const struct conn *c)
+{
+    if (c->kind == CONN_STREAM) {
+        return c->stream->name;
+    }
+    return c->kind == CONN_HTTP ? "http" : c->wire->name;
+}
+
 void conn_log_close(struct conn *c, close_reason reason)
 {
     struct net *n = c->net;
@@ -359,7 +371,7 @@ void conn_log_close(struct conn *c, close_reason reason)
         addr_format(&peer, text);
     }
     LOG(loop_log(n->loop), level, "conn.close", LOG_U64("conn", c->slot),
-        LOG_STR("wire", c->kind == CONN_HTTP ? "http" : c->wire->name),
+        LOG_STR("wire", wire_name(c)),
         LOG_STR("reason", close_label(reason)), LOG_STR("peer", text));
 }
 
@@ -371,6 +383,8 @@ void conn_close(struct conn *c, close_reason reason)
     conn_log_close(c, reason);
     if (c->kind == CONN_WS) {
         ws_close(c, reason);
+    } else if (c->kind == CONN_STREAM) {
+        stream_close(c, reason);
     } else if (c->kind == CONN_CLIENT) {
         c->state = CONN_CLOSING;
         client_ended(c, reason);
@@ -448,6 +462,8 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
         http_sweep(c, now_tick);
     } else if (c->kind == CONN_WS) {
         ws_sweep(c, now_tick);
+    } else if (c->kind == CONN_STREAM) {
+        stream_sweep(c, now_tick);
     } else {
         client_sweep(c, now_tick);
     }

@@ -149,7 +149,7 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
     } else if (x->req->minor == 0) {
         http1_put_str(head, "Connection", "keep-alive");
     }
-    http1_head_end(head, bodiless ? HTTP1_NO_BODY : HTTP1_LENGTH, body.len);
+    http1_head_end(head, bodiless || x->endless ? HTTP1_NO_BODY : HTTP1_LENGTH, body.len);
     bool no_body = bodiless || x->req->method == HTTP1_HEAD;
     send_answer(c, buf_span(head), no_body ? SPAN_NONE : body);
 
@@ -341,8 +341,8 @@ static void http_pump(struct conn *c)
             break;
         }
     }
-    if (c->kind != CONN_HTTP) {
-        return; /* ws_upgrade has freed the session */
+    if (c->kind != CONN_HTTP || c->http != s) {
+        return; /* ws_upgrade or http_stream has freed the session */
     }
     s->pumping = false;
     if (c->state != CONN_OPEN || (s->x == NULL && s->at == s->in.len)) {

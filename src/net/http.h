@@ -33,6 +33,7 @@ struct http_exchange {
     buf extra; /* header fields added by http_header */
     bool answered;
     bool close_after;
+    bool endless; /* the answer to HEAD where GET would stream: without a length */
 };
 
 struct http_handler {

@@ -18,13 +18,19 @@
 #include "codec/ws/session.h"
 #include "loop/loop.h"
 #include "net/net.h"
+#include "net/stream.h"
 
 #define NET_TICK_MS 100        /* resolution of every time-out here */
 #define NET_RECV_BYTES 65536   /* one shared buffer a loop: what one read can give */
 #define NET_READS_MAX 4        /* reads of one connection a turn, so that nobody starves others */
 #define NET_CONTROL_BYTES_MAX 4096 /* pongs kept for a peer that does not read; more are dropped */
 
-enum conn_kind { CONN_HTTP, CONN_WS, CONN_CLIENT /* before its handshake is done */ };
+enum conn_kind {
+    CONN_HTTP,
+    CONN_WS,
+    CONN_STREAM, /* an answer that goes on */
+    CONN_CLIENT, /* before its handshake is done */
+};
 enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
 /* What an HTTP connection is waiting for; each has its own time-out. */
@@ -76,12 +82,15 @@ struct conn {
         struct http_session *http; /* owned, NULL between requests */
         struct ws_parts *parts;    /* owned, NULL between messages */
     };
-    const struct ws_wire *wire;
+    union {
+        const struct ws_wire *wire;
+        const struct stream_wire *stream;
+    };
     void *user;
     struct ws_session ws;
     uint32_t slot;
     uint32_t seen_tick; /* last bytes from the peer; of HTTP: start of the phase */
-    uint32_t ping_tick; /* last ping sent; while closing: when that began */
+    uint32_t ping_tick; /* last ping or beat sent; while closing: when that began */
     uint32_t addr_key;
     uint8_t kind;   /* enum conn_kind */
     uint8_t state;  /* enum conn_state */
@@ -161,9 +170,13 @@ void http_bytes(struct conn *c, uint8_t *bytes, size_t len);
 void http_eof(struct conn *c); /* the peer sends no more; it may still read */
 void http_resume(struct conn *c); /* pending bytes are out: look at the next request */
 void http_sweep(struct conn *c, uint32_t now_tick);
-/* For ws_upgrade: takes the bytes behind the request out and frees the HTTP session. */
+/* For ws_upgrade and http_stream: takes the bytes behind the request out and frees the session. */
 void http_detach(struct conn *c, buf *rest);
 void http_ended(struct conn *c); /* frees the session; the handler hears on_abandoned */
+
+/* stream.c */
+void stream_close(struct conn *c, close_reason reason);
+void stream_sweep(struct conn *c, uint32_t now_tick);
 
 /* ws.c */
 void ws_bytes(struct conn *c, uint8_t *bytes, size_t len);

@@ -25,6 +25,7 @@ struct net_limits {
     uint32_t http_idle_ms;         /* between requests */
     uint32_t http_header_bytes_max;
     uint32_t http_body_bytes_max;
+    uint32_t sse_heartbeat_ms;     /* between signs of life in streams; 0: none */
     uint32_t close_wait_ms;        /* for the peer's close frame, or for lingering */
     bool ws_deflate;               /* permessage-deflate is agreed where the wire allows it */
     uint8_t ws_deflate_window_bits; /* 9-15, of both directions; 0 is 15 */
@@ -87,7 +88,7 @@ enum net_listen_flags {
  * flags: enum net_listen_flags. */
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound);
-/* Stops accepting, closes idle HTTP connections and every WebSocket with `reason`. */
+/* Stops accepting, closes idle HTTP connections, every WebSocket and stream with `reason`. */
 void net_drain(struct net *n, close_reason reason);
 /* Connections that still exist, closing ones included. */
 uint32_t net_count(const struct net *n);
