@@ -4,7 +4,8 @@
  *
  * Snapshot without a gap: the home marks the loop interested, then activates the subscriber,
  * then lets the owner answer with the newest values, then goes on publishing; mail to one loop
- * keeps that order.
+ * keeps that order. A pattern is to its home as a topic is, but it has no owner of its own: every
+ * owner of topics that it may match is told of its subscribers.
  */
 #include "base/mem.h"
 #include "hub/internal.h"
@@ -18,17 +19,22 @@ static bool topic_eq(const struct map_node *node, const void *key)
     return span_eq(span_of(t->name, t->name_len), *(const span *)key);
 }
 
+static struct topic *find_in(const struct map *map, uint64_t hash, span name)
+{
+    struct map_node *node = map_get(map, hash, topic_eq, &name);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct topic, node);
+}
+
 static struct topic *find(const struct hub *h, uint64_t hash, span name)
 {
-    struct map_node *node = map_get(&h->topics, hash, topic_eq, &name);
-    return node == NULL ? NULL : CONTAINER_OF(node, struct topic, node);
+    return find_in(&h->topics, hash, name);
 }
 
 struct topic *hub_topic(struct hub *h, span name) { return find(h, topic_hash(name), name); }
 span topic_name(const struct topic *t) { return span_of(t->name, t->name_len); }
 uint32_t topic_subscribers(const struct topic *t) { return t->subscribers; }
 
-static struct topic *make(struct hub *h, uint64_t hash, span name)
+static struct topic *make(struct hub *h, span name)
 {
     struct topic *t = mem_calloc(1, sizeof *t + name.len);
     t->hub = h;
@@ -37,6 +43,12 @@ static struct topic *make(struct hub *h, uint64_t hash, span name)
     if (h->conf.post->loop_count > 1) {
         t->per_loop = mem_calloc(h->conf.post->loop_count, sizeof *t->per_loop);
     }
+    return t;
+}
+
+static struct topic *make_topic(struct hub *h, uint64_t hash, span name)
+{
+    struct topic *t = make(h, name);
     for (unsigned i = 0; i < h->owner_count && t->owner == 0; i++) {
         if (span_starts(name, h->owners[i].prefix)) {
             t->owner = (uint8_t)(i + 1);
@@ -46,9 +58,17 @@ static struct topic *make(struct hub *h, uint64_t hash, span name)
     return t;
 }
 
+static struct topic *make_pattern(struct hub *h, uint64_t hash, span name)
+{
+    struct topic *t = make(h, name);
+    map_put(&h->patterns, hash, &t->node);
+    shapes_add(&h->shapes, name);
+    return t;
+}
+
 static const struct owner_row *owner_of(const struct topic *t)
 {
-    static const struct topic_owner none = {NULL};
+    static const struct topic_owner none = {.on_subscribe = NULL};
     static const struct owner_row nobody = {.owner = &none};
     return t->owner == 0 ? &nobody : &t->hub->owners[t->owner - 1];
 }
@@ -59,23 +79,50 @@ static void topic_free(struct topic *t)
     mem_free(t);
 }
 
-void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span name)
+/* Counts a subscriber, then activates it: what is published from now on reaches it. */
+static void admit(struct topic *t, struct hub_ticket who, uint32_t token)
 {
-    uint64_t hash = topic_hash(name);
-    struct topic *t = find(h, hash, name);
-    if (t == NULL) {
-        t = make(h, hash, name);
-    }
+    struct hub *h = t->hub;
     t->subscribers++;
     t->loops |= 1ULL << who.loop;
     if (t->per_loop != NULL) {
         t->per_loop[who.loop]++;
     }
     if (who.loop == h->conf.loop) {
-        local_activate(h, who, token, name);
+        local_activate(h, who, token, h->conf.loop, topic_name(t));
     } else {
-        hub_mail_post(h, who.loop, MAIL_ACTIVATE, who, token, NULL, name);
+        hub_mail_post(h, who.loop, MAIL_ACTIVATE, who, token, NULL, topic_name(t));
     }
+}
+
+static void subscribe_pattern(struct hub *h, struct hub_ticket who, uint32_t token, span name)
+{
+    uint64_t hash = topic_hash(name);
+    struct topic *t = find_in(&h->patterns, hash, name);
+    if (t == NULL) {
+        t = make_pattern(h, hash, name);
+    }
+    admit(t, who, token);
+    for (unsigned i = 0; i < h->owner_count; i++) {
+        const struct owner_row *row = &h->owners[i];
+        if (row->owner->on_subscribe_pattern != NULL && pattern_may_begin(name, row->prefix)) {
+            row->owner->on_subscribe_pattern(h, name, who, row->arg);
+        }
+    }
+}
+
+void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span name)
+{
+    if (pattern_is(name)) {
+        subscribe_pattern(h, who, token, name);
+        return;
+    }
+    uint64_t hash = topic_hash(name);
+    struct topic *t = find(h, hash, name);
+    if (t == NULL) {
+        t = make_topic(h, hash, name);
+    }
+    admit(t, who, token);
     const struct owner_row *row = owner_of(t);
     if (row->owner->on_subscribe != NULL) {
         row->owner->on_subscribe(t, who, row->arg);
@@ -84,7 +131,9 @@ void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span n
 
 void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
 {
-    struct topic *t = find(h, topic_hash(name), name);
+    bool pattern = pattern_is(name);
+    struct map *map = pattern ? &h->patterns : &h->topics;
+    struct topic *t = find_in(map, topic_hash(name), name);
     ASSERT(t != NULL && t->subscribers > 0);
     t->subscribers--;
     if (t->per_loop == NULL ? t->subscribers == 0 : --t->per_loop[who.loop] == 0) {
@@ -95,27 +144,55 @@ void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
         row->owner->on_unsubscribe(t, t->subscribers, row->arg);
     }
     if (t->subscribers == 0) {
-        map_remove(&h->topics, &t->node);
+        if (pattern) {
+            shapes_remove(&h->shapes, name);
+        }
+        map_remove(map, &t->node);
         topic_free(t);
     }
 }
 
-void home_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
+/* The loops with a subscriber to a pattern of the topic. */
+static uint64_t pattern_loops(const struct hub *h, span name)
+{
+    uint64_t loops = 0;
+    struct shape_walk w;
+    shape_walk_begin(&w, name);
+    while (shape_walk_next(&w, &h->shapes)) {
+        struct topic *t = find_in(&h->patterns, topic_hash(w.candidate), w.candidate);
+        loops |= t == NULL ? 0 : t->loops;
+    }
+    return loops;
+}
+
+static uint64_t interested_loops(const struct hub *h, uint64_t hash, span name)
 {
     struct topic *t = find(h, hash, name);
     uint64_t loops = t == NULL ? 0 : t->loops;
+    return UNLIKELY(h->shapes.count > 0) ? loops | pattern_loops(h, name) : loops;
+}
+
+bool hub_wanted(const struct hub *h, span name)
+{
+    return interested_loops(h, topic_hash(name), name) != 0;
+}
+
+void home_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
+{
+    uint64_t loops = interested_loops(h, hash, name);
+    if (loops == 0) {
+        blob_unref(b);
+        return;
+    }
     while (loops != 0) {
         unsigned loop = (unsigned)__builtin_ctzll(loops);
         loops &= loops - 1;
         struct blob *mine = loops == 0 ? b : blob_ref(b);
         if (loop == h->conf.loop) {
-            local_publish(h, name, hash, mine);
+            local_publish(h, loop, name, hash, mine);
         } else {
             hub_mail_post(h, loop, MAIL_PUBLISH, (struct hub_ticket){0}, 0, mine, name);
         }
-    }
-    if (t == NULL || t->loops == 0) {
-        blob_unref(b);
     }
 }
 
@@ -132,7 +209,7 @@ static void on_mail(struct mail *mail)
         home_unsubscribe(h, m->who, name);
         break;
     case MAIL_ACTIVATE:
-        local_activate(h, m->who, m->token, name);
+        local_activate(h, m->who, m->token, m->from, name);
         break;
     case MAIL_REPLY:
         hub_reply(h, m->who, m->blob);
@@ -141,7 +218,7 @@ static void on_mail(struct mail *mail)
         home_publish(h, name, m->hash, m->blob);
         break;
     case MAIL_PUBLISH:
-        local_publish(h, name, m->hash, m->blob);
+        local_publish(h, m->from, name, m->hash, m->blob);
         break;
     }
     mem_free(m);
@@ -158,6 +235,7 @@ void hub_mail_post(struct hub *h, unsigned loop, enum hub_mail_kind kind, struct
     m->token = token;
     m->blob = b;
     m->hash = name.len > 0 ? topic_hash(name) : 0;
+    m->from = (uint16_t)h->conf.loop;
     m->name_len = (uint16_t)name.len;
     if (name.len > 0) {
         memcpy(m->name, name.ptr, name.len);
@@ -170,5 +248,10 @@ void home_free_all(struct hub *h)
     for (struct map_node *n = map_pop(&h->topics); n != NULL; n = map_pop(&h->topics)) {
         topic_free(CONTAINER_OF(n, struct topic, node));
     }
+    for (struct map_node *n = map_pop(&h->patterns); n != NULL; n = map_pop(&h->patterns)) {
+        topic_free(CONTAINER_OF(n, struct topic, node));
+    }
     map_deinit(&h->topics);
+    map_deinit(&h->patterns);
+    shapes_deinit(&h->shapes);
 }

@@ -111,13 +111,26 @@ void hub_member_queue(const struct hub *h, uint32_t member, uint32_t *messages, 
     *bytes = m == NULL || m->out == NULL ? 0 : m->out->bytes;
 }
 
-void hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic)
+bool hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic)
 {
     ASSERT(topic.len > 0 && topic.len <= HUB_TOPIC_BYTES_MAX);
     struct member *m = member_get(h, member);
-    if (m != NULL && local_find_sub(h, m, topic) == NULL) {
-        local_subscribe(h, member, home, topic);
+    if (m == NULL || local_find_sub(h, m, topic) != NULL) {
+        return true;
     }
+    bool pattern = pattern_is(topic);
+    ASSERT(home < h->conf.post->loop_count || (pattern && home == HUB_EVERY_HOME));
+    if (!pattern) {
+        local_subscribe(h, member, home, topic);
+        return true;
+    }
+    struct local *had[HUB_MEMBER_PATTERNS_MAX];
+    bool full = local_patterns(h, member, had, ARRAY_LEN(had)) == HUB_MEMBER_PATTERNS_MAX;
+    if (full || !pattern_allowed(topic)) {
+        return false;
+    }
+    local_subscribe_pattern(h, member, home, topic);
+    return true;
 }
 
 bool hub_unsubscribe(struct hub *h, uint32_t member, unsigned home, span topic)
@@ -132,25 +145,42 @@ bool hub_subscribed(const struct hub *h, uint32_t member, span topic)
     return m != NULL && local_find_sub(h, m, topic) != NULL;
 }
 
+static void show(struct hub *h, uint32_t member, const struct local *l,
+                 void (*visit)(struct hub *h, uint32_t member, span topic, void *arg), void *arg)
+{
+    char name[HUB_TOPIC_BYTES_MAX]; /* a visit may drop what it is shown */
+    size_t len = l->name_len;
+    memcpy(name, l->name, len);
+    visit(h, member, span_of(name, len), arg);
+}
+
 void hub_member_topics(struct hub *h, uint32_t member,
                        void (*visit)(struct hub *h, uint32_t member, span topic, void *arg),
                        void *arg)
 {
     struct member *m = member_get(h, member);
-    uint32_t left = m == NULL ? 0 : m->sub_count;
+    if (m == NULL) {
+        return;
+    }
+    struct local *patterns[HUB_MEMBER_PATTERNS_MAX];
+    uint32_t pattern_count = local_patterns(h, member, patterns, ARRAY_LEN(patterns));
+    uint32_t left = m->sub_count;
     while (left > 0) { /* from the end, so that a visit may drop what it is shown */
         left--;
-        struct sub *s = m->sub_count == 1 ? &m->one : &m->many[left];
-        char name[HUB_TOPIC_BYTES_MAX];
-        size_t len = s->topic->name_len;
-        memcpy(name, s->topic->name, len);
-        visit(h, member, span_of(name, len), arg);
+        struct local *l = (m->sub_count == 1 ? &m->one : &m->many[left])->topic;
+        if (l->kind == LOCAL_TOPIC) {
+            show(h, member, l, visit, arg);
+        }
         left = left < m->sub_count ? left : m->sub_count;
+    }
+    for (uint32_t i = 0; i < pattern_count && m->sub_count > 0; i++) {
+        show(h, member, patterns[i], visit, arg);
     }
 }
 
 void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b)
 {
+    ASSERT(home < h->conf.post->loop_count);
     COUNT(h->stats.published, 1);
     if (home == h->conf.loop) {
         home_publish(h, topic, topic_hash(topic), b);

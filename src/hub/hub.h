@@ -17,6 +17,13 @@
  *
  * Order: what one loop publishes to one topic arrives in that order at every member; a direct
  * hub_send keeps its place between them.
+ *
+ * Patterns (hub/pattern.h: `device/+/telemetry`) are subscribed like topics. What is published at
+ * a home reaches each member that is subscribed to the topic or to patterns of it once, in the
+ * order published there. A pattern is kept by each home that its topics may live at, and starts to
+ * count there at its own time; a home answers it through the owners of the topics it may match.
+ * While no pattern is subscribed publishing asks nothing; with patterns it costs a look-up for
+ * each shape of them that has the topic's number of segments, however many patterns there are.
  */
 #ifndef SB_HUB_HUB_H
 #define SB_HUB_HUB_H
@@ -34,6 +41,10 @@
 #include "tables/errors.h"
 
 #define HUB_TOPIC_BYTES_MAX 200
+/* In place of a home, for a pattern whose topics live at the homes of their objects. */
+#define HUB_EVERY_HOME UINT32_MAX
+/* Patterns of one member: each costs it 16 bytes a home, and each home and loop a record. */
+#define HUB_MEMBER_PATTERNS_MAX 64
 #define HUB_WIRES_MAX 24
 
 struct hub;
@@ -58,13 +69,20 @@ struct hub_sink {
     void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
 };
 
-/* What the home of a topic does about its subscribers; may all be NULL. On the home loop. */
+/* What the home of a topic does about its subscribers; may all be NULL. On the home loop. A pattern
+ * has no topic of its own: its subscribers are not counted in topic_subscribers() of any, and its
+ * end is told to nobody; hub_wanted() tells whether anybody listens. */
 struct topic_owner {
     /* A subscriber arrived (it is counted already). Answer the newest values with hub_reply;
      * they reach it after nothing and before everything published later. */
     void (*on_subscribe)(struct topic *t, struct hub_ticket who, void *arg);
     /* The number of subscribers fell to n. */
     void (*on_unsubscribe)(struct topic *t, uint32_t left, void *arg);
+    /* A subscriber arrived for a pattern that may match topics of the owner's prefix; at every
+     * home that the pattern is subscribed at, for every owner concerned. As on_subscribe: nothing
+     * published at this home before reaches it, everything after does. A member that has a topic
+     * and patterns of it is told of for each; what was active before goes on meanwhile. */
+    void (*on_subscribe_pattern)(struct hub *h, span pattern, struct hub_ticket who, void *arg);
 };
 
 struct hub_conf {
@@ -85,8 +103,8 @@ struct hub_stats {
     _Atomic uint64_t dropped;       /* ephemeral messages dropped for slow readers */
     _Atomic uint64_t slow_closed;
     _Atomic uint64_t outbox_bytes;  /* in all outboxes now */
-    _Atomic uint64_t topics;        /* with local members */
-    _Atomic uint64_t subscriptions; /* local */
+    _Atomic uint64_t topics;        /* with local members; patterns too, each once a home */
+    _Atomic uint64_t subscriptions; /* local; to a pattern, one a home */
 };
 
 /* One loop's hub; owned by the caller. The conf is copied, what it points to is borrowed. */
@@ -107,18 +125,21 @@ void hub_writable(struct hub *h, uint32_t member);
 void hub_member_queue(const struct hub *h, uint32_t member, uint32_t *messages, uint64_t *bytes);
 
 /* Subscribes a local member; twice is once. `home` is the topic's home loop (the caller derives
- * it from the id in the topic, so that a topic lives with its object). Takes effect at the home
- * in order with what this loop posts. Topic names are at most HUB_TOPIC_BYTES_MAX (asserted). */
-void hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic);
+ * it from the id in the topic, so that a topic lives with its object); of a pattern, where all its
+ * topics live, or HUB_EVERY_HOME. One name has one home. Takes effect at the home in order with
+ * what this loop posts. Names are at most HUB_TOPIC_BYTES_MAX (asserted). False for a pattern that
+ * is over the bounds (pattern_allowed) or one too many for the member; a topic never is. */
+bool hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic);
 /* False when it was not subscribed. */
 bool hub_unsubscribe(struct hub *h, uint32_t member, unsigned home, span topic);
 bool hub_subscribed(const struct hub *h, uint32_t member, span topic);
-/* Calls visit for each topic of a member (which may unsubscribe the topic it is shown). */
+/* Calls visit for each topic and pattern of a member (which may unsubscribe what it is shown). */
 void hub_member_topics(struct hub *h, uint32_t member,
                        void (*visit)(struct hub *h, uint32_t member, span topic, void *arg),
                        void *arg);
 
-/* Publishes from any loop (on this hub's thread); takes over one reference. */
+/* Publishes from any loop (on this hub's thread); takes over one reference. The name is taken as a
+ * topic's, even if it looks like a pattern. */
 void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b);
 /* Sends to one local member, in order with topic messages of this turn; takes one reference. */
 void hub_send(struct hub *h, uint32_t member, struct blob *b);
@@ -135,7 +156,10 @@ void hub_reply(struct hub *h, struct hub_ticket who, struct blob *b);
 void hub_own(struct hub *h, span prefix, const struct topic_owner *owner, void *arg);
 span topic_name(const struct topic *t);
 uint32_t topic_subscribers(const struct topic *t); /* over all loops */
-struct topic *hub_topic(struct hub *h, span name); /* at home; NULL without subscribers */
+/* At home; NULL without subscribers of its own, whatever patterns there are. */
+struct topic *hub_topic(struct hub *h, span name);
+/* At home: whether anybody would get what is published to a topic, patterns included. */
+bool hub_wanted(const struct hub *h, span name);
 
 /* Phase 5 of the loop: writes every dirty member once, then closes those that are too slow. */
 void hub_turn_end(struct hub *h);

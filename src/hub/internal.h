@@ -4,6 +4,7 @@
  *   hub.c     members and the public calls
  *   home.c    topics at their home, mail between loops
  *   local.c   this loop's subscribers
+ *   shapes.c  which patterns a topic has, at its home and here
  *   turn.c    the turn's segment, one write a member
  *   outbox.c  whole messages of a blocked member
  */
@@ -15,6 +16,7 @@
 #include "base/mail.h"
 #include "base/map.h"
 #include "hub/hub.h"
+#include "hub/shapes.h"
 
 #define NONE UINT32_MAX
 
@@ -51,7 +53,8 @@ enum member_flags {
     MEMBER_SLOW = 2,     /* to be closed at the end of the turn */
 };
 
-/* A topic with subscribers on this loop. */
+/* A topic with subscribers on this loop; or a pattern, one for each home that was asked for it, for
+ * each starts to count at its own time. */
 struct local {
     struct map_node node;
     union {
@@ -62,11 +65,18 @@ struct local {
     uint32_t cap;
     uint32_t pending; /* subscriptions that the home has not answered */
     uint16_t home;
-    uint16_t name_len;
+    uint8_t name_len;
+    uint8_t kind; /* enum local_kind */
     char name[];
 };
+enum local_kind {
+    LOCAL_TOPIC,
+    LOCAL_LEAD,    /* a pattern's first home: one a pattern, for counting and showing */
+    LOCAL_FURTHER, /* its other homes */
+};
+_Static_assert(HUB_TOPIC_BYTES_MAX <= UINT8_MAX, "name_len is a byte");
 
-/* A topic at its home. */
+/* A topic at its home, or a pattern at a home. */
 struct topic {
     struct map_node node;
     struct hub *hub;
@@ -74,7 +84,7 @@ struct topic {
     uint32_t *per_loop;  /* owned; NULL with one loop */
     uint32_t subscribers;
     uint16_t name_len;
-    uint8_t owner;       /* its row in hub->owners and 1; 0: nobody */
+    uint8_t owner;       /* its row in hub->owners and 1; 0: nobody, and for a pattern */
     char name[];
 };
 
@@ -138,6 +148,7 @@ struct hub_mail {
     uint32_t token;
     struct blob *blob;
     uint64_t hash;
+    uint16_t from; /* the loop that posts: in mail of a home, the home */
     uint16_t name_len;
     char name[];
 };
@@ -157,6 +168,14 @@ struct hub {
     uint32_t token;
     struct map topics; /* struct topic: those whose home is here */
     struct map locals; /* struct local: those with subscribers here */
+    struct map patterns;       /* struct topic: patterns subscribed at this home */
+    struct map local_patterns; /* struct local: patterns with subscribers here */
+    struct shapes shapes;       /* of patterns */
+    struct shapes local_shapes; /* of local_patterns */
+    uint32_t *matched; /* owned: members of several lists, each once; used while publishing */
+    uint32_t matched_cap;
+    uint64_t *seen; /* owned: bit per member, all 0 between uses */
+    uint32_t seen_words;
     struct owner_row owners[OWNERS_MAX];
     unsigned owner_count;
     buf segment; /* this turn's encoded messages */
@@ -188,13 +207,19 @@ static inline bool wire_is_dear(const struct hub *h, unsigned wire)
 }
 
 /* local.c */
+/* For a pattern the one of any home. */
 struct sub *local_find_sub(const struct hub *h, struct member *m, span name);
 void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name);
+/* `home` may be HUB_EVERY_HOME. */
+void local_subscribe_pattern(struct hub *h, uint32_t member, unsigned home, span name);
 bool local_unsubscribe(struct hub *h, uint32_t member, span name);
 void local_drop_all(struct hub *h, uint32_t member);
-void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, span name);
-/* Delivers to this loop's subscribers; takes one reference. */
-void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b);
+/* Patterns that a member has, each once however many homes it is at; the first `max` of them. */
+uint32_t local_patterns(const struct hub *h, uint32_t member, struct local **out, uint32_t max);
+void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsigned home,
+                    span name);
+/* Delivers to this loop's subscribers what was published at `home`; takes one reference. */
+void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struct blob *b);
 void local_free_all(struct hub *h);
 
 /* home.c */

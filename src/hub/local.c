@@ -20,18 +20,49 @@ static struct local *find(const struct hub *h, uint64_t hash, span name)
     return node == NULL ? NULL : CONTAINER_OF(node, struct local, node);
 }
 
-static struct local *find_or_make(struct hub *h, unsigned home, span name)
+/* One map entry a home: their hashes differ. */
+static uint64_t pattern_hash(span name, unsigned home)
 {
-    uint64_t hash = topic_hash(name);
-    struct local *l = find(h, hash, name);
+    return topic_hash(name) + home * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+struct pattern_key {
+    span name;
+    unsigned home;
+};
+
+static bool pattern_eq(const struct map_node *node, const void *key)
+{
+    const struct local *l = CONTAINER_OF(node, struct local, node);
+    const struct pattern_key *k = key;
+    return l->home == k->home && span_eq(span_of(l->name, l->name_len), k->name);
+}
+
+static struct local *find_pattern(const struct hub *h, unsigned home, span name)
+{
+    struct pattern_key key = {name, home};
+    struct map_node *node =
+        map_get(&h->local_patterns, pattern_hash(name, home), pattern_eq, &key);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct local, node);
+}
+
+static struct local *find_or_make(struct hub *h, unsigned home, span name, enum local_kind kind)
+{
+    bool pattern = kind != LOCAL_TOPIC;
+    uint64_t hash = pattern ? pattern_hash(name, home) : topic_hash(name);
+    struct local *l = pattern ? find_pattern(h, home, name) : find(h, hash, name);
     if (l == NULL) {
         l = mem_calloc(1, sizeof *l + name.len);
         l->cap = LOCAL_FEW;
         l->home = (uint16_t)home;
-        l->name_len = (uint16_t)name.len;
+        l->name_len = (uint8_t)name.len;
+        l->kind = (uint8_t)kind;
         memcpy(l->name, name.ptr, name.len);
-        map_put(&h->locals, hash, &l->node);
+        map_put(pattern ? &h->local_patterns : &h->locals, hash, &l->node);
         COUNT(h->stats.topics, 1);
+        if (pattern) {
+            shapes_add(&h->local_shapes, name);
+        }
     }
     return l;
 }
@@ -47,8 +78,12 @@ static void local_free(struct local *l)
 static void release(struct hub *h, struct local *l)
 {
     if (l->count == 0 && l->pending == 0) {
-        map_remove(&h->locals, &l->node);
+        bool pattern = l->kind != LOCAL_TOPIC;
+        map_remove(pattern ? &h->local_patterns : &h->locals, &l->node);
         UNCOUNT(h->stats.topics, 1);
+        if (pattern) {
+            shapes_remove(&h->local_shapes, span_of(l->name, l->name_len));
+        }
         local_free(l);
     }
 }
@@ -66,10 +101,43 @@ static struct sub *find_sub(struct member *m, const struct local *l)
     return NULL;
 }
 
+static bool is_pattern(const struct sub *s, span name)
+{
+    const struct local *l = s->topic;
+    return l->kind != LOCAL_TOPIC && span_eq(span_of(l->name, l->name_len), name);
+}
+
+/* Members with patterns are few: their subscriptions are looked through. */
+static struct sub *find_any_home(struct member *m, span name)
+{
+    struct sub *subs = subs_of(m);
+    for (uint32_t i = 0; i < m->sub_count; i++) {
+        if (is_pattern(&subs[i], name)) {
+            return &subs[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t local_patterns(const struct hub *h, uint32_t member, struct local **out, uint32_t max)
+{
+    struct member *m = &h->members[member];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->sub_count && count < max; i++) {
+        if (subs_of(m)[i].topic->kind == LOCAL_LEAD) {
+            out[count++] = subs_of(m)[i].topic;
+        }
+    }
+    return count;
+}
+
 struct sub *local_find_sub(const struct hub *h, struct member *m, span name)
 {
     if (m->sub_count == 0) {
         return NULL;
+    }
+    if (pattern_is(name)) {
+        return find_any_home(m, name);
     }
     struct local *l = find(h, topic_hash(name), name);
     return l == NULL ? NULL : find_sub(m, l);
@@ -143,9 +211,10 @@ static struct hub_ticket ticket_of(const struct hub *h, uint32_t member)
         .loop = h->conf.loop, .member = member, .gen = h->members[member].gen};
 }
 
-void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name)
+static void subscribe(struct hub *h, uint32_t member, unsigned home, span name,
+                      enum local_kind kind)
 {
-    struct local *l = find_or_make(h, home, name);
+    struct local *l = find_or_make(h, home, name, kind);
     h->token = (h->token + 1) & ~SUB_PENDING;
     l->pending++;
     add_sub(&h->members[member], l, SUB_PENDING | h->token);
@@ -157,13 +226,32 @@ void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name)
     }
 }
 
-void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, span name)
+void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name)
+{
+    subscribe(h, member, home, name, LOCAL_TOPIC);
+}
+
+void local_subscribe_pattern(struct hub *h, uint32_t member, unsigned home, span name)
+{
+    if (home != HUB_EVERY_HOME) {
+        subscribe(h, member, home, name, LOCAL_LEAD);
+        return;
+    }
+    for (home = 0; home < h->conf.post->loop_count; home++) {
+        subscribe(h, member, home, name, home == 0 ? LOCAL_LEAD : LOCAL_FURTHER);
+    }
+}
+
+void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsigned home,
+                    span name)
 {
     struct member *m = member_get(h, who.member);
     if (m == NULL || m->gen != who.gen) {
         return;
     }
-    struct sub *s = local_find_sub(h, m, name);
+    struct local *l = pattern_is(name) ? find_pattern(h, home, name)
+                                       : find(h, topic_hash(name), name);
+    struct sub *s = l == NULL ? NULL : find_sub(m, l);
     if (s != NULL && s->index == (SUB_PENDING | token)) {
         s->topic->pending--;
         join(h, who.member, s);
@@ -192,13 +280,29 @@ static void drop(struct hub *h, uint32_t member, struct sub *s)
     release(h, l);
 }
 
+/* At all its homes. No owner hears of it: nobody comes back here meanwhile. */
+static void drop_pattern(struct hub *h, uint32_t member, span name)
+{
+    struct member *m = &h->members[member];
+    for (uint32_t i = m->sub_count; i > 0; i--) {
+        struct sub *s = &subs_of(m)[i - 1];
+        if (is_pattern(s, name)) {
+            drop(h, member, s);
+        }
+    }
+}
+
 bool local_unsubscribe(struct hub *h, uint32_t member, span name)
 {
     struct sub *s = local_find_sub(h, &h->members[member], name);
     if (s == NULL) {
         return false;
     }
-    drop(h, member, s);
+    if (s->topic->kind != LOCAL_TOPIC) {
+        drop_pattern(h, member, name);
+    } else {
+        drop(h, member, s);
+    }
     return true;
 }
 
@@ -211,24 +315,75 @@ void local_drop_all(struct hub *h, uint32_t member)
 }
 
 /* One encoding a wire, one range a member. */
-void local_publish(struct hub *h, span name, uint64_t hash, struct blob *b)
+static void fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint64_t hash,
+                    struct blob *b)
 {
-    struct local *l = find(h, hash, name);
-    if (l == NULL || l->count == 0) {
-        blob_unref(b);
-        return;
-    }
     turn_make_room(h);
     uint32_t msg[HUB_WIRES_MAX];
     uint32_t made = 0;
-    const uint32_t *members = members_of(l);
-    for (uint32_t i = 0; i < l->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         unsigned wire = h->members[members[i]].wire;
         if (!(made & (1u << wire))) {
             msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
             made |= 1u << wire;
         }
         turn_deliver(h, members[i], msg[wire]);
+    }
+}
+
+/* Adds those of a list who are not yet among the matched. */
+static uint32_t add_matched(struct hub *h, uint32_t count, struct local *l)
+{
+    uint32_t words = h->member_cap / 64 + 1;
+    if (h->seen_words < words) {
+        h->seen = mem_realloc(h->seen, words * sizeof *h->seen);
+        memset(h->seen + h->seen_words, 0, (words - h->seen_words) * sizeof *h->seen);
+        h->seen_words = words;
+    }
+    if (h->matched_cap < count + l->count) {
+        h->matched_cap = 2 * (count + l->count);
+        h->matched = mem_realloc(h->matched, h->matched_cap * sizeof *h->matched);
+    }
+    for (uint32_t i = 0; i < l->count; i++) {
+        uint32_t member = members_of(l)[i];
+        uint64_t bit = UINT64_C(1) << (member % 64);
+        if (!(h->seen[member / 64] & bit)) {
+            h->seen[member / 64] |= bit;
+            h->matched[count++] = member;
+        }
+    }
+    return count;
+}
+
+/* Members of the topic and of patterns that match it, each once. */
+static void publish_matching(struct hub *h, unsigned home, struct local *exact, span name,
+                             uint64_t hash, struct blob *b)
+{
+    uint32_t count = exact == NULL ? 0 : add_matched(h, 0, exact);
+    struct shape_walk w;
+    shape_walk_begin(&w, name);
+    while (shape_walk_next(&w, &h->local_shapes)) {
+        struct local *l = find_pattern(h, home, w.candidate);
+        count = l == NULL ? count : add_matched(h, count, l);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        h->seen[h->matched[i] / 64] = 0;
+    }
+    if (count > 0) {
+        fan_out(h, h->matched, count, hash, b);
+    }
+    blob_unref(b);
+}
+
+void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struct blob *b)
+{
+    struct local *l = find(h, hash, name);
+    if (UNLIKELY(h->local_shapes.count > 0)) {
+        publish_matching(h, home, l, name, hash, b);
+        return;
+    }
+    if (l != NULL && l->count > 0) {
+        fan_out(h, members_of(l), l->count, hash, b);
     }
     blob_unref(b);
 }
@@ -239,5 +394,13 @@ void local_free_all(struct hub *h)
         struct local *l = CONTAINER_OF(n, struct local, node);
         local_free(l);
     }
+    for (struct map_node *n = map_pop(&h->local_patterns); n != NULL;
+         n = map_pop(&h->local_patterns)) {
+        local_free(CONTAINER_OF(n, struct local, node));
+    }
     map_deinit(&h->locals);
+    map_deinit(&h->local_patterns);
+    shapes_deinit(&h->local_shapes);
+    mem_free(h->matched);
+    mem_free(h->seen);
 }
