@@ -123,6 +123,22 @@ static void make_home(struct process *p, unsigned i)
     p->homes[i] = h;
 }
 
+static void make_journal(struct process *p, unsigned i)
+{
+    struct journal_conf conf = {.hub = p->hubs[i],
+                                .post = p->post,
+                                .store = p->store,
+                                .clock = p->clock,
+                                .log = p->log,
+                                .loop = i,
+                                .peers = p->journals,
+                                .ring_events = (uint32_t)config_int(p->config, CONFIG_event_ring),
+                                .ring_bytes =
+                                    (uint32_t)config_int(p->config, CONFIG_event_ring_bytes)};
+    p->journals[i] = journal_new(&conf, p->events_start);
+    p->homes[i]->journal = p->journals[i];
+}
+
 static void make_loop_side(struct process *p, unsigned i)
 {
     struct edge *e = mem_calloc(1, sizeof *e);
@@ -134,6 +150,7 @@ static void make_loop_side(struct process *p, unsigned i)
     edge_init(e, p->post, p->hubs);
     make_home(p, i);
     e->home = p->homes[i];
+    make_journal(p, i);
     struct net_conf conf = {.loop = p->loops[i],
                             .limits = &p->limits,
                             .shared = p->shared,
@@ -206,6 +223,13 @@ bool process_build(struct process *p, buf *why)
     err reset = fleet_reset(p->store, clock_wall_ms(p->clock));
     if (reset != ERR_NONE) {
         buf_printf(why, "the store cannot be written: %s", err_text(reset));
+        return false;
+    }
+    uint64_t epoch = 0; /* of a log that has none */
+    entropy_fill(p->entropy, &epoch, sizeof epoch);
+    err started = journal_start(p->store, epoch, &p->events_start);
+    if (started != ERR_NONE) {
+        buf_printf(why, "the event log cannot be opened: %s", err_text(started));
         return false;
     }
     p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
@@ -394,6 +418,7 @@ void process_free(struct process *p)
             if (p->edges[i]->net != NULL) {
                 net_free(p->edges[i]->net);
             }
+            journal_free(p->journals[i]);
             edge_deinit(p->edges[i]);
             mem_free(p->edges[i]);
         }

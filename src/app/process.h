@@ -31,6 +31,8 @@ struct process {
     struct home *homes[LOOP_COUNT_MAX];
     struct edge *edges[LOOP_COUNT_MAX];
     struct hub *hubs[LOOP_COUNT_MAX];
+    struct journal *journals[LOOP_COUNT_MAX]; /* owned */
+    struct pos events_start; /* of the event log, when the process began */
     struct net_shared *shared;   /* owned */
     struct net_limits limits;
     struct domain_conf domain;

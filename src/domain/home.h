@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "base/wheel.h"
 #include "hub/hub.h"
+#include "hub/journal.h"
 #include "ports/clock.h"
 #include "ports/entropy.h"
 #include "ports/log.h"
@@ -56,6 +57,7 @@ struct home {
     struct password *password;
     struct offload *offload;
     struct hub *hub;
+    struct journal *journal; /* ordered events; journal_tick is the loop's */
     struct wheel wheel; /* domain deadlines, 100 ms ticks of monotonic time */
     struct uuid_gen ids;
     struct identity *identity;

@@ -80,6 +80,9 @@ static void turn_end(struct loop_hook *hook)
         if (e->home->fleet != NULL) {
             copy_gauges(e);
         }
+        if (e->home->journal != NULL) {
+            journal_tick(e->home->journal);
+        }
     }
     hub_turn_end(e->hub);
 }

@@ -22,25 +22,13 @@
 #include "base/span.h"
 #include "base/uuid.h"
 #include "hub/hub.h"
+#include "hub/pos.h"
 #include "ports/clock.h"
 #include "ports/log.h"
 #include "ports/store.h"
 #include "tables/events.h"
 
 #define JOURNAL_HOME 0u
-
-/* A replay position: everything numbered up to n has been seen. The epoch names the log: another
- * one (a restored backup, another database) shares no numbers with it. */
-struct pos {
-    uint64_t epoch;
-    uint64_t n;
-};
-
-#define POS_TEXT_MAX 40
-/* "<epoch>-<n>", opaque to clients: 16 hexadecimal digits, a decimal number. Returns its length. */
-size_t pos_text(struct pos p, char out[POS_TEXT_MAX]);
-/* False when the text is none; then *out is untouched. */
-bool pos_parse(span text, struct pos *out);
 
 struct journal;
 
@@ -62,7 +50,12 @@ err journal_start(struct store *s, uint64_t new_epoch, struct pos *out) MUST_CHE
 
 /* Owned by the caller; the conf is copied, what it points to is borrowed. `start` as above. */
 struct journal *journal_new(const struct journal_conf *conf, struct pos start);
-void journal_free(struct journal *j); /* no reader may be open */
+/* No reader may be open, and the store owes this loop no answer. Before the hub. */
+void journal_free(struct journal *j);
+/* Every turn, after mail was run and before hub_turn_end: what the turn's subscriptions ask for
+ * leaves together, the gate looks for holes, and loops are told how far it is. A loop with a
+ * gate must turn at least every 100 ms, as it does for its home's deadlines. */
+void journal_tick(struct journal *j);
 
 /* --- recording --- */
 
@@ -81,37 +74,51 @@ void journal_publish(struct journal *j, const struct store_req *req, unsigned st
 
 /* --- reading --- */
 
-/* One member's way through the ordered topics, embedded in the edge's session. What is delivered
- * are blobs with `pos` set (hub/blob.h), encoded by the member's wire; a client that remembers the
- * pos of the last one that it received, and gives it as `since` of its next connection, misses
- * nothing of any topic of the reader, however many it has and whenever it subscribed them; what it
- * sees twice has the same id. */
-struct journal_reader {
-    /* The events after `from` up to `to` are gone (retention, another epoch): tell the client in
-     * the wire's form, now; what follows comes after `to`. */
+struct journal_reader;
+
+/* What a reader tells its session. Never inside a call of the session, but journal_writable; both
+ * may close the reader. */
+struct journal_reader_ops {
+    /* The events after `from` up to `to` are gone (retention) or unknown here (another epoch, a
+     * restored log): tell the client in the wire's form, now; what follows comes after `to`.
+     * Nothing that was in between will be replayed: the client takes a snapshot. */
     void (*on_gap)(struct journal_reader *r, struct pos from, struct pos to);
     /* The log could not be read: the member is not subscribed. Usually: close with CLOSE_SLOW's
      * rule of coming back later. The reader must be closed afterwards. */
     void (*on_error)(struct journal_reader *r, err error);
-    struct journal *journal;          /* private from here */
-    struct journal_reader_state *state;
+};
+
+/* One member's way through the ordered topics, embedded in the edge's session. What is delivered
+ * are blobs with `pos` set (hub/blob.h), encoded by the member's wire; a client that remembers the
+ * pos of the last one that it received, and gives it as `since` of its next connection, misses
+ * nothing of any topic of the reader, however many it has and whenever it subscribed them; what it
+ * sees twice has the same pos. Within one connection nothing is doubled, unless a topic is
+ * unsubscribed and subscribed again: then it is replayed from `since` again. */
+struct journal_reader {
+    const struct journal_reader_ops *ops; /* set by the session, before journal_open */
+    struct journal *journal;              /* private from here; NULL: not open */
+    struct journal_reader_state *state;   /* NULL without `since` */
+    uint32_t member;
 };
 
 /* The member is open in the hub. `since` NULL: from now on; else every topic subscribed later is
- * replayed from there first. Costs 16 bytes until something is subscribed. */
+ * replayed from there first. A `since` of another epoch, or of a number that does not exist yet
+ * (a restored copy), is a gap up to now; one from before the oldest event kept is a gap up to
+ * there. */
 void journal_open(struct journal *j, struct journal_reader *r, uint32_t member,
                   const struct pos *since);
 /* Drops its subscriptions. Before hub_member_close. Harmless when not open. */
 void journal_close(struct journal_reader *r);
 /* A topic or a pattern (hub/pattern.h); twice is once. */
 void journal_subscribe(struct journal_reader *r, span topic);
+/* False when it was not subscribed. */
 bool journal_unsubscribe(struct journal_reader *r, span topic);
 /* After hub_writable: a replay waits for its reader, a page at a time, and goes on. */
 void journal_writable(struct journal_reader *r);
 /* Where the reader is: everything up to there was handed to its member or does not concern it. */
 struct pos journal_reader_pos(const struct journal_reader *r);
-/* The newest position that this loop knows of: a client that starts from it misses nothing that is
- * committed after the call. */
+/* The newest position that this loop knows of, at most about 100 ms old: a client that starts from
+ * it misses nothing that is committed after the call. */
 struct pos journal_now(const struct journal *j);
 
 struct journal_stats {

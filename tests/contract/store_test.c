@@ -143,10 +143,35 @@ static void returning_gives_numbers_in_commit_order(void **state)
         struct store_req *req = req_make(QUERY_EVENT_INSERT, "tittt", DEVICE_2, i, "t", "x", "{}");
         assert_int_equal(run_int(s, req), i);
     }
-    run_expect(s, req_make(QUERY_EVENT_EXPIRE, "ii", (int64_t)10, (int64_t)10), ERR_NONE);
     struct store_req *req =
         req_make(QUERY_EVENT_INSERT, "tittt", DEVICE_2, (int64_t)1, "t", "x", "{}");
-    assert_int_equal(run_int(s, req), 4); /* not 1 again, though the log was empty */
+    assert_int_equal(run_int(s, req), 4);
+}
+
+static int64_t oldest_event(struct store *s)
+{
+    return run_int(s, req_make(QUERY_EVENT_BOUNDS, ""));
+}
+
+static void the_event_log_expires_from_its_old_end_and_keeps_its_newest(void **state)
+{
+    struct store *s = store_in(state);
+    static const int64_t times[] = {1, 2, 30, 3, 4};
+    for (unsigned i = 0; i < ARRAY_LEN(times); i++) {
+        struct store_req *req =
+            req_make(QUERY_EVENT_INSERT, "tittt", DEVICE_2, times[i], "t", "x", "{}");
+        assert_int_equal(run_int(s, req), i + 1);
+    }
+    run_expect(s, req_make(QUERY_EVENT_EXPIRE, "ii", (int64_t)10, (int64_t)1), ERR_NONE);
+    assert_int_equal(oldest_event(s), 2); /* one at a time */
+    run_expect(s, req_make(QUERY_EVENT_EXPIRE, "ii", (int64_t)10, (int64_t)10), ERR_NONE);
+    run_expect(s, req_make(QUERY_EVENT_EXPIRE, "ii", (int64_t)10, (int64_t)10), ERR_NONE);
+    assert_int_equal(oldest_event(s), 3); /* the clock went back after it: no hole behind it */
+    run_expect(s, req_make(QUERY_EVENT_EXPIRE, "ii", (int64_t)100, (int64_t)10), ERR_NONE);
+    assert_int_equal(oldest_event(s), 5);
+    struct store_req *req =
+        req_make(QUERY_EVENT_INSERT, "tittt", DEVICE_2, (int64_t)1, "t", "x", "{}");
+    assert_int_equal(run_int(s, req), 6);
 }
 
 static void lengths_are_held_by_constraints(void **state)
@@ -342,6 +367,7 @@ int main(void)
         ON_BOTH(changed_tells_new_rows_from_duplicates),
         ON_BOTH(rows_over_the_bound_are_cut_and_more_is_set),
         ON_BOTH(returning_gives_numbers_in_commit_order),
+        ON_BOTH(the_event_log_expires_from_its_old_end_and_keeps_its_newest),
         ON_BOTH(lengths_are_held_by_constraints),
         ON_BOTH(writes_are_answered_in_the_order_submitted),
         ON_BOTH(a_failing_request_does_not_touch_its_neighbours),

@@ -59,6 +59,7 @@ static void turn_end(struct loop_hook *hook)
 {
     struct side *side = CONTAINER_OF(hook, struct side, hook);
     home_tick(&side->world->homes[side->loop]);
+    journal_tick(side->world->journals[side->loop]);
     hub_turn_end(side->world->hubs[side->loop]);
 }
 
@@ -76,6 +77,19 @@ static void fill(struct entropy *e, void *out, size_t len)
         ((uint8_t *)out)[i] = (uint8_t)sim_random_next(&r);
     }
     w->entropy_state = r.state;
+}
+
+static void make_journal(struct world *w, unsigned i, struct pos start)
+{
+    struct journal_conf conf = {.hub = w->hubs[i],
+                                .post = sim_post(w->sim),
+                                .store = w->store,
+                                .clock = sim_clock(w->sim),
+                                .loop = i,
+                                .peers = w->journals,
+                                .ring_events = 32,
+                                .ring_bytes = 1 << 16};
+    w->journals[i] = w->homes[i].journal = journal_new(&conf, start);
 }
 
 static void make_home(struct world *w, unsigned i)
@@ -133,8 +147,11 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
     w->tokens = tokens_hs256_new(&(struct tokens_conf){
         .secret = SPAN("0123456789abcdef0123456789abcdef"), .issuer = "sim", .audience = ""});
     w->count = sim_loop_count(w->sim);
+    struct pos start;
+    SIM_CHECK(journal_start(w->store, seed, &start) == ERR_NONE);
     for (unsigned i = 0; i < w->count; i++) {
         make_home(w, i);
+        make_journal(w, i, start);
     }
     for (unsigned i = 0; i < w->count; i++) {
         (void)identity_new(&w->homes[i]);
@@ -179,6 +196,7 @@ void world_stop(struct world *w)
         identity_free(w->homes[i].identity);
     }
     for (unsigned i = 0; i < w->count; i++) {
+        journal_free(w->journals[i]);
         hub_free(w->hubs[i]);
     }
     sim_store_free(w->db);

@@ -63,6 +63,7 @@ struct world {
     struct home homes[SIM_LOOPS_MAX];
     struct home *peers[SIM_LOOPS_MAX];
     struct hub *hubs[SIM_LOOPS_MAX];
+    struct journal *journals[SIM_LOOPS_MAX];
     struct side sides[SIM_LOOPS_MAX];
 };
 

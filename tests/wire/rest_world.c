@@ -98,6 +98,12 @@ static void open_edge(struct world *w)
     w->edges[0] = &w->edge;
     edge_init(&w->edge, w->post, w->hubs);
     w->home.hub = w->edge.hub;
+    struct pos start;
+    assert_int_equal(journal_start(w->store, 1, &start), ERR_NONE);
+    struct journal_conf conf = {.hub = w->edge.hub, .post = w->post, .store = w->store,
+                                .clock = clock_system(), .log = &w->log, .peers = w->journals,
+                                .ring_events = 1000, .ring_bytes = 1 << 20};
+    w->home.journal = w->journals[0] = journal_new(&conf, start);
     w->edge.net = net_new(&(struct net_conf){.loop = w->loops[0], .limits = &w->limits,
                                              .shared = w->shared, .http = w->handler,
                                              .user = &w->edge});
@@ -154,11 +160,12 @@ void world_close(struct world *w)
         owed = stats.unanswered > 0 || loop_wait_ns(w->loops[0]) == 0;
         world_turn(w);
     }
-    edge_deinit(&w->edge);
     w->store->close(w->store);
     while (loop_wait_ns(w->loops[0]) == 0) {
         loop_turn(w->loops[0], 0);
     }
+    journal_free(w->journals[0]);
+    edge_deinit(&w->edge);
     identity_free(w->home.identity);
     offload_free(w->offload);
     tokens_hs256_free(w->tokens);

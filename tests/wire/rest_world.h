@@ -34,6 +34,7 @@ struct world {
     struct edge edge;
     struct edge *edges[1];
     struct hub *hubs[1];
+    struct journal *journals[1];
     struct ops ops;
     struct sockaddr_storage bound;
     unsigned port;

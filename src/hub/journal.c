@@ -1,0 +1,174 @@
+/* Starting and recording; the gate and the readers are in the files beside. */
+#include "hub/journal.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "hub/internal.h"
+#include "hub/journal_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_NAME SPAN("epoch") /* in store_meta: 16 hexadecimal digits */
+#define EPOCH_TEXT_MAX 17
+
+/* --- starting --- */
+
+static bool parse_epoch(span text, uint64_t *out)
+{
+    char number[POS_TEXT_MAX];
+    struct pos p;
+    int len = snprintf(number, sizeof number, "%.*s-0", (int)(text.len < 20 ? text.len : 20),
+                       (const char *)text.ptr);
+    bool ok = pos_parse(span_of(number, (size_t)len), &p);
+    *out = ok ? p.epoch : 0;
+    return ok;
+}
+
+static err offer_epoch(struct store *s, uint64_t epoch)
+{
+    char text[EPOCH_TEXT_MAX];
+    snprintf(text, sizeof text, "%016" PRIx64, epoch);
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_META_INSERT, 1);
+    store_set_text(req, 0, 0, 0, EPOCH_NAME);
+    store_set_text(req, 0, 0, 1, span_str(text));
+    err e = store_run(s, req);
+    store_req_free(req);
+    return e;
+}
+
+err journal_start(struct store *s, uint64_t new_epoch, struct pos *out)
+{
+    err e = offer_epoch(s, new_epoch);
+    if (e != ERR_NONE) {
+        return e;
+    }
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 2, NULL, NULL);
+    store_step_init(req, 0, QUERY_META_GET, 1);
+    store_set_text(req, 0, 0, 0, EPOCH_NAME);
+    store_step_init(req, 1, QUERY_EVENT_BOUNDS, 1);
+    e = store_run(s, req);
+    struct pos p = {0};
+    if (e == ERR_NONE && (req->steps[0].row_count != 1 ||
+                          !parse_epoch(store_text(store_cell(req, 0, 0, 0)), &p.epoch))) {
+        e = ERR_STORE_CORRUPT;
+    } else if (e == ERR_NONE) {
+        p.n = (uint64_t)store_int(store_cell(req, 1, 0, 1));
+        *out = p;
+    }
+    store_req_free(req);
+    return e;
+}
+
+struct journal *journal_new(const struct journal_conf *conf, struct pos start)
+{
+    struct journal *j = mem_calloc(1, sizeof *j);
+    j->conf = *conf;
+    j->epoch = start.epoch;
+    j->newest = start.n;
+    if (conf->loop == JOURNAL_HOME) {
+        gate_open(j, start.n);
+    }
+    return j;
+}
+
+void journal_free(struct journal *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    if (j->gate != NULL) {
+        gate_close(j);
+    }
+    mem_free(j);
+}
+
+void journal_learn(struct journal *j, uint64_t n) { j->newest = n > j->newest ? n : j->newest; }
+
+void journal_tick(struct journal *j)
+{
+    if (j->gate != NULL) {
+        gate_tick(j);
+    }
+}
+
+struct pos journal_now(const struct journal *j) { return journal_pos(j, j->newest); }
+
+/* --- recording --- */
+
+void journal_step(struct store_req *req, unsigned step, const struct journal_event *e)
+{
+    ASSERT(e->event < EVENT_COUNT && e->topic.len > 0 && e->topic.len <= HUB_TOPIC_BYTES_MAX);
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(e->id, id);
+    store_step_init(req, step, QUERY_EVENT_INSERT, 1);
+    store_set_text(req, step, 0, 0, span_str(id));
+    store_set_int(req, step, 0, 1, e->time_ms);
+    store_set_text(req, step, 0, 2, span_str(event_name(e->event)));
+    store_set_text(req, step, 0, 3, e->topic);
+    store_set_text(req, step, 0, 4, e->data);
+}
+
+struct journal_entry *journal_entry_new(uint64_t n, int64_t time_ms, span type, span topic,
+                                        span data)
+{
+    ASSERT(topic.len <= HUB_TOPIC_BYTES_MAX);
+    struct journal_entry *e = mem_calloc(1, sizeof *e + topic.len);
+    enum event event = event_by_name((const char *)type.ptr, type.len);
+    if (event != EVENT_COUNT) {
+        e->blob = blob_new(BLOB_ORDERED, (uint16_t)event, time_ms, data);
+        e->blob->pos = n;
+    }
+    e->n = n;
+    e->hash = topic_hash(topic);
+    e->topic_len = (uint16_t)topic.len;
+    memcpy(e->topic, topic.ptr, topic.len);
+    return e;
+}
+
+void journal_entry_free(struct journal_entry *e)
+{
+    blob_unref(e->blob);
+    mem_free(e);
+}
+
+static void on_entry(struct mail *m)
+{
+    struct journal_entry *e = CONTAINER_OF(m, struct journal_entry, mail);
+    gate_take(e->to, e);
+}
+
+void journal_publish(struct journal *j, const struct store_req *req, unsigned step)
+{
+    ASSERT(req->error == ERR_NONE && step < req->step_count);
+    const struct store_step *s = &req->steps[step];
+    ASSERT(s->query == QUERY_EVENT_INSERT && s->row_count == 1);
+    uint64_t n = (uint64_t)store_int(store_cell(req, step, 0, 0));
+    struct journal_entry *e =
+        journal_entry_new(n, store_int(&s->params[1]), store_text(&s->params[2]),
+                          store_text(&s->params[3]), store_text(&s->params[4]));
+    e->to = j->conf.peers[JOURNAL_HOME];
+    if (e->to == j) {
+        gate_take(j, e);
+    } else {
+        e->mail.run = on_entry;
+        post_mail(j->conf.post, JOURNAL_HOME, &e->mail);
+    }
+}
+
+/* --- counts --- */
+
+void journal_stats(const struct journal *j, struct journal_stats *out)
+{
+#define LOAD(field) atomic_load_explicit(&j->counts.field, memory_order_relaxed)
+    *out = (struct journal_stats){.published = LOAD(published),
+                                  .parked = LOAD(parked),
+                                  .holes = LOAD(holes),
+                                  .replays = LOAD(replays),
+                                  .replayed = LOAD(replayed),
+                                  .replay_pages = LOAD(replay_pages),
+                                  .gaps = LOAD(gaps)};
+#undef LOAD
+}
