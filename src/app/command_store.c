@@ -1,10 +1,17 @@
-/* signalbox backup, signalbox check-store: copies of the store, and whether they are any good. */
+/* signalbox backup, check-store, repair-store: copies of the store, whether they are any good, and
+ * what can be saved of one that is not. */
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "app/commands.h"
 #include "base/mem.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES_MAX 4200
 
 /* --- backup: a copy while the store is in use, made on a worker --- */
 
@@ -67,7 +74,7 @@ void command_backup(struct command_call *call)
 
 int command_check_store(const struct options *o, struct settings *s)
 {
-    char own[4200];
+    char own[PATH_BYTES_MAX];
     const char *path = own;
     snprintf(own, sizeof own, "%s/signalbox.db", config_str(&s->config, CONFIG_data_dir));
     if (o->word_count > 1) {
@@ -88,6 +95,78 @@ int command_check_store(const struct options *o, struct settings *s)
         printf("%s is sound: schema %u of %u, %llu bytes%s\n", path, r->schema, r->known_schema,
                (unsigned long long)r->bytes,
                r->schema < r->known_schema ? "; the next start migrates it" : "");
+    }
+    mem_free(r);
+    return e == ERR_NONE ? EXIT_OK : EXIT_FAILED;
+}
+
+/* --- repair-store --- */
+
+/* Whether a server (or a command without one) holds the folder that the file is in. */
+static bool in_use(const char *path)
+{
+    char name[PATH_BYTES_MAX + 8];
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof name, "%.*slock", slash == NULL ? 0 : (int)(slash - path + 1), path);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return held;
+}
+
+static void print_repair(const struct sqlite_repair *r, const char *to, const char *aside)
+{
+    bool old = false;
+    printf("%-24s %10s %10s %10s\n", "table", "rows", "refused", "lost");
+    for (unsigned i = 0; i < r->table_count; i++) {
+        char lost[24] = "unknown";
+        if (r->tables[i].lost >= 0) {
+            snprintf(lost, sizeof lost, "%lld", (long long)r->tables[i].lost);
+        }
+        printf("%-24s %10llu %10llu %10s\n", r->tables[i].name,
+               (unsigned long long)r->tables[i].rows, (unsigned long long)r->tables[i].refused,
+               lost);
+        old = old || (r->free_lost && r->tables[i].strays > 0);
+    }
+    printf("%llu pages read, %llu of them in the write-ahead log; schema %u\n",
+           (unsigned long long)r->pages, (unsigned long long)r->log_frames, r->schema);
+    if (r->unknown_pages > 0) {
+        printf("%llu pages belong to no table that can be told\n",
+               (unsigned long long)r->unknown_pages);
+    }
+    if (old) {
+        puts("rows that had been deleted or replaced may have come back: look at users and keys");
+    }
+    if (r->refused > 0) {
+        printf("%llu rows that break a rule of the schema are kept aside in %s\n",
+               (unsigned long long)r->refused, aside);
+    }
+    printf("%s is a new store\n", to);
+}
+
+int command_repair_store(const struct options *o, struct settings *s)
+{
+    (void)s;
+    char aside[PATH_BYTES_MAX + 16];
+    if (o->word_count != 2 || strlen(o->words[1]) >= PATH_BYTES_MAX ||
+        strlen(o->words[0]) >= PATH_BYTES_MAX) {
+        fprintf(stderr, "signalbox: repair-store FILE NEW\n");
+        return EXIT_USAGE;
+    }
+    if (in_use(o->words[0])) {
+        fprintf(stderr, "signalbox: %s is in use: stop the server first\n", o->words[0]);
+        return EXIT_FAILED;
+    }
+    snprintf(aside, sizeof aside, "%s.refused.jsonl", o->words[1]);
+    struct sqlite_repair *r = mem_calloc(1, sizeof *r);
+    err e = sqlite_store_repair(o->words[0], o->words[1], aside, r);
+    if (e != ERR_NONE) {
+        fprintf(stderr, "signalbox: %s cannot be repaired into %s: %s\n", o->words[0],
+                o->words[1], r->why);
+    } else {
+        print_repair(r, o->words[1], aside);
     }
     mem_free(r);
     return e == ERR_NONE ? EXIT_OK : EXIT_FAILED;

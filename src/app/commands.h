@@ -28,6 +28,8 @@ int command_help(const struct options *o, struct settings *s);
 
 /* As above. */
 int command_check_store(const struct options *o, struct settings *s);
+/* As above. */
+int command_repair_store(const struct options *o, struct settings *s);
 
 /* Store commands: end with command_end, now or later, on the home. */
 void command_token(struct command_call *call);

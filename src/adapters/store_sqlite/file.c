@@ -20,7 +20,8 @@
 #define HEADER_PAGES 28
 #define HEADER_PAGES_VALID_FOR 92
 
-#define ADVICE_RESTORE "restore a backup, or move the file away to start empty; it is unchanged"
+#define ADVICE_RESTORE                                                                             \
+    "restore a backup, or save what can be read with signalbox repair-store; the file is unchanged"
 #define ADVICE_WRITABLE "make the file and its directory writable for this user"
 #define ADVICE_SPACE "free some space and start again"
 

@@ -79,7 +79,7 @@ static err record(struct db *c, const struct step *step)
     return db_exec(c, sql);
 }
 
-static err run_pending(struct db *c, struct log *log)
+static err run_pending(struct db *c, unsigned last, struct log *log)
 {
     unsigned version;
     err e = db_exec(c, "CREATE TABLE IF NOT EXISTS schema_migration ("
@@ -87,7 +87,7 @@ static err run_pending(struct db *c, struct log *log)
                          " applied_at INTEGER NOT NULL)");
     e = e != ERR_NONE ? e : migrate_version(c, &version);
     for (unsigned i = 0; i < ARRAY_LEN(steps) && e == ERR_NONE; i++) {
-        if (steps[i].version > version) {
+        if (steps[i].version > version && steps[i].version <= last) {
             e = db_exec(c, steps[i].sql);
             e = e != ERR_NONE ? e : record(c, &steps[i]);
             LOG(log, LOG_INFO, "store.migrated", LOG_U64("version", steps[i].version),
@@ -97,11 +97,11 @@ static err run_pending(struct db *c, struct log *log)
     return e;
 }
 
-err migrate_run(struct db *c, struct log *log)
+err migrate_run(struct db *c, unsigned last, struct log *log)
 {
     unsigned version;
     err e = migrate_version(c, &version);
-    if (e != ERR_NONE || version == sqlite_store_schema_version()) {
+    if (e != ERR_NONE || version >= last) {
         return e;
     }
     /* All pending steps in one transaction: a crash or a full disk leaves the old schema. */
@@ -109,7 +109,7 @@ err migrate_run(struct db *c, struct log *log)
     if (e != ERR_NONE) {
         return e;
     }
-    e = run_pending(c, log);
+    e = run_pending(c, last, log);
     e = e != ERR_NONE ? e : db_control(c, DB_COMMIT);
     if (e != ERR_NONE && db_in_transaction(c)) {
         err ignored = db_control(c, DB_ROLLBACK);

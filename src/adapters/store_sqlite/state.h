@@ -60,8 +60,8 @@ void file_refuse(struct log *log, const struct sqlite_store_conf *conf, err e, c
 /* file.c: flushes a file and its directory entry. */
 bool file_sync(const char *path);
 
-/* migrate.c: runs the steps that are missing. */
-err migrate_run(struct db *c, struct log *log);
+/* migrate.c: runs the steps that are missing, up to the one with the number `last`. */
+err migrate_run(struct db *c, unsigned last, struct log *log);
 /* The version of the newest step in the file, 0 for an empty one. */
 err migrate_version(struct db *c, unsigned *out);
 

@@ -161,7 +161,7 @@ static err adopt(struct sqlite_store *s)
     err e = db_adopt(&s->conn, &s->conf);
     e = e != ERR_NONE ? e : db_control(&s->conn, DB_BEGIN);
     e = e != ERR_NONE ? e : db_control(&s->conn, DB_ROLLBACK);
-    e = e != ERR_NONE ? e : migrate_run(&s->conn, s->log);
+    e = e != ERR_NONE ? e : migrate_run(&s->conn, sqlite_store_schema_version(), s->log);
     if (e != ERR_NONE) {
         file_refuse(s->log, &s->conf, e, sqlite3_errmsg(s->conn.db),
                     e == ERR_STORE_BUSY   ? "stop the other process that writes to the file"

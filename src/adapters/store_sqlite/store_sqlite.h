@@ -90,4 +90,42 @@ struct sqlite_report {
  */
 err sqlite_store_check(const char *path, struct sqlite_report *out) MUST_CHECK;
 
+struct sqlite_repair {
+    uint64_t pages;         /* of the damaged file, its write-ahead log included */
+    uint64_t log_frames;    /* pages taken from that log */
+    uint64_t unknown_pages; /* with rows or index entries whose table nobody can tell */
+    bool header_lost;
+    bool free_lost;         /* rows found outside their table may have been deleted ones */
+    unsigned schema;        /* of the damaged file; the new one has the newest */
+    uint64_t refused;       /* rows, over all tables */
+    unsigned table_count;
+    struct sqlite_repair_table {
+        char name[64];
+        uint64_t rows;    /* in the new file */
+        uint64_t refused; /* read, but against a rule of the schema; kept aside */
+        int64_t lost;     /* by the count of an index that is whole; -1: not known */
+        uint64_t strays;  /* pages of rows that were found outside the table */
+    } tables[SQLITE_REPORT_TABLES_MAX];
+    char why[256]; /* of a refusal, "it ..." */
+};
+
+/*
+ * Writes a new store at `to` with every row of the damaged file `from` (and of its write-ahead
+ * log) that can be read. `from` is only read, and page by page, without SQLite: unreadable pages
+ * cost what they hold and no more. The new file's schema is made by the migrations; rows that
+ * break one of its rules (a double key, a missing parent) go to `aside` instead, a JSON object a
+ * line: {table, why, row}. Numbers of events are not given twice.
+ * Nothing may write to `from` meanwhile. `to` and `aside` must not exist; aside is made when it is
+ * needed, and both are removed on failure. Blocks: reads every page once or twice and writes every
+ * row. Memory: about 5 bytes a page, a row, and a cache of 16 MiB. ERR_NONE, or with `why`:
+ *   ERR_CONFLICT            `to` or `aside` exists
+ *   ERR_STORE_CORRUPT       nothing to save: empty, no file, or another program's
+ *   ERR_STORE_SCHEMA_NEWER  a newer release wrote it
+ *   ERR_STORE_BUSY          somebody wrote to `from` meanwhile
+ *   ERR_STORE_READ_ONLY     `from` cannot be read or `to` cannot be made
+ *   others                  the store's errors of a write
+ */
+err sqlite_store_repair(const char *from, const char *to, const char *aside,
+                        struct sqlite_repair *out) MUST_CHECK;
+
 #endif
