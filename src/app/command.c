@@ -6,37 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct option_row no_options[] = {{NULL, NULL, NULL}};
+static const struct option_row no_options[] = {{.name = NULL}};
 
 const struct command commands[] = {
-    {"serve", "", "serve in the foreground until SIGTERM", no_options, command_serve, NULL},
+    {"serve", "", "serve in the foreground until SIGTERM", no_options, .local = command_serve},
     {"agent", "--server URL --key KEY", "report this machine to a server", agent_options,
-     command_agent, NULL},
+     .local = command_agent},
     {"check-config", "", "show every setting with its source, or say what is wrong", no_options,
-     command_check_config, NULL},
+     .local = command_check_config},
     {"token", "--sub ID [--kind user] [--role ROLE]... [--ttl 1h]",
      "print an access token; a user that does not exist is made, with those roles", token_options,
-     NULL, command_token},
+     .run = command_token},
     {"user", "add|list|passwd|enable|disable|grant|revoke [--name N] [--role R]...",
-     "manage the people who sign in", user_options, NULL, command_user},
+     "manage the people who sign in", user_options, .run = command_user},
     {"device",
      "add|list|show|key|keys|revoke|enable|disable|delete [--name N] [--id UUID]",
-     "manage devices and their keys", device_options, NULL, command_device},
+     "manage devices and their keys", device_options, .run = command_device},
     {"backup", "FILE", "a copy of the store in a new file, also while the server runs", no_options,
-     NULL, command_backup, .paths = true, .needs_store = true, .slow = true},
+     .run = command_backup, .paths = true, .needs_store = true, .slow = true},
     {"check-store", "[FILE]", "exit 0 if a copy (or data_dir's own store) is sound, else 1 and why",
-     no_options, command_check_store, NULL},
+     no_options, .local = command_check_store},
     {"repair-store", "FILE NEW",
      "a new store with what can be read of a damaged one; FILE is only read, and no server uses it",
-     no_options, command_repair_store, NULL},
+     no_options, .local = command_repair_store},
     {"json-check", "", "exit 0 if standard input is one valid JSON text, else 1", no_options,
-     command_json_check, NULL},
+     .local = command_json_check},
     {"jwt-check", "--jwk FILE",
      "exit 0 if the token on standard input is accepted under the keys of FILE, else 1",
-     jwt_check_options, command_jwt_check, NULL},
-    {"version", "", "print the version", no_options, command_version, NULL},
-    {"help", "", "print this", no_options, command_help, NULL},
-    {NULL},
+     jwt_check_options, .local = command_jwt_check},
+    {"version", "", "print the version", no_options, .local = command_version},
+    {"help", "", "print this", no_options, .local = command_help},
+    {.name = NULL},
 };
 
 const struct command *command_find(const char *name)
