@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "base/uuid.h"
 
 enum blob_class {
     BLOB_ORDERED,   /* never dropped: an overflowing queue closes 1013 */
@@ -26,6 +27,7 @@ struct blob {
     int64_t time_ms;    /* epoch ms when it was made */
     uint64_t pos;       /* its number in the log: then `event` is a row of tables/events.def, and
                            the wire shows both (hub/journal.h). 0: it is not logged */
+    uuid id;            /* of what is logged: by it a client knows doubles; else nil */
     uint32_t len;
     uint8_t payload[];  /* len bytes */
 };

@@ -111,8 +111,8 @@ void journal_step(struct store_req *req, unsigned step, const struct journal_eve
     store_set_text(req, step, 0, 4, e->data);
 }
 
-struct journal_entry *journal_entry_new(uint64_t n, int64_t time_ms, span type, span topic,
-                                        span data)
+struct journal_entry *journal_entry_new(uint64_t n, span id, int64_t time_ms, span type,
+                                        span topic, span data)
 {
     ASSERT(topic.len <= HUB_TOPIC_BYTES_MAX);
     struct journal_entry *e = mem_calloc(1, sizeof *e + topic.len);
@@ -120,6 +120,7 @@ struct journal_entry *journal_entry_new(uint64_t n, int64_t time_ms, span type, 
     if (event != EVENT_COUNT) {
         e->blob = blob_new(BLOB_ORDERED, (uint16_t)event, time_ms, data);
         e->blob->pos = n;
+        (void)uuid_parse(id, &e->blob->id);
     }
     e->n = n;
     e->hash = topic_hash(topic);
@@ -147,8 +148,9 @@ void journal_publish(struct journal *j, const struct store_req *req, unsigned st
     ASSERT(s->query == QUERY_EVENT_INSERT && s->row_count == 1);
     uint64_t n = (uint64_t)store_int(store_cell(req, step, 0, 0));
     struct journal_entry *e =
-        journal_entry_new(n, store_int(&s->params[1]), store_text(&s->params[2]),
-                          store_text(&s->params[3]), store_text(&s->params[4]));
+        journal_entry_new(n, store_text(&s->params[0]), store_int(&s->params[1]),
+                          store_text(&s->params[2]), store_text(&s->params[3]),
+                          store_text(&s->params[4]));
     e->to = j->conf.peers[JOURNAL_HOME];
     if (e->to == j) {
         gate_take(j, e);

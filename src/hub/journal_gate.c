@@ -144,8 +144,8 @@ static void publish_row(struct journal *j, const struct store_req *req, unsigned
     const struct store_value *c = store_cell(req, 0, row, 0);
     uint64_t n = (uint64_t)store_int(&c[0]);
     if (n > j->gate->published) {
-        publish(j, journal_entry_new(n, store_int(&c[2]), store_text(&c[3]), store_text(&c[4]),
-                                     store_text(&c[5])));
+        publish(j, journal_entry_new(n, store_text(&c[1]), store_int(&c[2]), store_text(&c[3]),
+                                     store_text(&c[4]), store_text(&c[5])));
         COUNT(j->counts.holes, 1);
     }
 }

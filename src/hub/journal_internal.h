@@ -64,8 +64,8 @@ static inline struct pos journal_pos(const struct journal *j, uint64_t n)
 }
 
 /* An entry of a row or a step; not published yet. */
-struct journal_entry *journal_entry_new(uint64_t n, int64_t time_ms, span type, span topic,
-                                        span data);
+struct journal_entry *journal_entry_new(uint64_t n, span id, int64_t time_ms, span type,
+                                        span topic, span data);
 void journal_entry_free(struct journal_entry *e);
 /* `newest` never goes back. */
 void journal_learn(struct journal *j, uint64_t n);
