@@ -1,5 +1,6 @@
 /* Commands that need no store. */
 #include "app/commands.h"
+#include "app/descriptors.h"
 #include "app/server.h"
 #include "base/mem.h"
 #include "codec/json/scan.h"
@@ -20,6 +21,12 @@ int command_check_config(const struct options *o, struct settings *s)
     (void)o; /* what is wrong was said before */
     buf out = {0};
     settings_print(s, &out);
+    struct descriptors d;
+    descriptors_raise_limit(); /* as serve does */
+    descriptors_plan(&s->config, &d);
+    buf_append_str(&out, "# ");
+    descriptors_print(&d, &s->config, &out);
+    buf_append_byte(&out, '\n');
     fwrite(out.ptr, 1, out.len, stdout);
     buf_deinit(&out);
     return EXIT_OK;

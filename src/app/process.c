@@ -151,20 +151,15 @@ static void make_loop_side(struct process *p, unsigned i)
     make_home(p, i);
     e->home = p->homes[i];
     make_journal(p, i);
+    const struct descriptors *d = &p->descriptors;
     struct net_conf conf = {.loop = p->loops[i],
+                            .room = d->per_loop,
+                            .spare = d->spare,
                             .limits = &p->limits,
                             .shared = p->shared,
                             .http = &rest_handler,
                             .user = e};
     e->net = net_new(&conf);
-}
-
-static unsigned loop_count_of(const struct config *c)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t n = config_int(c, CONFIG_loops);
-    n = n > 0 ? n : cores;
-    return n < 1 ? 1 : n > LOOP_COUNT_MAX ? LOOP_COUNT_MAX : (unsigned)n;
 }
 
 static uint64_t log_dropped(void *arg) { return log_json_dropped(arg); }
@@ -176,6 +171,7 @@ static void start_ops(struct process *p)
     p->ops.store = p->store;
     p->ops.shared = p->shared;
     p->ops.connections_max = p->limits.connections_max;
+    p->ops.fd_tables = p->descriptors.own ? p->count : 0;
     p->ops.node = config_str(p->config, CONFIG_node);
     p->ops.log_dropped = log_dropped;
     p->ops.log_arg = p->log;
@@ -209,7 +205,8 @@ bool process_build(struct process *p, buf *why)
     if (!process_open_tokens(p, why)) {
         return false;
     }
-    p->count = loop_count_of(p->config);
+    descriptors_plan(p->config, &p->descriptors);
+    p->count = p->descriptors.loops;
     for (unsigned i = 0; i < p->count; i++) {
         if (!make_loop(p, i, why)) {
             return false;
@@ -286,18 +283,54 @@ bool process_listen(struct process *p, buf *addresses, buf *why)
     return true;
 }
 
+static void own_descriptors(struct process *p, unsigned index)
+{
+    int others[LOOP_COUNT_MAX * LISTENERS_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < p->count; i++) {
+        if (i != index) {
+            count += net_listeners(p->edges[i]->net, others + count, LISTENERS_MAX);
+        }
+    }
+    bool own = descriptors_own(others, count);
+    ASSERT(own); /* start-up: it was permitted a moment ago */
+}
+
 static void *run_loop(void *arg)
 {
-    loop_run(arg);
+    const struct loop_thread *t = arg;
+    struct process *p = t->process;
+    if (p->descriptors.own) {
+        own_descriptors(p, t->index);
+    }
+    sem_post(t->ready);
+    loop_run(p->loops[t->index]);
+    net_stop(p->edges[t->index]->net); /* its descriptors may be this thread's */
     return NULL;
 }
 
 void process_start(struct process *p)
 {
+    int fds[LOOP_COUNT_MAX * LISTENERS_MAX];
+    unsigned fd_count = 0;
+    sem_t ready;
+    sem_init(&ready, 0, 0);
     for (unsigned i = 0; i < p->count; i++) {
-        int rc = pthread_create(&p->threads[i], NULL, run_loop, p->loops[i]);
+        fd_count += net_listeners(p->edges[i]->net, fds + fd_count, LISTENERS_MAX);
+    }
+    for (unsigned i = 0; i < p->count; i++) {
+        struct loop_thread *t = &p->threads[i];
+        *t = (struct loop_thread){.process = p, .index = i, .ready = &ready};
+        int rc = pthread_create(&t->thread, NULL, run_loop, t);
         ASSERT(rc == 0); /* start-up: nothing is served yet */
         p->threads_started++;
+    }
+    for (unsigned i = 0; i < p->count;) {
+        i += sem_wait(&ready) == 0; /* a signal only interrupts */
+    }
+    sem_destroy(&ready);
+    for (unsigned i = 0; i < fd_count && p->descriptors.own; i++) {
+        close(fds[i]); /* the common table's copy */
     }
 }
 
@@ -341,7 +374,7 @@ void process_drain(struct process *p)
         loop_post_foreign(p->loops[i], &d->mail);
     }
     for (unsigned i = 0; i < p->threads_started; i++) {
-        pthread_join(p->threads[i], NULL);
+        pthread_join(p->threads[i].thread, NULL);
     }
     p->threads_started = 0;
 }

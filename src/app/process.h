@@ -5,6 +5,7 @@
 #ifndef SB_APP_PROCESS_H
 #define SB_APP_PROCESS_H
 
+#include "app/descriptors.h"
 #include "app/settings.h"
 #include "edge/edge.h"
 #include "edge/ops/ops.h"
@@ -12,8 +13,18 @@
 #include "loop/workers.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #define LISTENERS_MAX 16 /* addresses in `listen`; settings_check refuses more */
+
+struct process;
+
+struct loop_thread {
+    pthread_t thread;
+    struct process *process;
+    unsigned index;
+    sem_t *ready; /* of process_start: the thread has its descriptors */
+};
 
 struct process {
     const struct config *config; /* borrowed */
@@ -39,7 +50,8 @@ struct process {
     struct edge_conf edge;
     struct ops ops;
     struct sockaddr_storage listeners[LISTENERS_MAX];
-    pthread_t threads[LOOP_COUNT_MAX];
+    struct descriptors descriptors;
+    struct loop_thread threads[LOOP_COUNT_MAX];
     unsigned threads_started;
 };
 
@@ -60,7 +72,7 @@ void process_free_tokens(struct process *p);
 bool process_build(struct process *p, buf *why) MUST_CHECK;
 /* Listens on every address from every loop; appends the addresses in use as JSON strings. */
 bool process_listen(struct process *p, buf *addresses, buf *why) MUST_CHECK;
-/* One thread a loop. */
+/* One thread a loop; afterwards its descriptors may be its own (app/descriptors.h). */
 void process_start(struct process *p);
 /* Asks every loop to stop accepting, to close its peers, and to end when they are gone or after
  * drain_ms; then joins the threads. */

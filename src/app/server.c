@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -28,16 +27,6 @@ struct server {
     int admin_fd;
     int signal_fd;
 };
-
-/* Every descriptor the system allows: a connection is one. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit lim;
-    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-        lim.rlim_cur = lim.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &lim);
-    }
-}
 
 /* SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. SIGPIPE is an
  * error of one write. */
@@ -106,7 +95,7 @@ static bool server_open(struct server *s, buf *why)
     const struct config *c = &s->settings->config;
     const char *dir = config_str(c, CONFIG_data_dir);
     s->lock_fd = s->admin_fd = -1;
-    raise_descriptor_limit();
+    descriptors_raise_limit();
     s->signal_fd = block_signals();
     if (!data_dir_make(dir, why)) {
         return false;
@@ -155,6 +144,17 @@ static void server_close(struct server *s)
     close(s->signal_fd);
 }
 
+static void say_capacity(const struct process *p)
+{
+    const struct descriptors *d = &p->descriptors;
+    uint64_t wanted = (uint64_t)config_int(p->config, CONFIG_connections_max);
+    bool enough = descriptors_possible(d) >= wanted;
+    LOG(p->log, enough ? LOG_INFO : LOG_WARN, "server.capacity",
+        LOG_U64("connections_max", wanted), LOG_U64("possible", descriptors_possible(d)),
+        LOG_U64("loops", d->loops), LOG_U64("connections_per_loop", d->per_loop),
+        LOG_U64("descriptors", d->limit), LOG_STR("tables", d->own ? "loop" : "process"));
+}
+
 int server_main(struct settings *settings)
 {
     struct server *s = mem_calloc(1, sizeof *s);
@@ -166,17 +166,18 @@ int server_main(struct settings *settings)
     hash_seed(seed);
     bool ok = server_open(s, &why) && process_listen(&s->process, &addresses, &why);
     if (ok) {
+        struct control_conf conf = {.settings = s->settings,
+                                    .process = &s->process,
+                                    .signal_fd = s->signal_fd,
+                                    .admin_fd = s->admin_fd};
+        s->control = control_new(&conf); /* before the loops: they wake it (app/descriptors.h) */
         process_start(&s->process);
+        say_capacity(&s->process);
         LOG(s->process.log, LOG_INFO, "server.ready", LOG_SPAN("listen", buf_span(&addresses)),
             LOG_STR("version", SIGNALBOX_VERSION), LOG_U64("loops", s->process.count));
         printf("{\"event\":\"ready\",\"listen\":[%.*s]}\n", (int)addresses.len,
                (const char *)addresses.ptr);
         fflush(stdout);
-        struct control_conf conf = {.settings = s->settings,
-                                    .process = &s->process,
-                                    .signal_fd = s->signal_fd,
-                                    .admin_fd = s->admin_fd};
-        s->control = control_new(&conf);
         control_run(s->control);
         process_drain(&s->process);
     } else {

@@ -384,6 +384,10 @@ void http_sweep(struct conn *c, uint32_t now_tick)
         conn_close(c, CLOSE_WRITE_TIMEOUT);
         return;
     }
+    if (c->net->draining && ms > 0 && (c->phase == HTTP_FRESH || c->phase == HTTP_IDLE)) {
+        conn_close(c, CLOSE_DRAIN); /* it came through the door as that closed, and says nothing */
+        return;
+    }
     switch ((enum http_phase)c->phase) {
     case HTTP_FRESH:
         if (ms >= lim->http_header_ms) {

@@ -103,6 +103,8 @@ struct net_listener {
     struct net *net;
     struct net_listener *next;
     unsigned flags; /* enum net_listen_flags */
+    struct sockaddr_storage addr; /* bound: where it listens again after a rest */
+    socklen_t addr_len;
     struct deferred gone; /* an event for it may be waiting in this turn */
 };
 
@@ -121,6 +123,9 @@ struct net {
     bool reap_queued;
     bool draining;
     bool stopped;
+    bool listening; /* counted in net_shared: not while it is full and others accept */
+    uint32_t room;  /* as of net_conf; 0: none */
+    uint32_t spare;
     uint32_t sweep_at;   /* next slot that the sweep visits */
     uint32_t *dead;      /* owned: slots to free in the reap phase */
     uint32_t dead_count;
@@ -164,6 +169,28 @@ void conn_log_close(struct conn *c, close_reason reason);
 void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes */
 void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, then lingers */
 void conn_sweep(struct conn *c, uint32_t now_tick);
+
+/* room.c */
+/* No descriptor is left for one more connection. */
+static inline bool room_is_full(const struct net *n)
+{
+    return n->room != 0 && n->conns.count >= n->room;
+}
+/* Takes in who waits at the door, then leaves accepting to other loops until there is room again.
+ * False when no other loop accepts: then this one goes on, and refuses. */
+bool room_leave(struct net *n);
+/* Accepts again if there is room; else looks again later. */
+void room_return(struct net *n);
+void room_enter(struct net *n); /* the first listener was made */
+/* Accepts who has connected already, at most `max` of each listener. */
+void room_accept_waiting(struct net *n, unsigned max);
+
+/* net.c */
+#define ACCEPT_PAUSE_MS 100 /* rest of a loop that has no descriptors left */
+#define LISTEN_BACKLOG 4096 /* the kernel clamps it to net.core.somaxconn */
+/* Accepts one from a listener, admitted or refused; false when none waits or none can be had:
+ * then *error is -errno. */
+bool net_accept(struct net_listener *l, int *error);
 
 /* http.c */
 void http_bytes(struct conn *c, uint8_t *bytes, size_t len);

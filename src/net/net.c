@@ -10,8 +10,6 @@
 #include <errno.h>
 
 #define ACCEPTS_MAX 64            /* connections accepted a turn and listener */
-#define ACCEPT_PAUSE_MS 100       /* rest after the process ran out of descriptors */
-#define LISTEN_BACKLOG 4096       /* the kernel clamps it to net.core.somaxconn */
 #define SWEEP_ALL_MAX 4096        /* up to so many records are swept every tick, more in tenths */
 #define REFUSED_LOG_MS 1000       /* one line a second about refused connections */
 
@@ -27,6 +25,8 @@ struct net *net_new(const struct net_conf *conf)
     n->shared = conf->shared;
     n->http = conf->http;
     n->user = conf->user;
+    n->room = conf->room;
+    n->spare = conf->spare;
     n->sweep.fire = sweep;
     n->accept_again.fire = accept_resume;
     slab_init(&n->conns, sizeof(struct conn));
@@ -93,10 +93,17 @@ static void stop_listening(struct net *n)
         loop_defer(n->loop, &l->gone);
     }
     timer_stop(n->loop, &n->accept_again);
+    if (n->listening) {
+        n->listening = false;
+        atomic_fetch_sub_explicit(&n->shared->listening, 1, memory_order_relaxed);
+    }
 }
 
 void net_stop(struct net *n)
 {
+    if (n->stopped) {
+        return;
+    }
     n->draining = true;
     stop_listening(n);
     each_conn(n, end_conn, NULL);
@@ -107,9 +114,7 @@ void net_stop(struct net *n)
 
 void net_free(struct net *n)
 {
-    if (!n->stopped) {
-        net_stop(n);
-    }
+    net_stop(n);
     slab_deinit(&n->conns);
     buf_deinit(&n->scratch);
     ws_deflate_deinit(n);
@@ -162,6 +167,10 @@ static void admit(struct net *n, int fd, const struct sockaddr_storage *peer,
                   unsigned listen_flags)
 {
     const struct net_limits *lim = n->limits;
+    if (room_is_full(n)) {
+        refuse(n, fd, peer, "descriptors");
+        return;
+    }
     uint32_t key = addrs_key(peer);
     uint64_t now_us = loop_now_ns(n->loop) / 1000;
     if (!addrs_rate(&n->shared->addrs, key, lim->handshakes_per_s, now_us)) {
@@ -187,34 +196,43 @@ static void admit(struct net *n, int fd, const struct sockaddr_storage *peer,
     begin(c, listen_flags);
 }
 
+bool net_accept(struct net_listener *l, int *error)
+{
+    struct net *n = l->net;
+    struct sockaddr_storage peer;
+    int fd = n->poller->accept(n->poller, l->io.fd, &peer);
+    if (fd >= 0) {
+        admit(n, fd, &peer, l->flags);
+    }
+    *error = fd >= 0 ? 0 : fd;
+    return fd >= 0 || fd == -ECONNABORTED || fd == -EINTR;
+}
+
 static void listener_ready(struct io *io, unsigned events)
 {
     struct net_listener *l = CONTAINER_OF(io, struct net_listener, io);
     struct net *n = l->net;
+    int error = 0;
     (void)events;
     for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
-        struct sockaddr_storage peer;
-        int fd = n->poller->accept(n->poller, io->fd, &peer);
-        if (fd >= 0) {
-            admit(n, fd, &peer, l->flags);
-        } else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
-            LOG(loop_log(n->loop), LOG_ERROR, "error", LOG_STR("what", "accept"),
-                LOG_I64("errno", -fd), LOG_U64("connections", n->conns.count));
-            n->poller->set(n->poller, io, 0);
-            timer_start(n->loop, &n->accept_again, ACCEPT_PAUSE_MS);
-            return;
-        } else if (fd != -ECONNABORTED && fd != -EINTR) {
+        if (room_is_full(n) && room_leave(n)) {
             return;
         }
+        if (!net_accept(l, &error)) {
+            break;
+        }
+    }
+    if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM) {
+        LOG(loop_log(n->loop), LOG_ERROR, "error", LOG_STR("what", "accept"),
+            LOG_I64("errno", -error), LOG_U64("connections", n->conns.count));
+        n->poller->set(n->poller, io, 0);
+        timer_start(n->loop, &n->accept_again, ACCEPT_PAUSE_MS);
     }
 }
 
 static void accept_resume(struct timer *t)
 {
-    struct net *n = CONTAINER_OF(t, struct net, accept_again);
-    for (struct net_listener *l = n->listeners; l != NULL; l = l->next) {
-        n->poller->set(n->poller, &l->io, IO_READ);
-    }
+    room_return(CONTAINER_OF(t, struct net, accept_again));
 }
 
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
@@ -234,10 +252,22 @@ int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsign
     l->io.ready = listener_ready;
     l->net = n;
     l->flags = flags;
+    l->addr = *bound;
+    l->addr_len = len;
     l->next = n->listeners;
     n->listeners = l;
     n->poller->set(n->poller, &l->io, IO_READ);
+    room_enter(n);
     return 0;
+}
+
+unsigned net_listeners(const struct net *n, int *fds, unsigned max)
+{
+    unsigned count = 0;
+    for (struct net_listener *l = n->listeners; l != NULL && count < max; l = l->next) {
+        fds[count++] = l->io.fd;
+    }
+    return count;
 }
 
 static void drain_conn(struct conn *c, void *arg)
@@ -256,6 +286,7 @@ static void drain_conn(struct conn *c, void *arg)
 void net_drain(struct net *n, close_reason reason)
 {
     n->draining = true;
-    stop_listening(n);
     each_conn(n, drain_conn, &reason);
+    room_accept_waiting(n, LISTEN_BACKLOG);
+    stop_listening(n);
 }

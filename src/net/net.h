@@ -48,6 +48,7 @@ struct net_stats {
 struct net_shared {
     struct addrs addrs;
     _Atomic uint32_t connections;
+    _Atomic uint32_t listening; /* nets that accept */
 };
 
 struct net_conf {
@@ -56,12 +57,15 @@ struct net_conf {
     struct net_shared *shared;       /* borrowed */
     const struct http_handler *http; /* borrowed; NULL: no server role (agent) */
     void *user;                      /* for handlers: net_user() */
+    uint32_t room;  /* connections that the loop's descriptors allow; 0: no bound of its own */
+    uint32_t spare; /* beyond them, those that wait at the door when it is reached */
 };
 
 /* Owned by the caller; what the conf points to is borrowed. */
 struct net *net_new(const struct net_conf *conf);
-/* Closes everything at once, its owners hearing of it; call on the stopped loop. What answers
- * later still may ask: it finds no connection any more, and no new one is made. */
+/* Closes everything at once, its owners hearing of it; call on the stopped loop, on its thread
+ * where it has descriptors of its own. What answers later still may ask: it finds no connection
+ * any more, and no new one is made. Harmless when stopped. */
 void net_stop(struct net *n);
 /* Frees it, stopped or not; nobody may ask any more. */
 void net_free(struct net *n);
@@ -88,7 +92,10 @@ enum net_listen_flags {
  * flags: enum net_listen_flags. */
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound);
-/* Stops accepting, closes idle HTTP connections, every WebSocket and stream with `reason`. */
+/* The descriptors of its listeners, in order; returns how many (at most max). */
+unsigned net_listeners(const struct net *n, int *fds, unsigned max);
+/* Closes idle HTTP connections, every WebSocket and stream with `reason`, and stops accepting; who
+ * waited at the door still gets one request answered, if it is there within NET_TICK_MS. */
 void net_drain(struct net *n, close_reason reason);
 /* Connections that still exist, closing ones included. */
 uint32_t net_count(const struct net *n);

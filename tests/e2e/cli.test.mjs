@@ -42,6 +42,7 @@ test('check-config names the line of a bad file and shows sources otherwise', as
   assert.equal(good.status, 0, good.stderr);
   assert.match(good.stdout, /^drain_ms = 7 {2}# .*a\.conf:1$/m);
   assert.match(good.stdout, /^loops = 2 {2}# environment SIGNALBOX_LOOPS$/m);
+  assert.match(good.stdout, /^# 2 loops hold \d+ connections each/m);
 });
 
 test('json-check tells valid from not by its exit status', async () => {

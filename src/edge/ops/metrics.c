@@ -409,6 +409,10 @@ void ops_metrics_write(const struct ops *o, uint64_t now_ns, buf *out)
 {
     struct scrape s = {.out = out, .ops = o, .now_ns = now_ns};
     process_read(&s.process);
+    if (o->fd_tables > 0) { /* what was read is the common table, without connections */
+        s.process.fds += ops_connections(o);
+        s.process.fds_max *= 1 + o->fd_tables;
+    }
     if (o->store != NULL) {
         o->store->stats(o->store, &s.store);
     }

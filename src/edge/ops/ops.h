@@ -45,6 +45,7 @@ struct ops {
     struct store *store;       /* borrowed; NULL: none */
     struct net_shared *shared; /* borrowed */
     _Atomic uint32_t connections_max;
+    unsigned fd_tables;        /* of loops that have their own; 0: one for the process */
     const char *node;
     uint64_t (*log_dropped)(void *arg); /* lines that the log could not write; NULL: unknown */
     void *log_arg;

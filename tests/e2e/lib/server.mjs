@@ -186,11 +186,13 @@ export class Server {
 
 /**
  * Starts `signalbox serve` and returns once it accepts. `flags` come after the harness's own, so
- * they win; `dataDir` continues with the data of an earlier server.
+ * they win; `dataDir` continues with the data of an earlier server; `descriptors` is the hard limit
+ * of open files that it is started with.
  */
-export async function startServer({ flags = [], env = {}, dataDir = tempDir() } = {}) {
+export async function startServer({ flags = [], env = {}, dataDir = tempDir(), descriptors } = {}) {
   const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, ...flags];
-  const child = spawn(BIN, args, {
+  const limited = ['-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, BIN, ...args];
+  const child = spawn(descriptors ? 'sh' : BIN, descriptors ? limited : args, {
     cwd: ROOT,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
