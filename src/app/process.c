@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/identity.h"
+#include "domain/recovery.h"
 #include "edge/rest/rest.h"
 #include "loop/addr.h"
 
@@ -47,6 +48,8 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .retention_hour_s = config_int(c, CONFIG_retention_hour_days) * DAY_S,
         .retention_log_s = config_int(c, CONFIG_retention_log_days) * DAY_S,
         .disk_budget_bytes = config_int(c, CONFIG_disk_budget_mb) * 1000000,
+        .recovery_ms = config_int(c, CONFIG_recovery_ms),
+        .recovery_bytes_max = (uint64_t)config_int(c, CONFIG_recovery_mb) * 1000000,
         .timezone = config_str(c, CONFIG_timezone),
     };
 }
@@ -229,6 +232,13 @@ bool process_build(struct process *p, buf *why)
         buf_printf(why, "the event log cannot be opened: %s", err_text(started));
         return false;
     }
+    int64_t recoverable_until_ms = 0;
+    reset = recovery_start(p->store, clock_wall_ms(p->clock), p->domain.recovery_ms,
+                           &recoverable_until_ms);
+    if (reset != ERR_NONE) {
+        buf_printf(why, "the store cannot be written: %s", err_text(reset));
+        return false;
+    }
     p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
     p->offload = offload_workers_new(p->workers);
     p->shared = mem_calloc(1, sizeof *p->shared);
@@ -238,6 +248,7 @@ bool process_build(struct process *p, buf *why)
     for (unsigned i = 0; i < p->count; i++) {
         p->homes[i]->identity = identity_new(p->homes[i]);
         p->homes[i]->fleet = fleet_new(p->homes[i]);
+        p->homes[i]->recovery = recovery_new(p->homes[i], recoverable_until_ms);
     }
     start_ops(p);
     return true;
@@ -441,6 +452,7 @@ void process_free(struct process *p)
     }
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
+            recovery_free(p->homes[i]->recovery);
             fleet_free(p->homes[i]->fleet);
             identity_free(p->homes[i]->identity);
         }

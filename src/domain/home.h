@@ -23,6 +23,7 @@
 
 struct identity; /* domain/identity.h: one a home */
 struct fleet;    /* domain/device.h: one a home */
+struct recovery; /* domain/recovery.h: one a home */
 
 /* Limits and times of the domain; each is a setting of the same name (tables/config.def). */
 struct domain_conf {
@@ -40,6 +41,8 @@ struct domain_conf {
     int64_t retention_hour_s;        /* 2 y */
     int64_t retention_log_s;         /* 30 d: connection and audit logs */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
+    int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
+    uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
 };
 
@@ -62,6 +65,7 @@ struct home {
     struct uuid_gen ids;
     struct identity *identity;
     struct fleet *fleet;
+    struct recovery *recovery;
 };
 
 static inline unsigned home_of(const struct home *h, uuid id)

@@ -5,6 +5,7 @@
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "base/mem.h"
 #include "domain/identity.h"
+#include "domain/recovery.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -135,6 +136,8 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
                                  .retention_minute_s = 90 * 86400,
                                  .retention_hour_s = 730 * 86400,
                                  .retention_log_s = 30 * 86400,
+                                 .recovery_ms = 120000,
+                                 .recovery_bytes_max = 64000000,
                                  .timezone = "UTC"},
                         .entropy = {.fill = fill},
                         .entropy_state = seed};
@@ -156,6 +159,7 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
     for (unsigned i = 0; i < w->count; i++) {
         (void)identity_new(&w->homes[i]);
         (void)fleet_new(&w->homes[i]);
+        (void)recovery_new(&w->homes[i], 0);
     }
 }
 
@@ -192,6 +196,7 @@ void world_stop(struct world *w)
     }
     sim_settle(w->sim);
     for (unsigned i = 0; i < w->count; i++) {
+        recovery_free(w->homes[i].recovery);
         fleet_free(w->homes[i].fleet);
         identity_free(w->homes[i].identity);
     }
