@@ -1,4 +1,6 @@
 /* Commands that need no store. */
+#include "adapters/clock_system/clock_system.h"
+#include "app/certificates.h"
 #include "app/commands.h"
 #include "app/descriptors.h"
 #include "app/server.h"
@@ -18,8 +20,12 @@ int command_serve(const struct options *o, struct settings *s)
 
 int command_check_config(const struct options *o, struct settings *s)
 {
-    (void)o; /* what is wrong was said before */
+    (void)o; /* what is wrong with the settings themselves was said before */
+    struct clock *clock = clock_system();
+    struct tls_server *tls;
     buf out = {0};
+    buf why = {0};
+    bool ok = certificates_load(&s->config, clock, NULL, &tls, &why);
     settings_print(s, &out);
     struct descriptors d;
     descriptors_raise_limit(); /* as serve does */
@@ -27,9 +33,15 @@ int command_check_config(const struct options *o, struct settings *s)
     buf_append_str(&out, "# ");
     descriptors_print(&d, &s->config, &out);
     buf_append_byte(&out, '\n');
+    certificates_print(tls, clock_wall_ms(clock), &out);
     fwrite(out.ptr, 1, out.len, stdout);
+    if (!ok) {
+        fprintf(stderr, "signalbox: %.*s\n", SPAN_FMT(buf_span(&why)));
+    }
+    tls_server_unref(tls);
     buf_deinit(&out);
-    return EXIT_OK;
+    buf_deinit(&why);
+    return ok ? EXIT_OK : EXIT_USAGE;
 }
 
 int command_json_check(const struct options *o, struct settings *s)

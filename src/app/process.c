@@ -7,6 +7,7 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/store_sqlite/store_sqlite.h"
+#include "app/certificates.h"
 #include "app/listeners.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
@@ -62,6 +63,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .per_address_max =
             outside ? 0 : (uint32_t)config_int(c, CONFIG_connections_per_address_max),
         .handshakes_per_s = outside ? 0 : (uint32_t)config_int(c, CONFIG_handshakes_per_s),
+        .tls_handshake_ms = (uint32_t)config_int(c, CONFIG_tls_handshake_timeout_ms),
         .http_header_ms = (uint32_t)config_int(c, CONFIG_http_header_timeout_ms),
         .http_body_ms = (uint32_t)config_int(c, CONFIG_http_body_timeout_ms),
         .http_idle_ms = (uint32_t)config_int(c, CONFIG_http_idle_timeout_ms),
@@ -78,6 +80,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .anonymous_loopback = config_int(c, CONFIG_auth_anonymous) == 0,
         .allowed_origins = config_str(c, CONFIG_allowed_origins),
         .public_hosts = config_str(c, CONFIG_public_hosts),
+        .hsts_s = (uint32_t)config_int(c, CONFIG_tls_hsts_s),
         .ws_message_bytes_max = (uint32_t)config_int(c, CONFIG_ws_message_bytes_max),
         .ws_fragments_max = (uint32_t)config_int(c, CONFIG_ws_fragments_max),
         .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
@@ -163,6 +166,7 @@ static void make_loop_side(struct process *p, unsigned i)
                             .http = &rest_handler,
                             .user = e};
     e->net = net_new(&conf);
+    net_set_tls(e->net, p->tls);
 }
 
 static uint64_t log_dropped(void *arg) { return log_json_dropped(arg); }
@@ -205,9 +209,11 @@ bool process_build(struct process *p, buf *why)
     process_domain_conf(p->config, &p->domain);
     p->edge.listeners = p->listeners;
     process_limits(p->config, &p->limits, &p->edge);
-    if (!process_open_tokens(p, why)) {
+    if (!process_open_tokens(p, why) ||
+        !certificates_load(p->config, p->clock, NULL, &p->tls, why)) {
         return false;
     }
+    certificates_log(p->log, p->tls, clock_wall_ms(p->clock));
     descriptors_plan(p->config, &p->descriptors);
     p->count = p->descriptors.loops;
     for (unsigned i = 0; i < p->count; i++) {
@@ -478,5 +484,6 @@ void process_free(struct process *p)
         loop_post_port_free(p->post);
     }
     process_free_tokens(p);
+    tls_server_unref(p->tls);
     mem_free(p->shared);
 }

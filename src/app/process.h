@@ -32,6 +32,7 @@ struct process {
     struct entropy *entropy;
     struct log *log;             /* borrowed */
     struct tokens *tokens;       /* owned */
+    struct tls_server *tls;      /* a reference; NULL: no listener speaks TLS */
     struct jwks *jwks;           /* owned; NULL without jwks_url */
     struct store *store;         /* owned */
     struct post *post;           /* owned */

@@ -1,5 +1,6 @@
 #include "app/reload.h"
 
+#include "app/certificates.h"
 #include "app/options.h"
 #include "base/mem.h"
 
@@ -11,6 +12,7 @@ struct snapshot {
     struct net_limits limits;
     struct domain_conf domain;
     struct edge_conf edge;
+    struct tls_server *tls; /* a reference; NULL without a TLS listener */
 };
 
 struct reload {
@@ -31,6 +33,7 @@ static void snapshot_free(struct snapshot *s)
 {
     if (s != NULL) {
         settings_deinit(&s->settings);
+        tls_server_unref(s->tls);
         mem_free(s);
     }
 }
@@ -96,6 +99,7 @@ static void on_swap(struct mail *m)
     struct swap *s = CONTAINER_OF(m, struct swap, mail);
     struct process *p = s->process;
     net_set_limits(p->edges[s->index]->net, &s->to->limits);
+    net_set_tls(p->edges[s->index]->net, s->to->tls);
     p->edges[s->index]->conf = &s->to->edge;
     p->homes[s->index]->conf = &s->to->domain;
     sem_post(s->done);
@@ -132,6 +136,8 @@ static void take(struct reload *r, struct snapshot *s)
     publish(p, s);
     p->ops.connections_max = s->limits.connections_max;
     p->config = c;
+    tls_server_unref(p->tls);
+    p->tls = s->tls == NULL ? NULL : tls_server_ref(s->tls);
     snapshot_free(r->snapshot);
     r->snapshot = s;
     r->settings = &s->settings;
@@ -144,7 +150,9 @@ void reload_run(struct reload *r)
     buf changed = {0};
     buf restart = {0};
     buf why = {0};
-    if (!read_again(r, &s->settings, &changed, &restart, &why)) {
+    if (!read_again(r, &s->settings, &changed, &restart, &why) ||
+        !certificates_load(&s->settings.config, r->process->clock, r->process->tls, &s->tls,
+                           &why)) {
         LOG(log, LOG_ERROR, "settings.refused", LOG_SPAN("why", buf_span(&why)));
         snapshot_free(s);
     } else {
@@ -153,6 +161,7 @@ void reload_run(struct reload *r)
         if (level < log_level_min(log)) {
             log_set_level(log, level); /* a line that says so means that it is so */
         }
+        certificates_log(log, s->tls, clock_wall_ms(r->process->clock));
         LOG(log, LOG_INFO, "settings.reloaded", LOG_SPAN("changed", buf_span(&changed)));
         if (restart.len > 0) {
             LOG(log, LOG_WARN, "settings.need_restart", LOG_SPAN("settings", buf_span(&restart)));

@@ -1,7 +1,8 @@
 /*
  * SIGHUP: the settings are read again, from the same file, environment and flags. Those marked
  * LIVE (tables/config.def) are taken over; others keep their value until a restart and are named
- * in the log. A mistake anywhere leaves everything as it was, and the log says which line.
+ * in the log. A mistake anywhere leaves everything as it was, and the log says which line or
+ * which certificate. Certificates are always read again, for their files may be new.
  *
  *     control thread: read, merge, make a snapshot --mail--> each loop: its pointers to the new one
  *                     <-- all have -- free the old snapshot

@@ -1,6 +1,7 @@
 #include "app/settings.h"
 
 #include "adapters/jwks_http/fetch.h"
+#include "app/certificates.h"
 #include "app/listeners.h"
 #include "base/mem.h"
 #include "loop/addr.h"
@@ -274,10 +275,6 @@ bool settings_flag(struct settings *s, const char *name, const char *value, buf 
 /* Of the forms that can be written, those that this version serves. */
 static bool listener_served(const struct listener_spec *l, const char **fault)
 {
-    if (l->flags & NET_LISTEN_TLS) {
-        *fault = "asks for TLS, which this version does not speak: end TLS in a proxy before it";
-        return false;
-    }
     if ((l->flags & NET_LISTEN_PROXY) || listener_is_unix(l)) {
         *fault = "is not served by this version";
         return false;
@@ -355,6 +352,9 @@ bool settings_check(const struct settings *s, buf *why)
     if (config_int(c, CONFIG_conformance) && !loopback) {
         buf_append_str(why, "conformance takes traffic from anybody: refused together with a "
                             "listener that is not loopback");
+        return false;
+    }
+    if (!certificates_check(c, why)) {
         return false;
     }
     const char *store = config_str(c, CONFIG_store);

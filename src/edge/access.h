@@ -51,6 +51,7 @@ struct access_site {
     const char *public_hosts;    /* comma separated names, each with or without a port */
     const char *allowed_origins; /* comma separated origins; "*": any but null */
     const struct sockaddr_storage *local; /* the connection's own end */
+    bool secure;                          /* the connection speaks TLS */
 };
 
 /* Whether Host names this server: a public host, the address that the connection was made to, or

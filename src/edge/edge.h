@@ -26,6 +26,7 @@ struct edge_conf {
     bool anonymous_loopback;
     const char *allowed_origins; /* comma separated; may be empty */
     const char *public_hosts;    /* comma separated; may be empty */
+    uint32_t hsts_s;             /* 0: no Strict-Transport-Security */
     uint32_t ws_message_bytes_max;
     uint32_t ws_fragments_max;
     uint32_t outbox_messages_max;

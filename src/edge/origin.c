@@ -146,14 +146,21 @@ static bool origin_parse(span text, struct origin *out)
            port_read(port, out->https, &out->port);
 }
 
-/* The Origin is the Host's own. Behind a proxy that ends TLS only the scheme differs, so https is
- * taken for public hosts. */
+/* Over TLS the scheme is https; else http, or https of a public host: behind a proxy that ends TLS
+ * only the scheme differs. */
+static bool scheme_is_own(const struct access_site *site, const struct origin *o, span name,
+                          span port_text)
+{
+    return site->secure ? o->https : !o->https || host_is_public(site, name, port_text);
+}
+
+/* The Origin is the Host's own. */
 static bool origin_is_host(const struct access_site *site, const struct origin *o, span host)
 {
     span name, port_text;
     uint64_t port;
     if (!host_split(host, &name, &port_text) || !port_read(port_text, o->https, &port) ||
-        port != o->port || (o->https && !host_is_public(site, name, port_text))) {
+        port != o->port || !scheme_is_own(site, o, name, port_text)) {
         return false;
     }
     return span_ieq(name, o->name) || (addr_is_loopback(site->local) && host_is_loopback(name) &&

@@ -124,6 +124,31 @@ static void origin_is_judged_against_host_and_lists(void **state)
     }
 }
 
+static void over_tls_the_own_origin_is_https(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *origin;
+        enum origin_verdict verdict;
+    } rows[] = {
+        {"localhost:3443", "https://localhost:3443", ORIGIN_SAME},
+        {"localhost:3443", "https://127.0.0.1:3443", ORIGIN_SAME},
+        {"localhost:3443", "http://localhost:3443", ORIGIN_REFUSED},
+        {"localhost:3443", "https://localhost", ORIGIN_REFUSED},
+        {"box.example", "https://box.example", ORIGIN_SAME},
+        {"box.example", "https://box.example:443", ORIGIN_SAME},
+        {"box.example", "http://box.example", ORIGIN_REFUSED},
+        {"box.example", "http://box.example:443", ORIGIN_REFUSED},
+    };
+    struct sockaddr_storage local = address("127.0.0.1:3443");
+    struct access_site site = {"box.example", "", &local, true};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char line[256];
+        snprintf(line, sizeof line, "Origin: %s\r\n", rows[i].origin);
+        assert_int_equal(judge(&site, rows[i].host, line), rows[i].verdict);
+    }
+}
+
 static void no_origin_passes_and_two_do_not(void **state)
 {
     (void)state;
@@ -140,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_names_the_server),
         cmocka_unit_test(origin_is_judged_against_host_and_lists),
+        cmocka_unit_test(over_tls_the_own_origin_is_https),
         cmocka_unit_test(no_origin_passes_and_two_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

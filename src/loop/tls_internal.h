@@ -24,7 +24,7 @@ struct tls_session *tls_session_of(const SSL *ssl);
 struct tls_session *tls_session_new(SSL_CTX *ctx, struct tls_pipe *pipe);
 /* What both roles set on a context. */
 void tls_common(SSL_CTX *ctx);
-/* The newest error of OpenSSL in words; empties its queue. */
+/* The oldest error in OpenSSL's queue in words; empties it. */
 const char *tls_error_text(void);
 
 /* tls_tickets.c: the keys that seal sessions handed to clients, shared by all loops and kept

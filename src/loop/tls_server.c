@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ECDHE for forward secrecy, AEAD against everything that was wrong with CBC; the quickest with
  * AES in hardware first, ChaCha20 for a client that puts it first itself. */
@@ -41,7 +42,7 @@ struct tls_server {
 
 const char *tls_error_text(void)
 {
-    unsigned long e = ERR_peek_last_error();
+    unsigned long e = ERR_peek_error(); /* the first says what; later ones only who passed it on */
     const char *text = NULL;
     if (e != 0) {
         text = ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(e);
@@ -119,7 +120,8 @@ static int64_t seconds_of(const ASN1_TIME *t)
 
 static void name_add(buf *names, const unsigned char *ptr, int len)
 {
-    if (len > 0 && memchr(ptr, '\0', (size_t)len) == NULL && memchr(ptr, ',', (size_t)len) == NULL) {
+    span name = span_of(ptr, len > 0 ? (size_t)len : 0);
+    if (name.len > 0 && span_find(name, '\0') < 0 && span_find(name, ',') < 0) {
         buf_printf(names, "%s%.*s", names->len > 0 ? "," : "", len, (const char *)ptr);
     }
 }
@@ -157,9 +159,14 @@ static bool pair_load(SSL_CTX *ctx, const char *cert, const char *key, buf *why)
         buf_printf(why, "tls_cert %s: %s", cert, tls_error_text());
         return false;
     }
+    if (access(key, R_OK) != 0) {
+        buf_printf(why, "tls_key %s: %s", key, strerror(errno));
+        return false;
+    }
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(ctx) != 1) {
-        buf_printf(why, "tls_key %s: %s", key, tls_error_text());
+        buf_printf(why, "tls_key %s: no key of %s is in it, without a password (%s)", key, cert,
+                   tls_error_text());
         return false;
     }
     return true;

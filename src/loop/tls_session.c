@@ -150,7 +150,7 @@ static bool not_tls(const struct tls_session *t, int reason)
 
 static void fail(struct tls_session *t)
 {
-    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    int reason = ERR_GET_REASON(ERR_peek_error());
     long verified = SSL_get_verify_result(t->ssl);
     t->fault = (uint8_t)(t->alpn_refused        ? TLS_FAULT_ALPN
                          : not_tls(t, reason)   ? TLS_FAULT_NOT_TLS
@@ -255,6 +255,12 @@ const char *tls_fault_detail(const struct tls_session *t)
 {
     return t->detail == NULL ? "" : t->detail;
 }
+void tls_give_up(struct tls_session *t, enum tls_fault f)
+{
+    t->state = TLS_FAILED;
+    t->fault = (uint8_t)f;
+}
+
 bool tls_is_13(const struct tls_session *t) { return SSL_version(t->ssl) == TLS1_3_VERSION; }
 bool tls_is_resumed(const struct tls_session *t) { return SSL_session_reused(t->ssl) == 1; }
 

@@ -92,11 +92,8 @@ static void out_make(struct conn *c)
     conn_interest(c);
 }
 
-static size_t write_now(struct conn *c, const struct iovec *iov, int count, size_t total)
+static size_t send_now(struct conn *c, const struct iovec *iov, int count, size_t total)
 {
-    if (c->out != NULL) {
-        return 0;
-    }
     ssize_t sent = c->net->poller->send(c->net->poller, c->io.fd, iov, count);
     if (sent < 0 && sent != -EAGAIN && sent != -EWOULDBLOCK && sent != -ENOBUFS &&
         sent != -EINTR) {
@@ -108,6 +105,17 @@ static size_t write_now(struct conn *c, const struct iovec *iov, int count, size
         out_make(c);
     }
     return (size_t)sent;
+}
+
+static size_t write_now(struct conn *c, const struct iovec *iov, int count, size_t total)
+{
+    if (c->out != NULL) {
+        return 0;
+    }
+    if (conn_tls(c) != NULL) {
+        return net_tls_write(c, iov, count, total);
+    }
+    return send_now(c, iov, count, total);
 }
 
 size_t conn_send(struct conn *c, const struct iovec *iov, int count)
@@ -126,15 +134,33 @@ size_t conn_send(struct conn *c, const struct iovec *iov, int count)
     return sent;
 }
 
+static void keep(struct conn *c, span rest)
+{
+    if (c->out == NULL) {
+        out_make(c);
+    }
+    buf_append_span(&c->out->bytes, rest);
+}
+
 void conn_send_rest(struct conn *c, span rest)
 {
     if (c->state == CONN_DEAD || rest.len == 0) {
         return;
     }
-    if (c->out == NULL) {
-        out_make(c);
+    if (conn_tls(c) != NULL) {
+        net_tls_rest(c, rest);
+    } else {
+        keep(c, rest);
     }
-    buf_append_span(&c->out->bytes, rest);
+}
+
+void conn_put(struct conn *c, span bytes)
+{
+    struct iovec iov = {.iov_base = (void *)bytes.ptr, .iov_len = bytes.len};
+    size_t sent = c->out == NULL ? send_now(c, &iov, 1, bytes.len) : 0;
+    if (sent < bytes.len) {
+        keep(c, span_slice(bytes, sent, bytes.len));
+    }
 }
 
 size_t conn_pending_bytes(const struct conn *c)
@@ -179,6 +205,9 @@ void conn_end_after(struct conn *c)
     c->state = CONN_CLOSING;
     c->phase = HTTP_LINGER;
     c->ping_tick = net_tick(c->net);
+    if (conn_tls(c) != NULL) {
+        net_tls_end(c);
+    }
     if (c->out == NULL) {
         half_close(c);
     } else {
@@ -278,6 +307,20 @@ static void conn_bytes(struct conn *c, uint8_t *bytes, size_t len)
     }
 }
 
+/* The plaintext behind `held` bytes of the last read; false when the connection ends here. */
+static bool conn_read_secure(struct conn *c, span cipher, size_t held)
+{
+    size_t len = net_tls_read(c, cipher, c->net->recv + held, NET_RECV_BYTES);
+    if (len > 0) {
+        conn_bytes(c, c->net->recv, held + len);
+    }
+    if (c->state != CONN_DEAD && net_tls_ended(c)) {
+        conn_eof(c);
+        return false;
+    }
+    return c->state != CONN_DEAD;
+}
+
 /* One read; true while there may be more. A short one has taken all, unless the poller said that
  * the stream's end follows. */
 static bool conn_read_once(struct conn *c, bool end_follows)
@@ -287,7 +330,10 @@ static bool conn_read_once(struct conn *c, bool end_follows)
     if (c->state == CONN_DEAD) {
         return false;
     }
-    ssize_t got = n->poller->recv(n->poller, c->io.fd, n->recv + held, NET_RECV_BYTES);
+    bool secure = conn_tls(c) != NULL;
+    uint8_t *into = secure ? n->tls->in : n->recv + held;
+    ssize_t room = secure ? NET_TLS_RECV_BYTES : NET_RECV_BYTES;
+    ssize_t got = n->poller->recv(n->poller, c->io.fd, into, (size_t)room);
     if (got == -EAGAIN || got == -EWOULDBLOCK) {
         return false;
     }
@@ -306,8 +352,12 @@ static bool conn_read_once(struct conn *c, bool end_follows)
     if (c->kind != CONN_HTTP) {
         c->seen_tick = net_tick(n);
     }
-    conn_bytes(c, n->recv, held + (size_t)got);
-    return got == NET_RECV_BYTES || end_follows;
+    if (!secure) {
+        conn_bytes(c, n->recv, held + (size_t)got);
+    } else if (!conn_read_secure(c, span_of(into, (size_t)got), held)) {
+        return false;
+    }
+    return got == room || end_follows;
 }
 
 static void conn_read(struct conn *c, bool end_follows)
@@ -359,6 +409,7 @@ void conn_log_close(struct conn *c, close_reason reason)
     struct net *n = c->net;
     NET_COUNT(n->stats.closed[reason], 1);
     bool usual = reason == CLOSE_HTTP_DONE || reason == CLOSE_IDLE_TIMEOUT ||
+                 reason == CLOSE_TLS_FAILED || /* tls.failed says more */
                  (c->kind == CONN_HTTP && reason <= CLOSE_DRAIN) ||
                  (c->kind == CONN_HTTP && reason == CLOSE_PEER_CLOSED);
     enum log_level level = usual ? LOG_DEBUG : LOG_INFO;
@@ -416,6 +467,12 @@ void conn_kill(struct conn *c)
         return;
     }
     ASSERT(c->state == CONN_CLOSING);
+    if (conn_tls(c) != NULL) {
+        if (c->out == NULL) {
+            net_tls_end(c); /* a peer that still listens is told that nothing was cut off */
+        }
+        net_tls_release(c);
+    }
     c->state = CONN_DEAD;
     out_free(c);
     if (c->kind == CONN_HTTP) {
@@ -458,6 +515,8 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
         if ((now_tick - since) * NET_TICK_MS >= (answer ? lim->http_body_ms : lim->close_wait_ms)) {
             conn_kill(c);
         }
+    } else if (c->kind == CONN_HTTP && net_tls_handshaking(c)) {
+        net_tls_sweep(c, now_tick);
     } else if (c->kind == CONN_HTTP) {
         http_sweep(c, now_tick);
     } else if (c->kind == CONN_WS) {

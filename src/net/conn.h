@@ -50,6 +50,9 @@ bool conn_local(const struct conn *c, struct sockaddr_storage *out);
 /* Whether the peer's address is loopback (known since accept). */
 bool conn_peer_loopback(const struct conn *c);
 
+/* Whether its bytes travel encrypted (known since accept or connect). */
+bool conn_is_secure(const struct conn *c);
+
 /*
  * Writes now, without queueing. Returns the bytes that the kernel took, 0 when older bytes are
  * still waiting or the socket is full. Less than the whole: the caller keeps the rest, gives

@@ -17,12 +17,17 @@
 #include "codec/ws/deflate.h"
 #include "codec/ws/session.h"
 #include "loop/loop.h"
+#include "loop/tls.h"
 #include "net/net.h"
 #include "net/stream.h"
 
 #define NET_TICK_MS 100        /* resolution of every time-out here */
 #define NET_RECV_BYTES 65536   /* one shared buffer a loop: what one read can give */
 #define NET_READS_MAX 4        /* reads of one connection a turn, so that nobody starves others */
+#define NET_TLS_RECV_BYTES (NET_RECV_BYTES - TLS_RECORD_BYTES_MAX) /* what a read of ciphertext
+                        means, with an unfinished record before it, fits the shared buffer */
+#define NET_TLS_WRITE_BYTES 65536 /* encrypted at a time; what the socket leaves of it is kept */
+#define NET_TLS_PIPE_KEEP_BYTES (128u << 10) /* memory that the loop keeps for ciphertext */
 #define NET_CONTROL_BYTES_MAX 4096 /* pongs kept for a peer that does not read; more are dropped */
 
 enum conn_kind {
@@ -98,6 +103,16 @@ struct conn {
     uint8_t phase;  /* enum http_phase */
 };
 
+/* TLS of one loop (tls.c); none where nobody speaks it. */
+struct net_tls {
+    struct tls_server *server;     /* a reference; what new connections get */
+    struct tls_session **sessions; /* owned, by slot; NULL: a plain connection */
+    uint32_t cap;
+    struct tls_pipe pipe;
+    buf gathered; /* pieces of one write, for one call */
+    uint8_t in[NET_TLS_RECV_BYTES];
+};
+
 struct net_listener {
     struct io io;
     struct net *net;
@@ -136,6 +151,7 @@ struct net {
     struct ws_deflater *deflater; /* owned; NULL until a message is compressed */
     buf packed;   /* a compressed message, for one call */
     buf inflated; /* an inflated message, while it is delivered */
+    struct net_tls *tls; /* owned; NULL until TLS is used */
     struct net_stats stats;
     uint8_t recv[WS_FEED_BYTES_MIN + NET_RECV_BYTES];
 };
@@ -144,6 +160,13 @@ struct net {
 #define NET_COUNT(field, n)                                                                        \
     atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n),    \
                           memory_order_relaxed)
+
+/* The connection's TLS session, or NULL. */
+static inline struct tls_session *conn_tls(const struct conn *c)
+{
+    const struct net_tls *side = c->net->tls;
+    return side != NULL && c->slot < side->cap ? side->sessions[c->slot] : NULL;
+}
 
 /* HTTP reads only what it can look at: the kernel, not this process, keeps what a peer sends
  * while its last answer waits. */
@@ -167,6 +190,8 @@ void conn_interest(struct conn *c); /* sets what the poller reports, from the re
 void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */
 void conn_log_close(struct conn *c, close_reason reason);
 void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes */
+/* As conn_queue, but bytes of the socket's own level: what TLS has encrypted. */
+void conn_put(struct conn *c, span bytes);
 void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, then lingers */
 void conn_sweep(struct conn *c, uint32_t now_tick);
 
@@ -191,6 +216,24 @@ void room_accept_waiting(struct net *n, unsigned max);
 /* Accepts one from a listener, admitted or refused; false when none waits or none can be had:
  * then *error is -errno. */
 bool net_accept(struct net_listener *l, int *error);
+
+/* tls.c */
+/* The connection begins with a handshake; ciphertext is what it reads from now on. */
+void net_tls_accept(struct conn *c);
+void net_tls_connect(struct conn *c, struct tls_client *client, const char *host, bool literal);
+/* What ciphertext means: its length at `plain` (room for cipher.len + TLS_RECORD_BYTES_MAX).
+ * Sends what the session answers, and ends the connection when it has failed. Nothing of the
+ * input is left over. */
+size_t net_tls_read(struct conn *c, span cipher, uint8_t *plain, size_t room);
+bool net_tls_ended(const struct conn *c); /* the peer's close_notify has come */
+/* The part of conn_send that is TLS's: as it, with conn_put behind it. */
+size_t net_tls_write(struct conn *c, const struct iovec *iov, int count, size_t total);
+void net_tls_rest(struct conn *c, span rest);
+void net_tls_end(struct conn *c); /* close_notify, once */
+bool net_tls_handshaking(const struct conn *c);
+void net_tls_sweep(struct conn *c, uint32_t now_tick); /* of one that is */
+void net_tls_release(struct conn *c); /* frees the session */
+void net_tls_deinit(struct net *n);
 
 /* http.c */
 void http_bytes(struct conn *c, uint8_t *bytes, size_t len);
@@ -229,6 +272,7 @@ bool client_connected(struct conn *c);
 void client_bytes(struct conn *c, uint8_t *bytes, size_t len);
 void client_sweep(struct conn *c, uint32_t now_tick);
 void client_ended(struct conn *c, close_reason reason);
+void client_secured(struct conn *c); /* the TLS handshake is done */
 void client_release(struct conn *c); /* frees the extra state */
 void client_mask_key(struct conn *c, uint8_t key[4]);
 void client_close_came(struct conn *c, int code); /* notes the server's close code */

@@ -118,6 +118,7 @@ void net_free(struct net *n)
     slab_deinit(&n->conns);
     buf_deinit(&n->scratch);
     ws_deflate_deinit(n);
+    net_tls_deinit(n);
     mem_free(n->dead);
     mem_free(n);
 }
@@ -159,7 +160,10 @@ static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, c
 /* The socket is the wire's from its next byte on, whatever stood before it. */
 static void begin(struct conn *c, unsigned listen_flags)
 {
-    ASSERT((listen_flags & (NET_LISTEN_TLS | NET_LISTEN_PROXY)) == 0); /* settings_check */
+    ASSERT((listen_flags & NET_LISTEN_PROXY) == 0); /* settings_check */
+    if (listen_flags & NET_LISTEN_TLS) {
+        net_tls_accept(c);
+    }
     conn_interest(c);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "loop/loop.h"
+#include "loop/tls.h"
 #include "net/addrs.h"
 #include "net/conn.h"
 #include "net/http.h"
@@ -20,6 +21,7 @@ struct net_limits {
     uint32_t connections_max;      /* of the process; more are accepted and closed at once */
     uint32_t per_address_max;      /* 0: none (conformance) */
     uint32_t handshakes_per_s;     /* of one address; 0: none */
+    uint32_t tls_handshake_ms;     /* from accept to the end of the TLS handshake */
     uint32_t http_header_ms;       /* first byte to end of head */
     uint32_t http_body_ms;         /* end of head to end of body */
     uint32_t http_idle_ms;         /* between requests */
@@ -42,6 +44,9 @@ struct net_stats {
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t requests;
     _Atomic uint64_t messages_in;
+    _Atomic uint64_t tls_handshakes[2]; /* done: of TLS 1.2, of TLS 1.3 */
+    _Atomic uint64_t tls_resumed;       /* of them */
+    _Atomic uint64_t tls_faults[TLS_FAULT_COUNT]; /* handshakes that failed */
 };
 
 /* Shared by the loops of a process: counts that are exact over all of them. */
@@ -81,6 +86,10 @@ const struct net_limits *net_limits(const struct net *n);
 /* Others from now on, borrowed as the first ones were, which nobody reads any more then. What
  * concerns compression must stay. On the loop. */
 void net_set_limits(struct net *n, const struct net_limits *limits);
+
+/* The certificates and rules of connections accepted from now on (borrowed; a reference is
+ * taken); live ones go on with theirs. Needed before the first TLS listener. On the loop. */
+void net_set_tls(struct net *n, struct tls_server *server);
 
 /* How a listener's connections begin. */
 enum net_listen_flags {

@@ -79,7 +79,10 @@ struct ws_client_conf {
     span authorization; /* whole value, "Bearer ..." */
     const struct ws_wire *wire;
     void *user;
-    uint32_t open_ms; /* connect and handshake together */
+    struct tls_client *tls; /* borrowed; NULL: plain */
+    const char *tls_host;   /* whom the certificate must name */
+    bool tls_literal;       /* tls_host is an address */
+    uint32_t open_ms; /* connect and handshakes together */
     const uint8_t *entropy; /* 16 bytes for the key */
     uint32_t mask_seed;     /* for frame masks; from entropy */
 };

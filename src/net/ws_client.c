@@ -103,6 +103,9 @@ struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
     c->user = conf->user;
     struct ws_client *cl = mem_calloc(1, sizeof *cl);
     cl->conn = c;
+    if (conf->tls != NULL) {
+        net_tls_connect(c, conf->tls, conf->tls_host, conf->tls_literal);
+    }
     cl->open_ms = conf->open_ms;
     cl->mask_state = ((uint64_t)conf->mask_seed << 32) | 1u;
     cl->next = n->clients;
@@ -133,10 +136,22 @@ bool client_connected(struct conn *c)
         return true;
     }
     cl->connected = true;
+    if (conn_tls(c) != NULL) {
+        (void)net_tls_read(c, SPAN_NONE, c->net->recv, NET_RECV_BYTES); /* begins its handshake */
+    } else {
+        client_secured(c);
+    }
+    if (c->state == CONN_OPEN) {
+        conn_interest(c);
+    }
+    return true;
+}
+
+void client_secured(struct conn *c)
+{
+    struct ws_client *cl = client_of(c);
     conn_queue(c, buf_span(&cl->request));
     buf_deinit(&cl->request);
-    conn_interest(c);
-    return true;
 }
 
 static bool answer_good(struct ws_client *cl, const struct http1_response *res)

@@ -4,6 +4,9 @@
 
 #include "edge/ops/ops.h"
 
+/* A certificate that ends sooner is an alert: time for a renewal that failed to be seen to. */
+#define ALERT_CERTIFICATE_S INT64_C(1209600)
+
 /* One second has passed: takes the counters, sets or clears each alert. */
 void alerts_tick(struct ops *o);
 

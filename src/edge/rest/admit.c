@@ -49,7 +49,10 @@ static void refuse(struct rest_call *c, err e, const char *reason)
         LOG_STR("route", c->route->name));
     if (c->credential_from == CREDENTIAL_COOKIE && e == ERR_AUTHENTICATION_FAILED) {
         rest_header(c, "Set-Cookie",
-                    SPAN(ACCESS_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"));
+                    conn_is_secure(c->x->conn)
+                        ? SPAN(ACCESS_COOKIE
+                               "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0; Secure")
+                        : SPAN(ACCESS_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"));
     }
     rest_error(c, e, NULL);
 }

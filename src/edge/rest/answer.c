@@ -90,6 +90,12 @@ static void security_fields(struct http_exchange *x, const char *policy, const c
     http_header(x, "X-Frame-Options", SPAN("DENY"));
     http_header(x, "Referrer-Policy", SPAN("no-referrer"));
     http_header(x, "Cross-Origin-Resource-Policy", SPAN("same-origin"));
+    uint32_t hsts_s = edge_of(x->conn)->conf->hsts_s;
+    if (hsts_s > 0 && conn_is_secure(x->conn)) { /* RFC 6797 7.2: never over plain HTTP */
+        char text[32];
+        int len = snprintf(text, sizeof text, "max-age=%u", hsts_s);
+        http_header(x, "Strict-Transport-Security", span_of(text, (size_t)len));
+    }
 }
 
 void rest_raw(struct rest_call *c, unsigned status, const char *content_type, span body)

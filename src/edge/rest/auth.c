@@ -58,8 +58,9 @@ static void set_cookie(struct rest_call *c, span value, int64_t life_s)
 {
     char text[512];
     int len = snprintf(text, sizeof text,
-                       ACCESS_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld",
-                       SPAN_FMT(value), (long long)life_s);
+                       ACCESS_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
+                       SPAN_FMT(value), (long long)life_s,
+                       conn_is_secure(c->x->conn) ? "; Secure" : "");
     ASSERT(len > 0 && (size_t)len < sizeof text);
     rest_header(c, "Set-Cookie", span_of(text, (size_t)len));
 }

@@ -175,7 +175,8 @@ static void on_request(struct http_exchange *x)
     struct rest_call *c = call_new(x);
     const struct access_site site = {.public_hosts = conf->public_hosts,
                                      .allowed_origins = conf->allowed_origins,
-                                     .local = &local};
+                                     .local = &local,
+                                     .secure = conn_is_secure(x->conn)};
     /* Without a Host, as HTTP/1.0 allows, nobody is a browser: checkers of load balancers. */
     if (!conn_local(x->conn, &local) ||
         (x->req->host.ptr != NULL && !host_admitted(&site, x->req->host))) {
