@@ -16,7 +16,7 @@ static void check_site(const struct http1_request *req, const char *local_text, 
     socklen_t len;
     bool parsed = addr_parse(span_str(local_text), &local, &len);
     ASSERT(parsed);
-    const struct access_site site = {"box.example", "https://app.example", &local};
+    const struct access_site site = {"box.example", "https://app.example", &local, false};
     span name, port;
     if (req->host.ptr != NULL && host_admitted(&site, req->host)) {
         bool split = host_split(req->host, &name, &port);

@@ -48,13 +48,13 @@ static void host_names_the_server(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sockaddr_storage local = address(rows[i].local);
-        struct access_site site = {rows[i].public_hosts, "", &local};
+        struct access_site site = {rows[i].public_hosts, "", &local, false};
         if (host_admitted(&site, span_str(rows[i].host)) != rows[i].admitted) {
             fail_msg("row %zu: %s at %s", i, rows[i].host, rows[i].local);
         }
     }
     struct sockaddr_storage local = address("127.0.0.1:1");
-    struct access_site site = {"", "", &local};
+    struct access_site site = {"", "", &local, false};
     assert_false(host_admitted(&site, SPAN_NONE));
     assert_false(host_admitted(&site, SPAN("[::1")));
     assert_false(host_admitted(&site, SPAN("[::1]x")));
@@ -114,7 +114,7 @@ static void origin_is_judged_against_host_and_lists(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sockaddr_storage local = address(rows[i].local);
-        struct access_site site = {rows[i].public_hosts, rows[i].allowed, &local};
+        struct access_site site = {rows[i].public_hosts, rows[i].allowed, &local, false};
         char line[256];
         snprintf(line, sizeof line, "Origin: %s\r\n", rows[i].origin);
         enum origin_verdict got = judge(&site, rows[i].host, line);
@@ -153,7 +153,7 @@ static void no_origin_passes_and_two_do_not(void **state)
 {
     (void)state;
     struct sockaddr_storage local = address("127.0.0.1:3001");
-    struct access_site site = {"", "", &local};
+    struct access_site site = {"", "", &local, false};
     assert_int_equal(judge(&site, "localhost:3001", ""), ORIGIN_ABSENT);
     assert_int_equal(judge(&site, "localhost:3001",
                            "Origin: http://localhost:3001\r\nOrigin: http://localhost:3001\r\n"),
