@@ -5,10 +5,13 @@
  *     s ROOM        subscribe, answered "ok ROOM"      e DATA  answered DATA
  *     p ROOM DATA   DATA to every subscriber of ROOM   i DATA  only counted
  *     c             answered with the count
+ *
+ * A ROOM may be a pattern (hub/pattern.h), which every home answers with "ok ROOM".
  */
 #include "edge/conformance/conformance.h"
 
 #include "edge/edge.h"
+#include "hub/pattern.h"
 
 #include <string.h>
 
@@ -61,17 +64,28 @@ static span room_topic(span room, char text[ROOM_TOPIC_MAX])
 }
 
 /* At the room's home: from here on nothing published is missed, so now the answer may go. */
-static void room_subscribed(struct topic *t, struct hub_ticket who, void *arg)
+static void answer_subscriber(struct edge *e, span topic, struct hub_ticket who)
 {
-    struct edge *e = arg;
-    span room = span_slice(topic_name(t), sizeof ROOM_PREFIX - 1, ROOM_BYTES_MAX);
+    span room = span_slice(topic, sizeof ROOM_PREFIX - 1, ROOM_BYTES_MAX);
     char answer[ROOM_BYTES_MAX + 3] = "ok ";
     memcpy(answer + 3, room.ptr, room.len);
     span text = span_of(answer, room.len + 3);
     hub_reply(e->hub, who, blob_new(BLOB_ORDERED, 0, loop_wall_ms(e->loop), text));
 }
 
-static const struct topic_owner room_owner = {.on_subscribe = room_subscribed};
+static void room_subscribed(struct topic *t, struct hub_ticket who, void *arg)
+{
+    answer_subscriber(arg, topic_name(t), who);
+}
+
+static void pattern_subscribed(struct hub *h, span pattern, struct hub_ticket who, void *arg)
+{
+    (void)h;
+    answer_subscriber(arg, pattern, who);
+}
+
+static const struct topic_owner room_owner = {.on_subscribe = room_subscribed,
+                                              .on_subscribe_pattern = pattern_subscribed};
 
 void conformance_init(struct edge *e) { hub_own(e->hub, SPAN(ROOM_PREFIX), &room_owner, e); }
 
@@ -86,7 +100,10 @@ static void room_subscribe(struct conn *c, span room)
         edge_send_text(c, span_of(answer, room.len + 3), BLOB_ORDERED);
         return;
     }
-    hub_subscribe(e->hub, conn_slot(c), room_home(e, room), topic);
+    unsigned home = pattern_is(topic) ? HUB_EVERY_HOME : room_home(e, room);
+    if (!hub_subscribe(e->hub, conn_slot(c), home, topic)) {
+        conn_close(c, CLOSE_POLICY); /* a pattern out of bounds */
+    }
 }
 
 static void room_publish(struct edge *e, span room, span data)
