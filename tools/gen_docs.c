@@ -182,7 +182,7 @@ static void page_permissions(FILE *out)
     fputs(generated, out);
     fputs("\nOne check guards every route and event: whether a principal holds a permission in a\n"
           "scope. `anonymous` is a client on the server's own machine without a token, where\n"
-          "`auth_anonymous` allows it.\n\n"
+          "`auth_anonymous` allows it; `provisioner` is who shows a provisioning key.\n\n"
           "| role | what it may do |\n| --- | --- |\n", out);
 #define ROLE(name, text, what) fprintf(out, "| `%s` | %s |\n", text, what);
 #include "tables/roles.def"
@@ -191,8 +191,8 @@ static void page_permissions(FILE *out)
     for (unsigned r = 0; r < ROLE_COUNT; r++) {
         fprintf(out, " %s |", role_name((enum role)r));
     }
-    fputs(" anonymous |\n| --- |", out);
-    for (unsigned r = 0; r <= ROLE_COUNT; r++) {
+    fputs(" anonymous | provisioner |\n| --- |", out);
+    for (unsigned r = 0; r < ROLE_COUNT + 2; r++) {
         fputs(" --- |", out);
     }
     fputs("\n", out);
@@ -201,7 +201,8 @@ static void page_permissions(FILE *out)
         for (unsigned r = 0; r < ROLE_COUNT; r++) {
             fputs(role_may((enum role)r, (enum permission)p) ? " yes |" : " |", out);
         }
-        fputs(anonymous_may((enum permission)p) ? " yes |\n" : " |\n", out);
+        fputs(anonymous_may((enum permission)p) ? " yes |" : " |", out);
+        fputs(provisioner_may((enum permission)p) ? " yes |\n" : " |\n", out);
     }
 }
 

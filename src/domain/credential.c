@@ -94,7 +94,7 @@ static void load(struct entry *e)
     e->again = false;
     struct store_req *req = task_req(&e->task, 1);
     store_step_init(req, 0,
-                    e->kind == PROOF_KEY ? QUERY_CREDENTIAL_BY_HASH : QUERY_SESSION_BY_HASH, 1);
+                    e->kind == PROOF_SESSION ? QUERY_SESSION_BY_HASH : QUERY_CREDENTIAL_BY_HASH, 1);
     store_set_blob(req, 0, 0, 0, span_of(e->hash, HASH_BYTES));
     task_store(&e->task);
 }
@@ -125,16 +125,17 @@ static void read_row(struct entry *e)
         }
         return;
     }
-    if (!span_eq(store_text(store_cell(req, 0, 0, 2)), SPAN("device_key"))) {
-        return; /* provisioning keys open no session */
-    }
-    e->proof = (struct proof){.kind = PROOF_KEY,
+    bool device = span_eq(store_text(store_cell(req, 0, 0, 2)), SPAN("device_key"));
+    e->proof = (struct proof){.kind = device ? PROOF_KEY : PROOF_PROVISION,
                               .expires_ms = store_int(store_cell(req, 0, 0, 6)),
                               .revoked = store_cell(req, 0, 0, 7)->type != STORE_NULL,
                               .created_ms = store_int(store_cell(req, 0, 0, 8))};
     if (!uuid_parse(store_text(store_cell(req, 0, 0, 0)), &e->proof.credential) ||
         !uuid_parse(store_text(store_cell(req, 0, 0, 1)), &e->proof.principal)) {
         e->proof.kind = PROOF_NONE;
+    }
+    if (!device) {
+        e->proof.principal = e->proof.credential; /* it acts for nobody but itself */
     }
 }
 

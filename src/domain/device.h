@@ -28,6 +28,8 @@ typedef void (*device_done)(void *owner, const struct device_result *r);
 
 /* Checked members of a new device; empty spans take the defaults ("host", [], {}). */
 struct device_draft {
+    uuid id;           /* nil: a new one */
+    uuid provision;    /* the provisioning key that pays with one use; nil: none does */
     span name;
     span type;
     enum device_status status;
@@ -35,7 +37,9 @@ struct device_draft {
     span tags;         /* the same */
     span metadata;     /* JSON object */
 };
-/* Makes the device, its principal, its role and its first key in one transaction. */
+/* Makes the device, its principal, its role and its first key in one transaction.
+ * ERR_AUTHENTICATION_FAILED: the provisioning key has no use left or has ended; ERR_CONFLICT: the
+ * id is taken. */
 void device_create(struct home *h, const struct device_draft *in, const struct actor *who,
                    device_done done, void *owner);
 

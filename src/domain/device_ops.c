@@ -37,16 +37,29 @@ struct creation {
     struct device_row row; /* spans into the request's arena */
     char key[DEVICE_KEY_LEN + 1];
     uuid credential;
+    bool provisioned; /* step 0 takes a use of the provisioning key */
+    bool id_given;
     device_done done;
     void *owner;
 };
 
+static err creation_error(const struct creation *c, const struct store_req *req)
+{
+    if (c->provisioned && req->error == ERR_CONFLICT && req->failed_step == 0) {
+        return ERR_AUTHENTICATION_FAILED;
+    }
+    return c->id_given && req->error == ERR_STORE_CONSTRAINT ? ERR_CONFLICT : req->error;
+}
+
 static void created(struct store_req *req)
 {
     struct creation *c = req->owner;
-    struct device_result r = {.error = req->error, .id = c->row.id, .version = 1};
+    struct device_result r = {.error = creation_error(c, req), .id = c->row.id, .version = 1};
     buf json = {0};
     if (r.error == ERR_NONE) {
+        if (c->id_given) {
+            identity_changed(c->home, c->row.id); /* somebody may have asked for it before */
+        }
         device_put(&json, &c->row, NULL, NULL);
         r.status = c->row.status;
         r.json = buf_span(&json);
@@ -98,6 +111,14 @@ static void create_key_step(struct store_req *req, unsigned i, struct creation *
     store_set_int(req, i, 0, 8, c->row.created_ms);
 }
 
+static void use_provision_step(struct store_req *req, unsigned i, uuid key, int64_t now)
+{
+    store_step_init(req, i, QUERY_CREDENTIAL_USE, 1);
+    req->steps[i].expect = STORE_SOME;
+    req_set_uuid(req, i, 0, 0, key);
+    store_set_int(req, i, 0, 1, now);
+}
+
 static span or_default(struct store_req *req, span s, span fallback)
 {
     return arena_dup(&req->arena, s.len > 0 ? s : fallback);
@@ -107,14 +128,17 @@ void device_create(struct home *h, const struct device_draft *in, const struct a
                    device_done done, void *owner)
 {
     struct creation *c = mem_calloc(1, sizeof *c);
-    struct store_req *req = store_req_new(h->index, 4, created, c);
+    unsigned paid = uuid_is_nil(in->provision) ? 0 : 1, step = paid;
+    struct store_req *req = store_req_new(h->index, 4 + paid, created, c);
     int64_t now = clock_wall_ms(h->clock);
     c->home = h;
+    c->provisioned = paid;
+    c->id_given = !uuid_is_nil(in->id);
     c->done = done;
     c->owner = owner;
     c->credential = home_new_id(h);
     c->row = (struct device_row){
-        .id = home_new_id(h),
+        .id = c->id_given ? in->id : home_new_id(h),
         .name = arena_dup(&req->arena, in->name),
         .type = or_default(req, in->type, SPAN("host")),
         .status = in->status,
@@ -126,10 +150,13 @@ void device_create(struct home *h, const struct device_draft *in, const struct a
         .created_ms = now,
         .updated_ms = now,
     };
-    create_principal_step(req, 0, &c->row);
-    create_device_step(req, 1, &c->row);
-    create_key_step(req, 2, c);
-    req_audit(h, req, 3, who, "device.create", c->row.id);
+    if (paid) {
+        use_provision_step(req, 0, in->provision, now);
+    }
+    create_principal_step(req, step++, &c->row);
+    create_device_step(req, step++, &c->row);
+    create_key_step(req, step++, c);
+    req_audit(h, req, step, who, "device.create", c->row.id);
     req_submit(h, req);
 }
 

@@ -26,6 +26,7 @@ enum principal_kind {
     PRINCIPAL_ROBOT,
     PRINCIPAL_SERVICE,
     PRINCIPAL_ANONYMOUS, /* the loopback client without a token; has no row */
+    PRINCIPAL_PROVISIONER, /* who shows a provisioning key: its id is the key's; has no row */
 };
 
 enum scope_kind {
@@ -53,7 +54,7 @@ struct binding {
 };
 
 /* What was shown to get the grant. */
-enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION };
+enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION, PROOF_PROVISION };
 
 /* A session's rights; owned by the session, freed with grant_free. */
 struct grant {
@@ -76,8 +77,8 @@ struct grant {
 void grant_free(struct grant *g);
 /* The only permission check. Global roles first, then bindings whose scope is `s`; a device has
  * its own data only (role device within scope_device(its id), and no stored binding counts);
- * anonymous has what tables/permissions.def marks for it. A binding to a device group holds for
- * that group when it is asked for, not for each device in it. */
+ * anonymous and provisioning keys have what tables/permissions.def marks for them. A binding to a
+ * device group holds for that group when it is asked for, not for each device in it. */
 bool can(const struct grant *g, enum permission p, struct scope s);
 /* Every permission that the grant holds globally, in the order of the table, for /auth/me; those
  * of a device, which holds nothing globally, are its own. Returns how many (at most max). */
@@ -95,7 +96,8 @@ struct auth {
     void *owner;
 };
 /* Starts; done runs on this home's loop, exactly once, later or before this returns (cached). Any
- * kind of credential: a cookie (is_session), a device key (`sbk_...`), else a JWT. There is no
+ * kind of credential: a cookie (is_session), a device key (`sbk_...`), a provisioning key
+ * (`sbp_...`; whether a use is left is only known when one is taken), else a JWT. There is no
  * cancelling: `a` must live until done. Costs one HMAC or SHA-256 (tokens of other issuers: one
  * signature, and a fetch of their keys when a new one appears), and a store read the first time.
  * Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",

@@ -89,7 +89,7 @@ static void on_proof(struct proof_wait *w, const struct proof *p, bool waited)
         refuse(c, ERR_SERVER_ERROR, waited ? "store" : "busy", waited);
     } else if (p->kind != c->kind) {
         refuse(c, ERR_AUTHENTICATION_FAILED,
-               c->kind == PROOF_KEY ? "unknown_key" : "unknown_session", waited);
+               c->kind == PROOF_SESSION ? "unknown_session" : "unknown_key", waited);
     } else if (p->revoked) {
         refuse(c, ERR_AUTHENTICATION_FAILED, "revoked", waited);
     } else if (p->expires_ms != 0 && p->expires_ms <= clock_wall_ms(h->clock)) {
@@ -99,6 +99,12 @@ static void on_proof(struct proof_wait *w, const struct proof *p, bool waited)
         c->credential = p->credential;
         c->issued_ms = p->created_ms;
         c->expires_ms = p->expires_ms;
+        if (p->kind == PROOF_PROVISION) {
+            c->grant = provision_grant(c->credential, c->issued_ms, c->expires_ms);
+            c->grant->seen = c->seen;
+            go(c, CHECK_END, c->origin->index, waited);
+            return;
+        }
         go(c, CHECK_PRINCIPAL, home_of(h, p->principal), waited);
     }
 }
@@ -167,7 +173,8 @@ static void resume(struct task *t)
     }
 }
 
-static bool is_key(span text) { return span_starts(text, SPAN("sbk_")); }
+/* A key of that kind, by its beginning. */
+static bool is_key(span text, const char *prefix) { return span_starts(text, span_str(prefix)); }
 
 /* Our own principals are UUIDs; another issuer's `sub` means nothing here without its `iss`. */
 static const char *read_claims(struct home *h, struct check *c, const struct token_claims *claims)
@@ -230,7 +237,7 @@ static void on_keys(struct mail *m)
 
 static const char *read_opaque(struct home *h, struct check *c, span text, enum proof_kind kind)
 {
-    span secret = kind == PROOF_KEY ? span_slice(text, 4, text.len) : text;
+    span secret = kind == PROOF_SESSION ? text : span_slice(text, KEY_PREFIX_LEN, text.len);
     uint8_t bytes[SESSION_COOKIE_LEN];
     if (secret.len != SESSION_COOKIE_LEN || base64url_decode(secret, bytes) != HASH_BYTES) {
         return "malformed";
@@ -258,8 +265,10 @@ void auth_start(struct home *h, struct auth *a)
     a->credential = SPAN_NONE;
     if (a->is_session) {
         proceed(c, read_opaque(h, c, credential, PROOF_SESSION));
-    } else if (is_key(credential)) {
+    } else if (is_key(credential, KEY_PREFIX_DEVICE)) {
         proceed(c, read_opaque(h, c, credential, PROOF_KEY));
+    } else if (is_key(credential, KEY_PREFIX_PROVISION)) {
+        proceed(c, read_opaque(h, c, credential, PROOF_PROVISION));
     } else {
         check_token(h, c, credential, true);
     }

@@ -98,7 +98,7 @@ struct proof {
 struct proof_wait {
     struct list link;
     uint8_t hash[HASH_BYTES];
-    enum proof_kind kind; /* PROOF_KEY or PROOF_SESSION */
+    enum proof_kind kind; /* PROOF_KEY, PROOF_PROVISION or PROOF_SESSION */
     /* p is NULL when the store failed or too many are being read; `waited` as above. */
     void (*ready)(struct proof_wait *w, const struct proof *p, bool waited);
 };
@@ -111,6 +111,13 @@ void proof_want(struct identity *id, struct proof_wait *w);
 void proof_revoked(struct home *h, const uint8_t hash[HASH_BYTES], uuid principal,
                    uuid credential);
 void proofs_free(struct identity *id);
+
+/* Keys begin with one of these, of KEY_PREFIX_LEN characters. */
+#define KEY_PREFIX_DEVICE "sbk_"
+#define KEY_PREFIX_PROVISION "sbp_"
+#define KEY_PREFIX_LEN 4
+/* The grant of a provisioning key, the caller's (credential_provision.c). */
+struct grant *provision_grant(uuid key, int64_t issued_ms, int64_t expires_ms);
 
 /* --- revoked tokens (identity_revoked.c) --- */
 

@@ -14,6 +14,8 @@
 
 #include "domain/identity.h"
 
+struct actor; /* domain/audit.h */
+
 #define USERNAME_BYTES_MAX 100  /* 1-100 of a-z 0-9 . _ - @ +; stored in lower case */
 #define PASSWORD_BYTES_MIN 8    /* NIST SP 800-63B 5.1.1.2 */
 #define PASSWORD_BYTES_MAX 1024 /* bounds the work of hashing what strangers send */
@@ -35,6 +37,9 @@ struct key_row {
     span name;
     int64_t created_ms;
     int64_t revoked_ms; /* 0: valid */
+    int64_t expires_ms; /* 0: never; of provisioning keys only, as what follows */
+    int64_t uses_left;
+    int64_t used_ms;    /* last; 0: never */
 };
 
 struct identity_result {
@@ -137,6 +142,26 @@ void identity_key_rotate(struct home *h, uuid device, span name, identity_done d
 void identity_key_revoke(struct home *h, uuid device, uuid key, identity_done done, void *owner);
 /* Result: keys, oldest first. */
 void identity_key_list(struct home *h, uuid device, identity_done done, void *owner);
+
+/* --- provisioning keys: `sbp_` and 43 characters; each registers so many devices, no more --- */
+
+#define PROVISION_USES_MAX 1000000 /* a production run; more is another key */
+
+struct provision_args {
+    span name;          /* up to 100 characters */
+    int64_t uses;       /* 1 to PROVISION_USES_MAX */
+    int64_t expires_ms; /* epoch ms, later than now */
+};
+/* Result: credential, secret. `who` makes it; when that principal goes, its keys go.
+ * ERR_INVALID_REQUEST (reason: the member); ERR_NOT_FOUND (no such principal). */
+void identity_provision_make(struct home *h, const struct provision_args *in,
+                             const struct actor *who, identity_done done, void *owner);
+/* Result: keys after that id (nil: from the oldest), at most `limit` (1-200); more. */
+void identity_provision_list(struct home *h, uuid after, unsigned limit, identity_done done,
+                             void *owner);
+/* ERR_NOT_FOUND unless it is a valid provisioning key. Devices that it made stay. */
+void identity_provision_revoke(struct home *h, uuid key, const struct actor *who,
+                               identity_done done, void *owner);
 
 /* For other domain code, after it committed a change of a principal's row (a device deleted or
  * disabled) or bindings: drops what is cached and tells live sessions. Any home loop. */

@@ -21,6 +21,9 @@ bool can(const struct grant *g, enum permission p, struct scope s)
     if (g->kind == PRINCIPAL_ANONYMOUS) {
         return anonymous_may(p);
     }
+    if (g->kind == PRINCIPAL_PROVISIONER) {
+        return provisioner_may(p);
+    }
     if (g->kind == PRINCIPAL_DEVICE) {
         return s.kind == SCOPE_DEVICE && uuid_eq(s.id, g->principal) && role_may(ROLE_DEVICE, p);
     }

@@ -4,6 +4,7 @@
 
 #define R(role) (1u << ROLE_##role)
 #define ANON (1u << 31)
+#define PROVISION (1u << 30)
 
 static const char *const roles[ROLE_COUNT] = {
 #define ROLE(name, text, what) [ROLE_##name] = text,
@@ -46,3 +47,4 @@ bool role_may(enum role r, enum permission p)
 }
 
 bool anonymous_may(enum permission p) { return (permissions[p].roles & ANON) != 0; }
+bool provisioner_may(enum permission p) { return (permissions[p].roles & PROVISION) != 0; }

@@ -25,5 +25,6 @@ const char *permission_name(enum permission p);        /* "device:device:read" *
 /* Whether a role holds a permission (admin: all but chat's writing). */
 bool role_may(enum role r, enum permission p);
 bool anonymous_may(enum permission p);
+bool provisioner_may(enum permission p); /* a provisioning key */
 
 #endif

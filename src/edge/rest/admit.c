@@ -160,7 +160,7 @@ err permission_check(const struct rest_call *c)
     case ACCESS_PUBLIC:
         break;
     case ACCESS_SIGNED_IN:
-        may = !anonymous;
+        may = !anonymous && g->kind != PRINCIPAL_PROVISIONER;
         break;
     case ACCESS_MAY:
         may = can(g, a.permission, SCOPE_ALL);

@@ -25,6 +25,7 @@ static const struct who who[] = {
     {"bound", PRINCIPAL_USER, 0, true},
     {"device", PRINCIPAL_DEVICE, 0, false}, /* it is `mine` */
     {"anonymous", PRINCIPAL_ANONYMOUS, 0, false},
+    {"provisioner", PRINCIPAL_PROVISIONER, 0, false},
 };
 
 static struct grant *grant_of(const struct who *w)
@@ -57,23 +58,25 @@ static void each_access_lets_in_whom_it_names(void **state)
         struct route_access access;
         enum route_method method;
         uuid device;
-        err want[6];
+        err want[7];
     } rows[] = {
-        {"public", {ACCESS_PUBLIC, 0}, ROUTE_GET, mine, {ok, ok, ok, ok, ok, ok}},
-        {"signed in", {ACCESS_SIGNED_IN, 0}, ROUTE_GET, mine, {ok, ok, ok, ok, ok, sign_in}},
-        {"may", {ACCESS_MAY, PERM_STATS_READ}, ROUTE_GET, mine, {ok, ok, no, no, no, sign_in}},
+        {"public", {ACCESS_PUBLIC, 0}, ROUTE_GET, mine, {ok, ok, ok, ok, ok, ok, ok}},
+        {"signed in", {ACCESS_SIGNED_IN, 0}, ROUTE_GET, mine, {ok, ok, ok, ok, ok, sign_in, no}},
+        {"may", {ACCESS_MAY, PERM_STATS_READ}, ROUTE_GET, mine, {ok, ok, no, no, no, sign_in, no}},
         {"operations", {ACCESS_OPERATIONS, PERM_STATS_READ}, ROUTE_GET, mine,
-         {ok, ok, no, no, no, ok}},
-        {"some", {ACCESS_SOME, PERM_HOST_READ}, ROUTE_GET, mine, {ok, ok, no, ok, ok, sign_in}},
+         {ok, ok, no, no, no, ok, no}},
+        {"some", {ACCESS_SOME, PERM_HOST_READ}, ROUTE_GET, mine, {ok, ok, no, ok, ok, sign_in, no}},
         {"some", {ACCESS_SOME, PERM_DEVICE_WRITE}, ROUTE_GET, mine,
-         {ok, no, no, no, no, sign_in}},
+         {ok, no, no, no, no, sign_in, no}},
         {"mine", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_GET, mine,
-         {ok, ok, hidden, ok, ok, sign_in}},
+         {ok, ok, hidden, ok, ok, sign_in, hidden}},
         {"mine", {ACCESS_DEVICE, PERM_DEVICE_WRITE}, ROUTE_PATCH, mine,
-         {ok, no, hidden, no, no, sign_in}},
+         {ok, no, hidden, no, no, sign_in, hidden}},
         {"other", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_GET, other,
-         {ok, ok, hidden, hidden, hidden, sign_in}},
-        {"socket", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_WS, other, {ok, ok, no, no, no, ok}},
+         {ok, ok, hidden, hidden, hidden, sign_in, hidden}},
+        {"register", {ACCESS_MAY, PERM_DEVICE_REGISTER}, ROUTE_POST, mine,
+         {ok, no, no, no, no, sign_in, ok}},
+        {"socket", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_WS, other, {ok, ok, no, no, no, ok, no}},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct route_row row = {.access = rows[i].access, .method = rows[i].method};

@@ -86,6 +86,7 @@ static const char *kind_name(enum principal_kind kind)
         [PRINCIPAL_USER] = "user",       [PRINCIPAL_DEVICE] = "device",
         [PRINCIPAL_GUEST] = "guest",     [PRINCIPAL_ROBOT] = "robot",
         [PRINCIPAL_SERVICE] = "service", [PRINCIPAL_ANONYMOUS] = "anonymous",
+        [PRINCIPAL_PROVISIONER] = "provisioner",
     };
     return names[kind];
 }
