@@ -43,7 +43,8 @@ static void malformed_and_unknown_credentials_are_refused(void **state)
     expect_refused("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, "unknown_session");
     expect_refused("AAAA", true, "malformed");
     expect_refused("a.b.c", false, "malformed");
-    expect_refused("sbp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false, "malformed");
+    expect_refused("sbp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false, "unknown_key");
+    expect_refused("sbp_short", false, "malformed");
 }
 
 /* A token is read where a token stands; a cookie's value is none, and the reverse. */
