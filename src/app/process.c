@@ -10,6 +10,7 @@
 #include "app/certificates.h"
 #include "app/listeners.h"
 #include "base/mem.h"
+#include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/identity.h"
 #include "domain/recovery.h"
