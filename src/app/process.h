@@ -7,6 +7,7 @@
 
 #include "app/descriptors.h"
 #include "app/settings.h"
+#include "app/unix_socket.h"
 #include "edge/edge.h"
 #include "edge/ops/ops.h"
 #include "loop/loop.h"
@@ -50,7 +51,9 @@ struct process {
     struct domain_conf domain;
     struct edge_conf edge;
     struct ops ops;
-    struct sockaddr_storage listeners[LISTENERS_MAX];
+    struct sockaddr_storage listeners[LISTENERS_MAX]; /* of TCP, as bound */
+    struct unix_socket unix_sockets[LISTENERS_MAX];   /* files that we made */
+    unsigned unix_socket_count;
     struct descriptors descriptors;
     struct loop_thread threads[LOOP_COUNT_MAX];
     unsigned threads_started;

@@ -3,6 +3,7 @@
 #include "adapters/jwks_http/fetch.h"
 #include "app/certificates.h"
 #include "app/listeners.h"
+#include "app/unix_socket.h"
 #include "base/mem.h"
 #include "loop/addr.h"
 #include "net/net.h"
@@ -272,18 +273,23 @@ bool settings_flag(struct settings *s, const char *name, const char *value, buf 
     return set(s, k, value, source, why);
 }
 
-/* Of the forms that can be written, those that this version serves. */
-static bool listener_served(const struct listener_spec *l, const char **fault)
+/* A listener whose trusted peers begin with a header has such peers. */
+static bool listener_served(const struct listener_spec *l, const struct trust *t,
+                            const char **fault)
 {
-    if ((l->flags & NET_LISTEN_PROXY) || listener_is_unix(l)) {
-        *fault = "is not served by this version";
+    bool trusted = listener_is_unix(l) ? t->unix_peers : t->count > 0;
+    if ((l->flags & NET_LISTEN_PROXY) && !trusted) {
+        *fault = listener_is_unix(l) ? "waits for PROXY headers, but trusted_proxies has no unix:"
+                                     : "waits for PROXY headers, but trusted_proxies has no "
+                                       "address";
         return false;
     }
     return true;
 }
 
 /* Every address parses; says whether all are loopback. */
-static bool check_listen(const struct settings *s, bool *loopback, buf *why)
+static bool check_listen(const struct settings *s, const struct trust *trusted, bool *loopback,
+                         buf *why)
 {
     span rest = span_str(config_str(&s->config, CONFIG_listen));
     struct listener_spec l;
@@ -292,7 +298,7 @@ static bool check_listen(const struct settings *s, bool *loopback, buf *why)
     *loopback = true;
     enum listener_next got;
     while ((got = listener_next(&rest, &l, &fault)) != LISTENER_END) {
-        if (got == LISTENER_GOT && !listener_served(&l, &fault)) {
+        if (got == LISTENER_GOT && !listener_served(&l, trusted, &fault)) {
             got = LISTENER_BAD;
         }
         if (got == LISTENER_BAD) {
@@ -309,6 +315,28 @@ static bool check_listen(const struct settings *s, bool *loopback, buf *why)
         return false;
     }
     return true;
+}
+
+/* Listeners and the proxies before them. */
+static bool check_fronts(const struct settings *s, bool *loopback, buf *why)
+{
+    struct trust trusted;
+    span bad;
+    unsigned mode;
+    if (!trust_parse(span_str(config_str(&s->config, CONFIG_trusted_proxies)), &trusted, &bad)) {
+        buf_printf(why,
+                   "%s: trusted_proxies: \"%.*s\" is no address, no block without bits behind its "
+                   "prefix and not unix:, or more than the %d that may stand there",
+                   s->sources[CONFIG_trusted_proxies], SPAN_FMT(bad), TRUST_BLOCKS_MAX);
+        return false;
+    }
+    if (!unix_socket_mode(config_str(&s->config, CONFIG_unix_socket_mode), &mode)) {
+        buf_printf(why, "%s: unix_socket_mode: \"%s\" is no octal mode such as 0660",
+                   s->sources[CONFIG_unix_socket_mode],
+                   config_str(&s->config, CONFIG_unix_socket_mode));
+        return false;
+    }
+    return check_listen(s, &trusted, loopback, why);
 }
 
 static bool check_timezone(const char *text)
@@ -346,7 +374,7 @@ bool settings_check(const struct settings *s, buf *why)
 {
     const struct config *c = &s->config;
     bool loopback;
-    if (!check_listen(s, &loopback, why)) {
+    if (!check_fronts(s, &loopback, why)) {
         return false;
     }
     if (config_int(c, CONFIG_conformance) && !loopback) {

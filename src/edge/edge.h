@@ -31,7 +31,7 @@ struct edge_conf {
     uint32_t ws_fragments_max;
     uint32_t outbox_messages_max;
     uint32_t outbox_bytes_max;
-    /* The bound addresses of all listeners, as net_listen gave them; the anonymous rule asks
+    /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;
     unsigned listener_count;

@@ -62,6 +62,8 @@ struct poller {
     int (*connect)(struct poller *p, const struct sockaddr *addr, socklen_t len);
     int (*connected)(struct poller *p, int fd);
     ssize_t (*recv)(struct poller *p, int fd, void *out, size_t len);
+    /* The same without taking it; what is left may not be reported again until more arrives. */
+    ssize_t (*peek)(struct poller *p, int fd, void *out, size_t len);
     ssize_t (*send)(struct poller *p, int fd, const struct iovec *iov, int count);
     int (*local)(struct poller *p, int fd, struct sockaddr_storage *out);
     int (*peer)(struct poller *p, int fd, struct sockaddr_storage *out);

@@ -260,6 +260,12 @@ static ssize_t socket_recv(struct poller *p, int fd, void *out, size_t len)
     return n >= 0 ? n : -errno;
 }
 
+static ssize_t socket_peek(struct poller *p, int fd, void *out, size_t len)
+{
+    ssize_t n = recv(fd, out, len, MSG_PEEK);
+    return n >= 0 ? n : -errno;
+}
+
 static ssize_t socket_send(struct poller *p, int fd, const struct iovec *iov, int count)
 {
     ssize_t n;
@@ -367,6 +373,7 @@ static const struct poller epoll_ops = {
     .connect = socket_connect,
     .connected = socket_connected,
     .recv = socket_recv,
+    .peek = socket_peek,
     .send = socket_send,
     .local = socket_local,
     .peer = socket_peer,

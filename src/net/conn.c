@@ -55,13 +55,16 @@ struct conn *conn_find(struct net *n, struct conn_ref ref)
 struct conn *conn_at(struct net *n, uint32_t slot) { return slab_at(&n->conns, slot); }
 uint32_t conn_slot(const struct conn *c) { return c->slot; }
 struct net *conn_net(const struct conn *c) { return c->net; }
-bool conn_peer_loopback(const struct conn *c) { return (c->flags & CONN_LOOPBACK) != 0; }
+bool conn_peer_loopback(const struct conn *c)
+{
+    return (c->flags & CONN_LOOPBACK) && !front_proxied(c);
+}
 bool conn_is_open(const struct conn *c) { return c->state == CONN_OPEN; }
 
 bool conn_peer(const struct conn *c, struct sockaddr_storage *out)
 {
     struct poller *p = c->net->poller;
-    return c->state != CONN_DEAD && p->peer(p, c->io.fd, out) == 0;
+    return c->state != CONN_DEAD && (front_peer(c, out) || p->peer(p, c->io.fd, out) == 0);
 }
 
 bool conn_local(const struct conn *c, struct sockaddr_storage *out)
@@ -326,6 +329,9 @@ static bool conn_read_secure(struct conn *c, span cipher, size_t held)
 static bool conn_read_once(struct conn *c, bool end_follows)
 {
     struct net *n = c->net;
+    if (front_waits(c)) {
+        return front_read(c, end_follows);
+    }
     size_t held = c->kind == CONN_WS ? ws_held(c, n->recv) : 0;
     if (c->state == CONN_DEAD) {
         return false;
@@ -485,7 +491,9 @@ void conn_kill(struct conn *c)
     }
     io_close(n->poller, &c->io);
     if (c->flags & CONN_COUNTED) {
-        addrs_leave(&n->shared->addrs, c->addr_key);
+        if (!front_close(c)) {
+            addrs_leave(&n->shared->addrs, c->addr_key);
+        }
         atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
     }
     if (n->dead_count == n->dead_cap) {

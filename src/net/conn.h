@@ -43,11 +43,13 @@ struct conn *conn_at(struct net *n, uint32_t slot);
 uint32_t conn_slot(const struct conn *c);
 struct net *conn_net(const struct conn *c);
 
-/* The peer's address; false when the socket is gone. Costs a system call. */
+/* The client's address: what a trusted proxy says (net/front.h), else the peer's own; false when
+ * the socket is gone. Costs a system call. */
 bool conn_peer(const struct conn *c, struct sockaddr_storage *out);
 /* Our own end of it, as above. */
 bool conn_local(const struct conn *c, struct sockaddr_storage *out);
-/* Whether the peer's address is loopback (known since accept). */
+/* Whether the peer's address is loopback (known since accept) and no PROXY header says that it
+ * stands for another. */
 bool conn_peer_loopback(const struct conn *c);
 
 /* Whether its bytes travel encrypted (known since accept or connect). */

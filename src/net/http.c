@@ -165,6 +165,7 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
         conn_end_after(c);
         return;
     }
+    front_rest(c);
     set_phase(c, HTTP_IDLE);
     if (!pumping) {
         http_pump(c);

@@ -49,7 +49,7 @@ enum http_phase {
 };
 
 enum conn_flags {
-    CONN_LOOPBACK = 1,     /* the peer's address is loopback */
+    CONN_LOOPBACK = 1,     /* the peer's address is loopback; a unix socket has none */
     CONN_NOTIFY = 2,       /* the owner waits for on_writable */
     CONN_SMALL_WINDOW = 4, /* messages are compressed for it as WS_DEFLATE_SMALL */
     CONN_CLOSE_CAME = 8,   /* the peer's close frame has come */
@@ -78,6 +78,7 @@ struct ws_parts {
 
 struct http_session;
 struct ws_client;
+struct front;
 
 struct conn {
     struct io io;
@@ -120,6 +121,7 @@ struct net_listener {
     unsigned flags; /* enum net_listen_flags */
     struct sockaddr_storage addr; /* bound: where it listens again after a rest */
     socklen_t addr_len;
+    bool shared;    /* other loops accept from the same socket, through descriptors of their own */
     struct deferred gone; /* an event for it may be waiting in this turn */
 };
 
@@ -145,6 +147,8 @@ struct net {
     uint32_t *dead;      /* owned: slots to free in the reap phase */
     uint32_t dead_count;
     uint32_t dead_cap;
+    struct front **fronts; /* owned, as is each: by slot, see front.h; NULL without any */
+    uint32_t front_cap;
     struct ws_client *clients; /* client connections' extra state, linked */
     uint64_t refused_logged_ms;
     buf scratch; /* response heads, client frames; contents live for one call */
@@ -216,6 +220,27 @@ void room_accept_waiting(struct net *n, unsigned max);
 /* Accepts one from a listener, admitted or refused; false when none waits or none can be had:
  * then *error is -errno. */
 bool net_accept(struct net_listener *l, int *error);
+/* The socket is the wire's from its next byte on, whatever stood before it. */
+void net_begin(struct conn *c, unsigned listen_flags);
+/* Counts a connection of an address, unless a limit refuses it, whose name is returned. Without
+ * `again` it is a handshake, too. */
+const char *net_address_enter(struct net *n, uint32_t key, bool again);
+/* Counts and, once a second, logs a refusal. */
+void net_count_refused(struct net *n, const struct sockaddr_storage *peer, const char *why);
+/* Ends a connection that was refused after all, without a line of its own. */
+void net_refuse(struct conn *c, close_reason reason);
+
+/* front.c */
+/* For a connection that is not counted by its peer's address. */
+void front_open(struct conn *c, bool trusted, unsigned listen_flags);
+bool front_close(struct conn *c); /* false: it has no entry */
+void front_deinit(struct net *n);
+void front_rest(struct conn *c); /* its request is answered: the client does not hold it any more */
+bool front_waits(const struct conn *c); /* nothing but front_read may read it */
+bool front_read(struct conn *c, bool end_follows); /* true: there may be more to read */
+bool front_proxied(const struct conn *c); /* a PROXY header came, or is to come */
+/* The client's address; false: it is the peer's own, or there is none. */
+bool front_peer(const struct conn *c, struct sockaddr_storage *out);
 
 /* tls.c */
 /* The connection begins with a handshake; ciphertext is what it reads from now on. */

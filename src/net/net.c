@@ -88,6 +88,8 @@ static void stop_listening(struct net *n)
     while (n->listeners != NULL) {
         struct net_listener *l = n->listeners;
         n->listeners = l->next;
+        /* The kernel reports a socket that has other descriptors until it is told not to. */
+        n->poller->set(n->poller, &l->io, 0);
         io_close(n->poller, &l->io);
         l->gone.release = listener_free;
         loop_defer(n->loop, &l->gone);
@@ -119,6 +121,7 @@ void net_free(struct net *n)
     buf_deinit(&n->scratch);
     ws_deflate_deinit(n);
     net_tls_deinit(n);
+    front_deinit(n);
     mem_free(n->dead);
     mem_free(n);
 }
@@ -143,9 +146,8 @@ static void sweep(struct timer *t)
     }
 }
 
-static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, const char *why)
+void net_count_refused(struct net *n, const struct sockaddr_storage *peer, const char *why)
 {
-    n->poller->close(n->poller, fd);
     NET_COUNT(n->stats.refused, 1);
     uint64_t now = (uint64_t)loop_now_ms(n->loop);
     if (now - n->refused_logged_ms >= REFUSED_LOG_MS || n->refused_logged_ms == 0) {
@@ -157,14 +159,35 @@ static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, c
     }
 }
 
-/* The socket is the wire's from its next byte on, whatever stood before it. */
-static void begin(struct conn *c, unsigned listen_flags)
+static void refuse(struct net *n, int fd, const struct sockaddr_storage *peer, const char *why)
 {
-    ASSERT((listen_flags & NET_LISTEN_PROXY) == 0); /* settings_check */
+    n->poller->close(n->poller, fd);
+    net_count_refused(n, peer, why);
+}
+
+void net_refuse(struct conn *c, close_reason reason)
+{
+    NET_COUNT(c->net->stats.closed[reason], 1);
+    c->state = CONN_CLOSING;
+    conn_kill(c);
+}
+
+void net_begin(struct conn *c, unsigned listen_flags)
+{
     if (listen_flags & NET_LISTEN_TLS) {
         net_tls_accept(c);
     }
     conn_interest(c);
+}
+
+const char *net_address_enter(struct net *n, uint32_t key, bool again)
+{
+    const struct net_limits *lim = n->limits;
+    struct addrs *a = &n->shared->addrs;
+    if (!again && !addrs_rate(a, key, lim->handshakes_per_s, loop_now_ns(n->loop) / 1000)) {
+        return "handshake_rate";
+    }
+    return addrs_enter(a, key, lim->per_address_max) ? NULL : "connections_per_address_max";
 }
 
 static void admit(struct net *n, int fd, const struct sockaddr_storage *peer,
@@ -175,29 +198,37 @@ static void admit(struct net *n, int fd, const struct sockaddr_storage *peer,
         refuse(n, fd, peer, "descriptors");
         return;
     }
+    bool is_unix = peer->ss_family != AF_INET && peer->ss_family != AF_INET6;
+    bool trusted = trust_holds(&lim->trusted, peer);
+    bool by_address = !is_unix && !trusted;
     uint32_t key = addrs_key(peer);
-    uint64_t now_us = loop_now_ns(n->loop) / 1000;
-    if (!addrs_rate(&n->shared->addrs, key, lim->handshakes_per_s, now_us)) {
-        refuse(n, fd, peer, "handshake_rate");
-        return;
-    }
-    if (!addrs_enter(&n->shared->addrs, key, lim->per_address_max)) {
-        refuse(n, fd, peer, "connections_per_address_max");
+    const char *limit = by_address ? net_address_enter(n, key, false) : NULL;
+    if (limit != NULL) {
+        refuse(n, fd, peer, limit);
         return;
     }
     uint32_t held =
         atomic_fetch_add_explicit(&n->shared->connections, 1, memory_order_relaxed);
     if (held >= lim->connections_max) {
         atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
-        addrs_leave(&n->shared->addrs, key);
+        if (by_address) {
+            addrs_leave(&n->shared->addrs, key);
+        }
         refuse(n, fd, peer, "connections_max");
         return;
     }
     struct conn *c = conn_open(n, fd, CONN_HTTP);
     c->addr_key = key;
-    c->flags = CONN_COUNTED | (addr_is_loopback(peer) ? CONN_LOOPBACK : 0);
+    c->flags = CONN_COUNTED | (!is_unix && addr_is_loopback(peer) ? CONN_LOOPBACK : 0);
     NET_COUNT(n->stats.accepted, 1);
-    begin(c, listen_flags);
+    if (!by_address) {
+        front_open(c, trusted, listen_flags);
+    }
+    if (front_waits(c)) {
+        conn_interest(c); /* for the header; net_begin follows it */
+    } else {
+        net_begin(c, listen_flags);
+    }
 }
 
 bool net_accept(struct net_listener *l, int *error)
@@ -218,7 +249,8 @@ static void listener_ready(struct io *io, unsigned events)
     struct net *n = l->net;
     int error = 0;
     (void)events;
-    for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
+    unsigned most = l->shared ? 1 : ACCEPTS_MAX; /* the others were woken too: who idles takes it */
+    for (unsigned i = 0; i < most; i++) {
         if (room_is_full(n) && room_leave(n)) {
             return;
         }
@@ -239,6 +271,20 @@ static void accept_resume(struct timer *t)
     room_return(CONTAINER_OF(t, struct net, accept_again));
 }
 
+static struct net_listener *listener_add(struct net *n, int fd, unsigned flags)
+{
+    struct net_listener *l = mem_calloc(1, sizeof *l);
+    l->io.fd = fd;
+    l->io.ready = listener_ready;
+    l->net = n;
+    l->flags = flags;
+    l->next = n->listeners;
+    n->listeners = l;
+    n->poller->set(n->poller, &l->io, IO_READ);
+    room_enter(n);
+    return l;
+}
+
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound)
 {
@@ -251,18 +297,15 @@ int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsign
         n->poller->close(n->poller, fd);
         return rc;
     }
-    struct net_listener *l = mem_calloc(1, sizeof *l);
-    l->io.fd = fd;
-    l->io.ready = listener_ready;
-    l->net = n;
-    l->flags = flags;
+    struct net_listener *l = listener_add(n, fd, flags);
     l->addr = *bound;
     l->addr_len = len;
-    l->next = n->listeners;
-    n->listeners = l;
-    n->poller->set(n->poller, &l->io, IO_READ);
-    room_enter(n);
     return 0;
+}
+
+void net_listen_shared(struct net *n, int fd, unsigned flags)
+{
+    listener_add(n, fd, flags)->shared = true;
 }
 
 unsigned net_listeners(const struct net *n, int *fds, unsigned max)

@@ -14,12 +14,14 @@
 #include "net/addrs.h"
 #include "net/conn.h"
 #include "net/http.h"
+#include "net/trust.h"
 #include "net/ws.h"
 
 /* Limits and times; each is a setting of the same name (tables/config.def). */
 struct net_limits {
+    struct trust trusted;          /* peers whose word about their client counts */
     uint32_t connections_max;      /* of the process; more are accepted and closed at once */
-    uint32_t per_address_max;      /* 0: none (conformance) */
+    uint32_t per_address_max;      /* 0: none (conformance); nor for unix sockets */
     uint32_t handshakes_per_s;     /* of one address; 0: none */
     uint32_t tls_handshake_ms;     /* from accept to the end of the TLS handshake */
     uint32_t http_header_ms;       /* first byte to end of head */
@@ -101,6 +103,9 @@ enum net_listen_flags {
  * flags: enum net_listen_flags. */
 int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsigned flags,
                struct sockaddr_storage *bound);
+/* The same for a unix socket that listens already. Each loop that shares it takes over a
+ * descriptor of its own; all are woken for each connection, and one that idles gets it. */
+void net_listen_shared(struct net *n, int fd, unsigned flags);
 /* The descriptors of its listeners, in order; returns how many (at most max). */
 unsigned net_listeners(const struct net *n, int *fds, unsigned max);
 /* Closes idle HTTP connections, every WebSocket and stream with `reason`, and stops accepting; who

@@ -43,6 +43,9 @@ void room_accept_waiting(struct net *n, unsigned max)
 {
     for (struct net_listener *l = n->listeners; l != NULL; l = l->next) {
         int error;
+        if (l->shared && !n->draining) {
+            continue; /* who waits there is not this loop's alone */
+        }
         for (unsigned i = 0; l->io.fd >= 0 && i < max && net_accept(l, &error); i++) {
         }
     }
@@ -57,8 +60,8 @@ bool room_leave(struct net *n)
     room_accept_waiting(n, LISTEN_BACKLOG);
     n->room -= n->spare;
     for (struct net_listener *l = n->listeners; l != NULL; l = l->next) {
-        if (l->addr.ss_family == AF_UNIX) {
-            n->poller->set(n->poller, &l->io, 0); /* its name in the file system stays ours */
+        if (l->shared) {
+            n->poller->set(n->poller, &l->io, 0); /* the file and its queue stay */
         } else {
             io_close(n->poller, &l->io);
         }

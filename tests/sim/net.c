@@ -286,6 +286,17 @@ static size_t some_of(struct sim_net *net, size_t len)
     return sim_random_chance(net->random, 60) ? len : sim_random_size(net->random, len);
 }
 
+static ssize_t net_peek(struct poller *p, int fd, void *out, size_t len)
+{
+    struct sim_sock *s = own_sock(p, fd);
+    if (s->arrived.len > 0 && len > 0) {
+        size_t n = s->arrived.len < len ? s->arrived.len : len;
+        memcpy(out, s->arrived.ptr, n);
+        return (ssize_t)n;
+    }
+    return s->reset ? -ECONNRESET : s->fin_arrived ? 0 : -EAGAIN;
+}
+
 static ssize_t net_recv(struct poller *p, int fd, void *out, size_t len)
 {
     struct sim_net *net = net_of(p);
@@ -358,7 +369,7 @@ struct poller *sim_net_poller(struct sim_net *net, unsigned i)
     static const struct poller ops = {
         .set = poller_set, .wait = poller_wait, .wake = poller_wake, .listen = net_listen,
         .accept = net_accept, .connect = net_connect, .connected = net_connected,
-        .recv = net_recv, .send = net_send, .local = net_local, .peer = net_peer,
+        .recv = net_recv, .peek = net_peek, .send = net_send, .local = net_local, .peer = net_peer,
         .shutdown_write = net_shutdown_write, .close = net_close, .free = net_free,
     };
     struct sim_poller *p = mem_calloc(1, sizeof *p);
