@@ -88,6 +88,9 @@ static void admit(struct topic *t, struct hub_ticket who, uint32_t token)
     if (t->per_loop != NULL) {
         t->per_loop[who.loop]++;
     }
+    if (token == TOKEN_JOINS) {
+        return;
+    }
     if (who.loop == h->conf.loop) {
         local_activate(h, who, token, h->conf.loop, topic_name(t));
     } else {

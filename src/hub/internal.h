@@ -23,6 +23,9 @@
 /* A subscription of a member: its place in the topic's array, or a token while the home has not
  * answered yet (so that an answer to an older subscription is recognised). */
 #define SUB_PENDING 0x80000000u
+/* In place of a token: the home counts the subscriber, and whoever asked for it tells its loop, by
+ * mail of its own from there (local_join). */
+#define TOKEN_JOINS SUB_PENDING
 
 struct local;
 
@@ -178,6 +181,7 @@ struct hub {
     uint32_t seen_words;
     struct owner_row owners[OWNERS_MAX];
     unsigned owner_count;
+    uint64_t newest_pos; /* of the logged events published here; they come in order */
     buf segment; /* this turn's encoded messages */
     size_t composing; /* where the message of hub_compose begins */
     buf gather;  /* several ranges made one, for one write */
@@ -213,6 +217,11 @@ void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name);
 /* `home` may be HUB_EVERY_HOME. */
 void local_subscribe_pattern(struct hub *h, uint32_t member, unsigned home, span name);
 bool local_unsubscribe(struct hub *h, uint32_t member, span name);
+/* The home has counted the open member with TOKEN_JOINS: what is published there from now on
+ * reaches it. */
+void local_join(struct hub *h, uint32_t member, unsigned home, span name);
+/* The home counted a subscriber so, who is gone. */
+void local_decline(struct hub *h, struct hub_ticket who, unsigned home, span name);
 void local_drop_all(struct hub *h, uint32_t member);
 /* Patterns that a member has, each once however many homes it is at; the first `max` of them. */
 uint32_t local_patterns(const struct hub *h, uint32_t member, struct local **out, uint32_t max);

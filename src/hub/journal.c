@@ -68,6 +68,7 @@ struct journal *journal_new(const struct journal_conf *conf, struct pos start)
     j->conf = *conf;
     j->epoch = start.epoch;
     j->newest = start.n;
+    readers_init(j);
     if (conf->loop == JOURNAL_HOME) {
         gate_open(j, start.n);
     }
@@ -79,6 +80,8 @@ void journal_free(struct journal *j)
     if (j == NULL) {
         return;
     }
+    ASSERT(j->readers.count == 0 && j->pages == 0);
+    map_deinit(&j->readers);
     if (j->gate != NULL) {
         gate_close(j);
     }
@@ -92,9 +95,14 @@ void journal_tick(struct journal *j)
     if (j->gate != NULL) {
         gate_tick(j);
     }
+    readers_tick(j);
 }
 
-struct pos journal_now(const struct journal *j) { return journal_pos(j, j->newest); }
+struct pos journal_now(const struct journal *j)
+{
+    uint64_t heard = j->conf.hub->newest_pos;
+    return journal_pos(j, heard > j->newest ? heard : j->newest);
+}
 
 /* --- recording --- */
 
@@ -111,17 +119,24 @@ void journal_step(struct store_req *req, unsigned step, const struct journal_eve
     store_set_text(req, step, 0, 4, e->data);
 }
 
+struct blob *journal_blob(uint64_t n, span id, int64_t time_ms, span type, span data)
+{
+    enum event event = event_by_name((const char *)type.ptr, type.len);
+    if (event == EVENT_COUNT) {
+        return NULL;
+    }
+    struct blob *b = blob_new(BLOB_ORDERED, (uint16_t)event, time_ms, data);
+    b->pos = n;
+    (void)uuid_parse(id, &b->id);
+    return b;
+}
+
 struct journal_entry *journal_entry_new(uint64_t n, span id, int64_t time_ms, span type,
                                         span topic, span data)
 {
     ASSERT(topic.len <= HUB_TOPIC_BYTES_MAX);
     struct journal_entry *e = mem_calloc(1, sizeof *e + topic.len);
-    enum event event = event_by_name((const char *)type.ptr, type.len);
-    if (event != EVENT_COUNT) {
-        e->blob = blob_new(BLOB_ORDERED, (uint16_t)event, time_ms, data);
-        e->blob->pos = n;
-        (void)uuid_parse(id, &e->blob->id);
-    }
+    e->blob = journal_blob(n, id, time_ms, type, data);
     e->n = n;
     e->hash = topic_hash(topic);
     e->topic_len = (uint16_t)topic.len;

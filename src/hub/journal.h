@@ -76,8 +76,8 @@ void journal_publish(struct journal *j, const struct store_req *req, unsigned st
 
 struct journal_reader;
 
-/* What a reader tells its session. Never inside a call of the session, but journal_writable; both
- * may close the reader. */
+/* What a reader tells its session, never inside a call of the session; both may close the reader.
+ * Only readers with a position have anything to tell. */
 struct journal_reader_ops {
     /* The events after `from` up to `to` are gone (retention) or unknown here (another epoch, a
      * restored log): tell the client in the wire's form, now; what follows comes after `to`.
@@ -89,11 +89,12 @@ struct journal_reader_ops {
 };
 
 /* One member's way through the ordered topics, embedded in the edge's session. What is delivered
- * are blobs with `pos` set (hub/blob.h), encoded by the member's wire; a client that remembers the
- * pos of the last one that it received, and gives it as `since` of its next connection, misses
- * nothing of any topic of the reader, however many it has and whenever it subscribed them; what it
- * sees twice has the same pos. Within one connection nothing is doubled, unless a topic is
- * unsubscribed and subscribed again: then it is replayed from `since` again. */
+ * are blobs with `pos` set (hub/blob.h), encoded by the member's wire. A client that remembers the
+ * last pos that it received, in an event or in the answer to a subscription (journal_reader_pos
+ * right after journal_subscribe, even if that is lower), and gives it as `since` of its next
+ * connection, misses nothing of any topic of the reader, however many it has and whenever it
+ * subscribed them; what it sees twice has the same id. Within one connection nothing is doubled,
+ * unless a topic is unsubscribed and subscribed again: then it is replayed from `since` again. */
 struct journal_reader {
     const struct journal_reader_ops *ops; /* set by the session, before journal_open */
     struct journal *journal;              /* private from here; NULL: not open */
@@ -107,10 +108,12 @@ struct journal_reader {
  * there. */
 void journal_open(struct journal *j, struct journal_reader *r, uint32_t member,
                   const struct pos *since);
-/* Drops its subscriptions. Before hub_member_close. Harmless when not open. */
+/* Nothing is replayed any more. Just before hub_member_close, which ends what is subscribed.
+ * Harmless when not open. */
 void journal_close(struct journal_reader *r);
-/* A topic or a pattern (hub/pattern.h); twice is once. */
-void journal_subscribe(struct journal_reader *r, span topic);
+/* A topic or a pattern (hub/pattern.h); twice is once. What a turn subscribes is replayed together,
+ * in the order of the log. False for a pattern that hub_subscribe would refuse. */
+bool journal_subscribe(struct journal_reader *r, span topic);
 /* False when it was not subscribed. */
 bool journal_unsubscribe(struct journal_reader *r, span topic);
 /* After hub_writable: a replay waits for its reader, a page at a time, and goes on. */

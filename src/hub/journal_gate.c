@@ -66,6 +66,22 @@ static void ring_push(struct journal *j, struct journal_entry *e)
     }
 }
 
+/* The first place in the ring with a number above n. */
+static uint32_t ring_after(const struct journal_gate *g, uint64_t n)
+{
+    uint32_t low = 0;
+    uint32_t high = g->ring_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ring_at(g, middle)->n > n) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
 /* --- order --- */
 
 static void publish(struct journal *j, struct journal_entry *e)
@@ -193,6 +209,49 @@ static void read_hole(struct journal *j)
     store_set_int(req, 0, 0, 1, HOLE_PAGE);
     g->reading = true;
     j->conf.store->submit(j->conf.store, req);
+}
+
+/* --- readers --- */
+
+/* Everything that is wanted up to `upto`; true when that is the newest. */
+static bool give_from_ring(const struct journal_gate *g, struct journal_ask *a)
+{
+    uint64_t bytes = 0;
+    a->upto = g->published;
+    for (uint32_t i = ring_after(g, a->position); i < g->ring_count; i++) {
+        const struct journal_entry *e = ring_at(g, i);
+        span topic = span_of(e->topic, e->topic_len);
+        if (e->blob == NULL || !journal_wanted(a->topics, a->topic_count, e->n, e->hash, topic)) {
+            continue;
+        }
+        if (a->given_count == PAGE_EVENTS || (bytes > 0 && bytes + e->blob->len > PAGE_BYTES)) {
+            a->upto = e->n - 1;
+            return false;
+        }
+        a->given[a->given_count++] = blob_ref(e->blob);
+        bytes += e->blob->len;
+    }
+    return true;
+}
+
+void gate_answer(struct journal *j, struct journal_ask *a)
+{
+    struct journal_gate *g = j->gate;
+    ASSERT(g != NULL && a->given_count == 0);
+    a->published = g->published;
+    a->ring_floor = g->ring_floor;
+    if (a->position > g->published) {
+        a->answer = ASK_AHEAD;
+    } else if (a->position < g->ring_floor) {
+        a->answer = ASK_BEHIND;
+    } else if (!give_from_ring(g, a)) {
+        a->answer = ASK_MORE;
+    } else {
+        a->answer = ASK_JOINED;
+        for (unsigned i = 0; i < a->topic_count; i++) {
+            home_subscribe(j->conf.hub, a->who, TOKEN_JOINS, a->topics[i].name);
+        }
+    }
 }
 
 /* --- the turn --- */

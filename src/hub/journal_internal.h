@@ -3,12 +3,16 @@
  *
  *   journal.c         starting, recording, what a loop knows
  *   journal_gate.c    at JOURNAL_HOME: order, holes, the ring of the newest
+ *   journal_ask.c     what a reader asks of the gate, and the gate's answer from the ring
+ *   journal_reader.c  one member's way from its position to live
+ *   journal_page.c    pages of the log for it
  */
 #ifndef SB_HUB_JOURNAL_INTERNAL_H
 #define SB_HUB_JOURNAL_INTERNAL_H
 
 #include "base/heap.h"
 #include "base/mail.h"
+#include "base/map.h"
 #include "hub/journal.h"
 
 #include <stdatomic.h>
@@ -56,6 +60,86 @@ struct journal {
     uint64_t newest;           /* number up to which this loop has seen what concerns it */
     struct journal_gate *gate; /* owned; NULL on other loops */
     struct journal_counts counts;
+    /* Readers with a position; mail and answers of the store name them by id. */
+    struct map readers;
+    uint64_t reader_id;
+    struct list due;      /* to take their next step at the end of this turn */
+    struct list sent;     /* were given something this turn */
+    struct list queued;   /* for a page of the log */
+    struct list retrying; /* the store was busy */
+    unsigned pages;       /* being read */
+    uint64_t turn;        /* counts ticks */
+    struct mail nudge;    /* to itself: another turn, for those in `sent` */
+    bool nudged;
+};
+
+/* Bounds of what a reader is given before its socket has taken it: a quarter of the smallest
+ * outbox. */
+#define PAGE_EVENTS 64
+#define PAGE_BYTES 65536
+
+/* Something that a reader has subscribed: it has had every event of it up to `floor`. */
+struct journal_topic {
+    uint64_t floor;
+    uint64_t hash;
+    span name;
+    bool pattern;
+};
+
+enum reader_phase {
+    READER_IDLE,     /* nothing subscribed */
+    READER_LIVE,     /* everything subscribed is, in the hub */
+    READER_DUE,      /* its next step is taken at the end of the turn */
+    READER_ASKING,   /* the gate was asked */
+    READER_QUEUED,   /* for a page of the log */
+    READER_PAGING,   /* a page is being read */
+    READER_RETRYING, /* a page is to be read again in a while */
+    READER_SENT,     /* it was given something this turn */
+    READER_WAITING,  /* for its socket to take it */
+    READER_FAILED,   /* on_error was told */
+};
+
+struct journal_reader_state {
+    struct map_node node; /* in journal->readers */
+    struct list link;     /* in a list of the journal, by phase */
+    uint64_t id;
+    struct journal *journal;
+    struct journal_reader *reader;
+    enum reader_phase phase;
+    bool stale;           /* its topics changed while an answer is under way */
+    bool replaying;       /* counted as such */
+    uint64_t sent_turn;   /* journal->turn when it was given something */
+    unsigned tries;       /* of the store, in vain */
+    uint64_t retry_ns;
+    struct pos since;     /* of topics yet to come */
+    uint64_t published;   /* as the gate last said: the log is read up to there */
+    uint64_t ring_floor;  /* the same; the log is read at least up to there */
+    struct journal_topic *topics; /* owned, and their names */
+    uint32_t topic_count, topic_cap;
+};
+
+enum ask_answer {
+    ASK_JOINED, /* `given` is all there was; the topics count as subscribed from here */
+    ASK_MORE,   /* `given` is a part, up to `upto` */
+    ASK_BEHIND, /* older than the ring */
+    ASK_AHEAD,  /* newer than the newest: of a log that was restored */
+};
+
+/* Goes to the gate and comes back. */
+struct journal_ask {
+    struct mail mail;
+    struct journal *from;
+    struct hub_ticket who;
+    uint64_t reader;
+    uint64_t position; /* the lowest floor */
+    enum ask_answer answer;
+    uint64_t published;
+    uint64_t ring_floor;
+    uint64_t upto;
+    struct blob *given[PAGE_EVENTS]; /* one reference each */
+    unsigned given_count;
+    unsigned topic_count;
+    struct journal_topic topics[]; /* their names behind them */
 };
 
 static inline struct pos journal_pos(const struct journal *j, uint64_t n)
@@ -63,6 +147,11 @@ static inline struct pos journal_pos(const struct journal *j, uint64_t n)
     return (struct pos){.epoch = j->epoch, .n = n};
 }
 
+/* Whether an event belongs to a topic that has not had it. */
+bool journal_wanted(const struct journal_topic *topics, unsigned count, uint64_t n, uint64_t hash,
+                    span topic);
+/* The blob of a logged event; NULL when this program does not know its kind. */
+struct blob *journal_blob(uint64_t n, span id, int64_t time_ms, span type, span data);
 /* An entry of a row or a step; not published yet. */
 struct journal_entry *journal_entry_new(uint64_t n, span id, int64_t time_ms, span type,
                                         span topic, span data);
@@ -76,5 +165,31 @@ void gate_close(struct journal *j);
 /* Takes the entry over and publishes it when all before it were. */
 void gate_take(struct journal *j, struct journal_entry *e);
 void gate_tick(struct journal *j);
+/* Answers from the ring; with ASK_JOINED the topics are counted at their home. */
+void gate_answer(struct journal *j, struct journal_ask *a);
+
+/* journal_ask.c */
+/* Asks the gate with the reader's topics; reader_answered follows, at once where the gate is. */
+void ask_post(struct journal_reader_state *s, uint64_t position);
+/* Not used: gives back what it holds, and the subscriptions. */
+void ask_drop(struct journal_ask *a);
+
+/* journal_reader.c */
+void readers_init(struct journal *j);
+void readers_tick(struct journal *j);
+struct journal_reader_state *reader_find(const struct journal *j, uint64_t id);
+void reader_set_phase(struct journal_reader_state *s, enum reader_phase phase);
+uint64_t reader_position(const struct journal_reader_state *s); /* the lowest floor */
+/* Every topic has had everything up to n. */
+void reader_raise(struct journal_reader_state *s, uint64_t n);
+/* What was after the reader's position up to n is gone. False: it has closed meanwhile. */
+bool reader_gap(struct journal_reader_state *s, struct pos from, uint64_t to) MUST_CHECK;
+/* Gives a blob to the member; takes one reference. */
+void reader_give(struct journal_reader_state *s, struct blob *b);
+/* Takes over an answer of the gate. */
+void reader_answered(struct journal_ask *a);
+
+/* journal_page.c */
+void page_read(struct journal_reader_state *s);
 
 #endif

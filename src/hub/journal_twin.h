@@ -69,7 +69,7 @@ static UNUSED_OK void twin_select(struct store_req *req, struct store_step *s,
     for (unsigned i = 0; i < twin.count && s->row_count < limit; i++) {
         struct twin_event *e = &twin.events[i];
         bool wanted = topic_count == 0;
-        for (unsigned t = 0; t < topic_count; t++) {
+        for (unsigned t = 0; t < topic_count && !wanted; t++) {
             wanted = wanted || span_eq(store_text(&topics[t]), span_str(e->topic));
         }
         if (e->kept && e->n > after && wanted) {
@@ -140,6 +140,10 @@ static UNUSED_OK void twin_step(struct store_req *req, struct store_step *s)
     case QUERY_EVENT_AFTER:
         twin.reads++;
         twin_select(req, s, NULL, 0, p[0].i, p[1].i);
+        break;
+    case QUERY_EVENT_BY_TOPICS:
+        twin.reads++;
+        twin_select(req, s, p, 8, p[8].i, p[9].i);
         break;
     default:
         fail_msg("the twin does not know %s", query_name(s->query));
@@ -219,16 +223,32 @@ static UNUSED_OK void journals_close(void)
     world_stop();
 }
 
+static UNUSED_OK bool mail_waits(void)
+{
+    for (unsigned i = 0; i < HUBS_MAX * HUBS_MAX; i++) {
+        if (w.queue[i / HUBS_MAX][i % HUBS_MAX] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Turns, mail and answers until nothing is left to do. */
 static UNUSED_OK void journals_settle(unsigned seed)
 {
-    do {
+    bool worked = true;
+    while (worked) {
         for (unsigned i = 0; i < w.post.loop_count; i++) {
             w.current = i;
             journal_tick(journals[i]);
+            hub_turn_end(w.peers[i]);
         }
+        worked = mail_waits();
         settle(seed++);
-    } while (twin_answer());
+        while (twin_answer()) {
+            worked = true;
+        }
+    }
 }
 
 /* Commits an event on a loop, as a domain does, and leaves it to be handed over. */

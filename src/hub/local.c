@@ -211,14 +211,19 @@ static struct hub_ticket ticket_of(const struct hub *h, uint32_t member)
         .loop = h->conf.loop, .member = member, .gen = h->members[member].gen};
 }
 
-static void subscribe(struct hub *h, uint32_t member, unsigned home, span name,
-                      enum local_kind kind)
+static void begin(struct hub *h, uint32_t member, unsigned home, span name, enum local_kind kind)
 {
     struct local *l = find_or_make(h, home, name, kind);
     h->token = (h->token + 1) & ~SUB_PENDING;
     l->pending++;
     add_sub(&h->members[member], l, SUB_PENDING | h->token);
     COUNT(h->stats.subscriptions, 1);
+}
+
+static void subscribe(struct hub *h, uint32_t member, unsigned home, span name,
+                      enum local_kind kind)
+{
+    begin(h, member, home, name, kind);
     if (home == h->conf.loop) {
         home_subscribe(h, ticket_of(h, member), h->token, name);
     } else {
@@ -258,6 +263,21 @@ void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsign
     }
 }
 
+void local_join(struct hub *h, uint32_t member, unsigned home, span name)
+{
+    begin(h, member, home, name, pattern_is(name) ? LOCAL_LEAD : LOCAL_TOPIC);
+    local_activate(h, ticket_of(h, member), h->token, home, name);
+}
+
+void local_decline(struct hub *h, struct hub_ticket who, unsigned home, span name)
+{
+    if (home == h->conf.loop) {
+        home_unsubscribe(h, who, name);
+    } else {
+        hub_mail_post(h, home, MAIL_UNSUBSCRIBE, who, 0, NULL, name);
+    }
+}
+
 static void drop(struct hub *h, uint32_t member, struct sub *s)
 {
     struct local *l = s->topic;
@@ -270,12 +290,7 @@ static void drop(struct hub *h, uint32_t member, struct sub *s)
     remove_sub(&h->members[member], s);
     UNCOUNT(h->stats.subscriptions, 1);
     l->pending++; /* the owner, told here or by mail, must not free what is named */
-    span name = span_of(l->name, l->name_len);
-    if (l->home == h->conf.loop) {
-        home_unsubscribe(h, who, name);
-    } else {
-        hub_mail_post(h, l->home, MAIL_UNSUBSCRIBE, who, 0, NULL, name);
-    }
+    local_decline(h, who, l->home, span_of(l->name, l->name_len));
     l->pending--;
     release(h, l);
 }
@@ -378,6 +393,7 @@ static void publish_matching(struct hub *h, unsigned home, struct local *exact, 
 void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struct blob *b)
 {
     struct local *l = find(h, hash, name);
+    h->newest_pos = b->pos > h->newest_pos ? b->pos : h->newest_pos;
     if (UNLIKELY(h->local_shapes.count > 0)) {
         publish_matching(h, home, l, name, hash, b);
         return;
