@@ -13,12 +13,25 @@
 #include <netinet/in.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct conn) <= 104, "a connection at rest costs its record and no more");
+_Static_assert(sizeof(struct conn) <= 64, "a connection at rest costs its record and no more");
 
 /* Reads take all there is, so the poller need not say twice that bytes have arrived. */
 #define READING (IO_READ | IO_EDGE)
 
 static void conn_ready(struct io *io, unsigned events);
+
+uint8_t net_wire(struct net *n, const void *wire)
+{
+    unsigned i = 0;
+    while (i < n->wire_count && n->wires[i] != wire) {
+        i++;
+    }
+    if (i == n->wire_count) {
+        ASSERT(i < ARRAY_LEN(n->wires));
+        n->wires[n->wire_count++] = wire;
+    }
+    return (uint8_t)i;
+}
 
 struct conn *conn_open(struct net *n, int fd, enum conn_kind kind)
 {
@@ -30,8 +43,8 @@ struct conn *conn_open(struct net *n, int fd, enum conn_kind kind)
     c->slot = slot;
     c->kind = kind;
     c->state = CONN_OPEN;
-    c->seen_tick = net_tick(n);
-    c->ping_tick = c->seen_tick;
+    c->seen = net_tick(n);
+    c->pinged = c->seen;
     if (!timer_running(&n->sweep)) {
         timer_start(n->loop, &n->sweep, NET_TICK_MS);
     }
@@ -91,7 +104,7 @@ void conn_interest(struct conn *c)
 static void out_make(struct conn *c)
 {
     c->out = mem_calloc(1, sizeof *c->out);
-    c->out->since_tick = net_tick(c->net);
+    c->out->since = net_tick(c->net);
     conn_interest(c);
 }
 
@@ -197,9 +210,9 @@ static void half_close(struct conn *c)
         conn_kill(c);
         return;
     }
-    c->flags &= (uint8_t)~CONN_END_AFTER;
+    c->flags &= (uint16_t)~CONN_END_AFTER;
     n->poller->shutdown_write(n->poller, c->io.fd);
-    c->ping_tick = net_tick(n);
+    c->pinged = net_tick(n);
     conn_interest(c);
 }
 
@@ -207,7 +220,7 @@ void conn_end_after(struct conn *c)
 {
     c->state = CONN_CLOSING;
     c->phase = HTTP_LINGER;
-    c->ping_tick = net_tick(c->net);
+    c->pinged = net_tick(c->net);
     if (conn_tls(c) != NULL) {
         net_tls_end(c);
     }
@@ -232,7 +245,7 @@ static bool out_flush(struct conn *c)
         }
         NET_COUNT(c->net->stats.bytes_out, (uint64_t)sent);
         o->at += (size_t)sent;
-        o->since_tick = net_tick(c->net);
+        o->since = net_tick(c->net);
         if (o->at < o->bytes.len) {
             return false;
         }
@@ -252,7 +265,7 @@ static void conn_flush(struct conn *c)
         return;
     }
     bool notify = (c->flags & CONN_NOTIFY) != 0;
-    c->flags &= (uint8_t)~CONN_NOTIFY;
+    c->flags &= (uint16_t)~CONN_NOTIFY;
     conn_interest(c);
     if (c->state != CONN_OPEN) {
         return;
@@ -261,11 +274,11 @@ static void conn_flush(struct conn *c)
         http_resume(c);
     } else if (c->kind == CONN_WS) {
         ws_early(c);
-        if (notify && c->state == CONN_OPEN && c->wire->on_writable != NULL) {
-            c->wire->on_writable(c);
+        if (notify && c->state == CONN_OPEN && conn_wire(c)->on_writable != NULL) {
+            conn_wire(c)->on_writable(c);
         }
-    } else if (c->kind == CONN_STREAM && notify && c->stream->on_writable != NULL) {
-        c->stream->on_writable(c);
+    } else if (c->kind == CONN_STREAM && notify && conn_stream(c)->on_writable != NULL) {
+        conn_stream(c)->on_writable(c);
     }
 }
 
@@ -356,7 +369,7 @@ static bool conn_read_once(struct conn *c, bool end_follows)
     }
     NET_COUNT(n->stats.bytes_in, (uint64_t)got);
     if (c->kind != CONN_HTTP) {
-        c->seen_tick = net_tick(n);
+        c->seen = net_tick(n);
     }
     if (!secure) {
         conn_bytes(c, n->recv, held + (size_t)got);
@@ -405,9 +418,9 @@ static void conn_ready(struct io *io, unsigned events)
 static const char *wire_name(const struct conn *c)
 {
     if (c->kind == CONN_STREAM) {
-        return c->stream->name;
+        return conn_stream(c)->name;
     }
-    return c->kind == CONN_HTTP ? "http" : c->wire->name;
+    return c->kind == CONN_HTTP ? "http" : conn_wire(c)->name;
 }
 
 void conn_log_close(struct conn *c, close_reason reason)
@@ -517,10 +530,10 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
     }
     if (c->state == CONN_CLOSING) {
         /* Last bytes that make progress are given their time; an answer as much as any other. */
-        bool moving = c->out != NULL && (int32_t)(c->out->since_tick - c->ping_tick) > 0;
-        uint32_t since = moving ? c->out->since_tick : c->ping_tick;
+        bool moving = c->out != NULL && (int16_t)(c->out->since - c->pinged) > 0;
+        uint16_t since = moving ? c->out->since : c->pinged;
         bool answer = c->kind == CONN_HTTP && (c->flags & CONN_END_AFTER);
-        if ((now_tick - since) * NET_TICK_MS >= (answer ? lim->http_body_ms : lim->close_wait_ms)) {
+        if (tick_age_ms(now_tick, since) >= (answer ? lim->http_body_ms : lim->close_wait_ms)) {
             conn_kill(c);
         }
     } else if (c->kind == CONN_HTTP && net_tls_handshaking(c)) {

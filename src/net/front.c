@@ -226,7 +226,7 @@ static void take_header(struct conn *c, const struct proxy_header *h)
             return;
         }
     }
-    c->seen_tick = net_tick(c->net);
+    c->seen = net_tick(c->net);
     net_begin(c, f->listen_flags & (unsigned)~NET_LISTEN_PROXY);
 }
 

@@ -82,7 +82,7 @@ void http_ended(struct conn *c)
 static void set_phase(struct conn *c, enum http_phase phase)
 {
     c->phase = (uint8_t)phase;
-    c->seen_tick = net_tick(c->net);
+    c->seen = net_tick(c->net);
     conn_interest(c);
 }
 
@@ -379,9 +379,9 @@ void http_eof(struct conn *c)
 void http_sweep(struct conn *c, uint32_t now_tick)
 {
     const struct net_limits *lim = c->net->limits;
-    uint32_t ms = (now_tick - c->seen_tick) * NET_TICK_MS;
+    uint32_t ms = tick_age_ms(now_tick, c->seen);
     if (c->out != NULL &&
-        (now_tick - c->out->since_tick) * NET_TICK_MS >= lim->http_body_ms) {
+        tick_age_ms(now_tick, c->out->since) >= lim->http_body_ms) {
         conn_close(c, CLOSE_WRITE_TIMEOUT);
         return;
     }

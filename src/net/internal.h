@@ -59,19 +59,22 @@ enum conn_flags {
     CONN_PEER_DONE = 128,  /* the peer has ended its direction: nothing more to read */
 };
 
-/* Exists exactly while the socket is full: the write deadline counts from since_tick, whoever
+#define CONN_WIRE_BITS 5 /* wires of one loop, WebSocket's and streams' together: at most 32 */
+
+/* Exists exactly while the socket is full: the write deadline counts from `since`, whoever
  * keeps the bytes that wait (this record's own are `bytes`; an outbox of the owner's may hold
  * more). */
 struct conn_out {
     buf bytes;
     size_t at;           /* sent so far */
-    uint32_t since_tick; /* last progress */
+    uint16_t since;      /* tick of the last progress */
     uint32_t control;    /* of these bytes, those of pongs */
 };
 
 struct ws_parts {
     buf message;                     /* pieces of an unfinished message */
     buf early;                       /* bytes that came behind the handshake */
+    struct ws_session session;       /* of an unfinished message */
     uint32_t held_len;               /* bytes of an unfinished header or control frame */
     uint8_t held[WS_FEED_BYTES_MIN];
 };
@@ -88,20 +91,17 @@ struct conn {
         struct http_session *http; /* owned, NULL between requests */
         struct ws_parts *parts;    /* owned, NULL between messages */
     };
-    union {
-        const struct ws_wire *wire;
-        const struct stream_wire *stream;
-    };
     void *user;
-    struct ws_session ws;
     uint32_t slot;
-    uint32_t seen_tick; /* last bytes from the peer; of HTTP: start of the phase */
-    uint32_t ping_tick; /* last ping or beat sent; while closing: when that began */
     uint32_t addr_key;
-    uint8_t kind;   /* enum conn_kind */
-    uint8_t state;  /* enum conn_state */
-    uint8_t flags;  /* enum conn_flags */
-    uint8_t phase;  /* enum http_phase */
+    uint16_t seen;    /* tick of the last bytes from the peer; of HTTP: start of the phase */
+    uint16_t pinged;  /* of the last ping or beat sent; while closing: when that began */
+    uint16_t flags;   /* enum conn_flags */
+    uint8_t kind : 3; /* enum conn_kind */
+    uint8_t state : 2; /* enum conn_state */
+    uint8_t phase : 3; /* enum http_phase */
+    uint8_t wire : CONN_WIRE_BITS; /* place in net->wires */
+    uint8_t ws : WS_REST_BITS;     /* ws_session_rest() of the session */
 };
 
 /* TLS of one loop (tls.c); none where nobody speaks it. */
@@ -133,6 +133,8 @@ struct net {
     const struct http_handler *http;
     void *user;
     struct slab conns;
+    const void *wires[1 << CONN_WIRE_BITS]; /* those that were used: see net_wire() */
+    unsigned wire_count;
     struct net_listener *listeners; /* owned */
     struct timer sweep;
     struct timer accept_again; /* after the process ran out of descriptors */
@@ -188,7 +190,26 @@ static inline uint32_t net_tick(const struct net *n)
     return (uint32_t)(loop_now_ms(n->loop) / NET_TICK_MS);
 }
 
+/* Records keep ticks in 16 bits: an age is right up to 109 minutes, and no time-out of theirs is
+ * longer than one hour (tables/config.def). */
+static inline uint32_t tick_age_ms(uint32_t now_tick, uint16_t then)
+{
+    return (uint32_t)(uint16_t)(now_tick - then) * NET_TICK_MS;
+}
+
+static inline const struct ws_wire *conn_wire(const struct conn *c)
+{
+    return c->net->wires[c->wire];
+}
+
+static inline const struct stream_wire *conn_stream(const struct conn *c)
+{
+    return c->net->wires[c->wire];
+}
+
 /* conn.c */
+/* The place of a wire in net->wires, the same for ever. */
+uint8_t net_wire(struct net *n, const void *wire);
 struct conn *conn_open(struct net *n, int fd, enum conn_kind kind);
 void conn_interest(struct conn *c); /* sets what the poller reports, from the record's state */
 void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */

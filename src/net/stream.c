@@ -30,10 +30,10 @@ struct conn *http_stream(struct http_exchange *x, const char *content_type,
     http_detach(c, &ahead); /* frees the exchange; what was sent ahead has no answer */
     buf_deinit(&ahead);
     c->kind = CONN_STREAM;
-    c->stream = wire;
+    c->wire = net_wire(n, wire);
     c->user = user;
     c->phase = HTTP_FRESH;
-    c->seen_tick = c->ping_tick = net_tick(n);
+    c->seen = c->pinged = net_tick(n);
     conn_interest(c);
     conn_queue(c, buf_span(head));
     return c;
@@ -42,7 +42,7 @@ struct conn *http_stream(struct http_exchange *x, const char *content_type,
 void stream_close(struct conn *c, close_reason reason)
 {
     c->state = CONN_CLOSING;
-    c->stream->on_close(c, reason);
+    conn_stream(c)->on_close(c, reason);
     c->kind = CONN_HTTP; /* again, and its last answer is over */
     c->http = NULL;
     c->phase = HTTP_LINGER;
@@ -55,14 +55,14 @@ void stream_close(struct conn *c, close_reason reason)
 
 void stream_sweep(struct conn *c, uint32_t now_tick)
 {
-    const struct stream_wire *w = c->stream;
+    const struct stream_wire *w = conn_stream(c);
     uint32_t beat_ms = c->net->limits->sse_heartbeat_ms;
     if (c->out != NULL && w->write_ms != 0 &&
-        (now_tick - c->out->since_tick) * NET_TICK_MS >= w->write_ms) {
+        tick_age_ms(now_tick, c->out->since) >= w->write_ms) {
         conn_close(c, CLOSE_WRITE_TIMEOUT);
     } else if (c->out == NULL && beat_ms != 0 &&
-               (now_tick - c->ping_tick) * NET_TICK_MS >= beat_ms) {
-        c->ping_tick = now_tick;
+               tick_age_ms(now_tick, c->pinged) >= beat_ms) {
+        c->pinged = now_tick;
         conn_queue(c, w->beat);
     }
 }

@@ -210,7 +210,7 @@ static void opened(struct conn *c, const struct tls_session *t)
         client_secured(c);
         return;
     }
-    c->seen_tick = net_tick(n); /* the request's head has its own time */
+    c->seen = net_tick(n); /* the request's head has its own time */
     if (tls_peer_subject(t, &subject)) {
         LOG(loop_log(n->loop), LOG_INFO, "tls.client", LOG_U64("conn", c->slot),
             LOG_SPAN("subject", buf_span(&subject)));
@@ -266,7 +266,7 @@ bool net_tls_handshaking(const struct conn *c)
 
 void net_tls_sweep(struct conn *c, uint32_t now_tick)
 {
-    if ((now_tick - c->seen_tick) * NET_TICK_MS >= c->net->limits->tls_handshake_ms) {
+    if (tick_age_ms(now_tick, c->seen) >= c->net->limits->tls_handshake_ms) {
         NET_COUNT(c->net->stats.tls_faults[TLS_FAULT_TIMEOUT], 1);
         tls_give_up(conn_tls(c), TLS_FAULT_TIMEOUT);
         conn_close(c, CLOSE_TLS_TIMEOUT);

@@ -28,7 +28,7 @@ static void parts_rest(struct conn *c)
 {
     struct ws_parts *p = c->parts;
     if (p != NULL && p->message.len == 0 && p->held_len == 0 && p->early.len == 0 &&
-        !ws_session_in_message(&c->ws)) {
+        !ws_session_in_message(&p->session)) {
         buf_deinit(&p->message);
         buf_deinit(&p->early);
         mem_free(p);
@@ -50,22 +50,24 @@ void ws_ended(struct conn *c)
 void ws_begin(struct conn *c, enum ws_role role, const struct ws_wire *wire, void *user)
 {
     c->kind = CONN_WS;
-    c->wire = wire;
+    c->wire = net_wire(c->net, wire);
     c->user = user;
     c->parts = NULL;
     c->phase = HTTP_FRESH;
-    c->seen_tick = c->ping_tick = net_tick(c->net);
+    c->seen = c->pinged = net_tick(c->net);
     if (role == WS_CLIENT) {
         c->flags |= CONN_MASKED;
     }
-    ws_session_init(&c->ws, role);
+    struct ws_session session;
+    ws_session_init(&session, role);
+    c->ws = ws_session_rest(&session);
     NET_COUNT(c->net->stats.open_ws, 1);
     conn_interest(c);
 }
 
 void *ws_user(const struct conn *c) { return c->user; }
 void ws_set_user(struct conn *c, void *user) { c->user = user; }
-const struct ws_wire *ws_wire_of(const struct conn *c) { return c->wire; }
+const struct ws_wire *ws_wire_of(const struct conn *c) { return conn_wire(c); }
 
 void ws_frame_append(buf *out, enum ws_opcode op, span payload)
 {
@@ -127,8 +129,8 @@ static void send_close(struct conn *c, int code, span text)
 static void session_end(struct conn *c, close_reason reason, int code, span text)
 {
     c->state = CONN_CLOSING;
-    c->ping_tick = net_tick(c->net);
-    c->wire->on_close(c, reason);
+    c->pinged = net_tick(c->net);
+    conn_wire(c)->on_close(c, reason);
     if (code < 0) {
         conn_kill(c);
         return;
@@ -137,7 +139,7 @@ static void session_end(struct conn *c, close_reason reason, int code, span text
     /* Over: both close frames are on their way, or the peer's bytes make no sense any more
      * (7.1.7). After both, the server ends the TCP connection first (7.1.1). */
     bool masked = (c->flags & CONN_MASKED) != 0;
-    if (ws_session_is_over(&c->ws) && !(masked && (c->flags & CONN_CLOSE_CAME))) {
+    if (ws_rest_is_over(c->ws) && !(masked && (c->flags & CONN_CLOSE_CAME))) {
         conn_end_after(c);
     } else {
         conn_interest(c);
@@ -184,18 +186,18 @@ static void on_close_frame(struct conn *c, const struct ws_event *ev)
 
 static void deliver(struct conn *c, enum ws_opcode op, span payload)
 {
-    if (op == WS_OP_BINARY && c->wire->text_only) {
+    if (op == WS_OP_BINARY && conn_wire(c)->text_only) {
         conn_close(c, CLOSE_UNSUPPORTED);
         return;
     }
     NET_COUNT(c->net->stats.messages_in, 1);
-    c->wire->on_message(c, op, payload);
+    conn_wire(c)->on_message(c, op, payload);
 }
 
 /* The message is inflated into a buffer of the loop, which stays until the owner is done. */
 static void deliver_compressed(struct conn *c, enum ws_opcode op, span payload)
 {
-    if (op == WS_OP_BINARY && c->wire->text_only) {
+    if (op == WS_OP_BINARY && conn_wire(c)->text_only) {
         conn_close(c, CLOSE_UNSUPPORTED);
         return;
     }
@@ -218,7 +220,7 @@ static void deliver_compressed(struct conn *c, enum ws_opcode op, span payload)
 
 static void on_fragment(struct conn *c, const struct ws_event *ev)
 {
-    if (ev->opcode == WS_OP_BINARY && c->wire->text_only) {
+    if (ev->opcode == WS_OP_BINARY && conn_wire(c)->text_only) {
         conn_close(c, CLOSE_UNSUPPORTED);
         return;
     }
@@ -280,15 +282,16 @@ static void on_event(struct conn *c, const struct ws_event *ev)
     }
 }
 
-static void feed(struct conn *c, uint8_t *bytes, size_t len)
+static void feed_session(struct conn *c, struct ws_session *ws, uint8_t *bytes, size_t len)
 {
     size_t at = 0;
-    while (at < len && c->state != CONN_DEAD && !ws_session_is_over(&c->ws)) {
+    while (at < len && c->state != CONN_DEAD && !ws_session_is_over(ws)) {
         struct ws_event ev;
-        ptrdiff_t used = ws_session_feed(&c->ws, &c->wire->limits, bytes + at, len - at, &ev);
+        ptrdiff_t used = ws_session_feed(ws, &conn_wire(c)->limits, bytes + at, len - at, &ev);
+        c->ws = ws_session_rest(ws);
         if (used < 0) {
             LOG(loop_log(c->net->loop), LOG_INFO, "ws.violation", LOG_U64("conn", c->slot),
-                LOG_STR("wire", c->wire->name), LOG_STR("rule", ev.why == NULL ? "" : ev.why));
+                LOG_STR("wire", conn_wire(c)->name), LOG_STR("rule", ev.why == NULL ? "" : ev.why));
             conn_close(c, reason_of_code((int)-used));
             return;
         }
@@ -301,6 +304,21 @@ static void feed(struct conn *c, uint8_t *bytes, size_t len)
         }
         at += (size_t)used;
         on_event(c, &ev);
+    }
+}
+
+/* The session is woken for the bytes, and kept only inside a message. */
+static void feed(struct conn *c, uint8_t *bytes, size_t len)
+{
+    struct ws_session ws;
+    if (c->parts != NULL && ws_session_in_message(&c->parts->session)) {
+        ws = c->parts->session;
+    } else {
+        ws_session_wake(&ws, c->ws);
+    }
+    feed_session(c, &ws, bytes, len);
+    if (c->state != CONN_DEAD && (c->parts != NULL || ws_session_in_message(&ws))) {
+        parts_of(c)->session = ws;
     }
 }
 
@@ -345,14 +363,14 @@ void ws_eof(struct conn *c)
 
 void ws_sweep(struct conn *c, uint32_t now_tick)
 {
-    const struct ws_wire *w = c->wire;
+    const struct ws_wire *w = conn_wire(c);
     if (c->out != NULL && w->write_ms != 0 &&
-        (now_tick - c->out->since_tick) * NET_TICK_MS >= w->write_ms) {
+        tick_age_ms(now_tick, c->out->since) >= w->write_ms) {
         conn_close(c, CLOSE_WRITE_TIMEOUT);
-    } else if (w->idle_ms != 0 && (now_tick - c->seen_tick) * NET_TICK_MS >= w->idle_ms) {
+    } else if (w->idle_ms != 0 && tick_age_ms(now_tick, c->seen) >= w->idle_ms) {
         conn_close(c, CLOSE_TIMEOUT);
-    } else if (w->ping_ms != 0 && (now_tick - c->ping_tick) * NET_TICK_MS >= w->ping_ms) {
-        c->ping_tick = now_tick;
+    } else if (w->ping_ms != 0 && tick_age_ms(now_tick, c->pinged) >= w->ping_ms) {
+        c->pinged = now_tick;
         if (c->out == NULL) {
             send_control(c, WS_OP_PING, SPAN_NONE);
         }
@@ -417,7 +435,10 @@ struct conn *ws_upgrade(struct http_exchange *x, const struct ws_wire *wire, voi
     http_detach(c, &rest);
     ws_begin(c, WS_SERVER, wire, user);
     if (agreed.kind != WS_DEFLATE_NONE) {
-        ws_session_allow_deflate(&c->ws);
+        struct ws_session session;
+        ws_session_wake(&session, c->ws);
+        ws_session_allow_deflate(&session);
+        c->ws = ws_session_rest(&session);
         c->flags |= agreed.kind == WS_DEFLATE_SMALL ? CONN_SMALL_WINDOW : 0;
     }
     conn_queue(c, buf_span(head));

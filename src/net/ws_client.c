@@ -86,7 +86,7 @@ void client_close_came(struct conn *c, int code)
 
 void client_ended(struct conn *c, close_reason reason)
 {
-    c->wire->on_close(c, reason);
+    conn_wire(c)->on_close(c, reason);
 }
 
 struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
@@ -99,7 +99,7 @@ struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
         return NULL;
     }
     struct conn *c = conn_open(n, fd, CONN_CLIENT);
-    c->wire = conf->wire;
+    c->wire = net_wire(n, conf->wire);
     c->user = conf->user;
     struct ws_client *cl = mem_calloc(1, sizeof *cl);
     cl->conn = c;
@@ -185,8 +185,8 @@ void client_bytes(struct conn *c, uint8_t *bytes, size_t len)
     }
     buf rest = cl->in;
     cl->in = (buf){0};
-    ws_begin(c, WS_CLIENT, c->wire, c->user);
-    c->wire->on_open(c);
+    ws_begin(c, WS_CLIENT, conn_wire(c), c->user);
+    conn_wire(c)->on_open(c);
     if (c->state == CONN_OPEN && rest.len > (size_t)head) {
         ws_bytes(c, rest.ptr + head, rest.len - (size_t)head);
     }
@@ -196,7 +196,7 @@ void client_bytes(struct conn *c, uint8_t *bytes, size_t len)
 void client_sweep(struct conn *c, uint32_t now_tick)
 {
     struct ws_client *cl = client_of(c);
-    if ((now_tick - c->ping_tick) * NET_TICK_MS >= cl->open_ms) {
+    if (tick_age_ms(now_tick, c->pinged) >= cl->open_ms) {
         conn_close(c, CLOSE_TIMEOUT);
     }
 }

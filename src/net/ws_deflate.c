@@ -64,7 +64,7 @@ int ws_offers_read(struct http_exchange *x, const struct ws_wire *wire,
 bool ws_inflate(struct conn *c, enum ws_opcode op, span payload, buf *out, close_reason *why)
 {
     struct ws_deflater *d = deflater_of(c->net);
-    size_t bytes_max = c->wire->limits.message_bytes_max;
+    size_t bytes_max = conn_wire(c)->limits.message_bytes_max;
     ws_inflate_begin(d);
     int rc = ws_inflate_feed(d, payload, bytes_max, out);
     if (rc == 0) {
@@ -84,7 +84,7 @@ bool ws_inflate(struct conn *c, enum ws_opcode op, span payload, buf *out, close
 
 enum ws_deflate_kind ws_deflate_kind_of(const struct conn *c)
 {
-    if (!ws_session_deflates(&c->ws)) {
+    if (!ws_rest_deflates(c->ws)) {
         return WS_DEFLATE_NONE;
     }
     return c->flags & CONN_SMALL_WINDOW ? WS_DEFLATE_SMALL : WS_DEFLATE_FULL;

@@ -10,10 +10,13 @@
 #include "codec/ws/deflate.h"
 
 #define FLAG_CLIENT 1 /* our role; the peer's frames are not masked */
-#define FLAG_FIN 2    /* the current frame is its message's last */
-#define FLAG_OVER 4   /* a close frame came, or an error */
-#define FLAG_DEFLATE 8     /* permessage-deflate was agreed */
+#define FLAG_OVER 2   /* a close frame came, or an error */
+#define FLAG_DEFLATE 4 /* permessage-deflate was agreed */
+#define FLAGS_REST (FLAG_CLIENT | FLAG_OVER | FLAG_DEFLATE)
+#define FLAG_FIN 8         /* the current frame is its message's last */
 #define FLAG_COMPRESSED 16 /* the unfinished message is compressed */
+
+_Static_assert(FLAGS_REST < 1 << WS_REST_BITS, "see session.h");
 
 #define CLOSE_PROTOCOL 1002
 #define CLOSE_NO_CODE 1005
@@ -21,7 +24,6 @@
 #define CLOSE_POLICY 1008
 #define CLOSE_TOO_BIG 1009
 
-_Static_assert(sizeof(struct ws_session) <= 24, "one stands in every idle connection");
 
 void ws_session_init(struct ws_session *s, enum ws_role role)
 {
@@ -32,6 +34,18 @@ bool ws_session_is_over(const struct ws_session *s)
 {
     return (s->flags & FLAG_OVER) != 0;
 }
+
+uint8_t ws_session_rest(const struct ws_session *s) { return s->flags & FLAGS_REST; }
+
+void ws_session_wake(struct ws_session *s, uint8_t rest)
+{
+    ASSERT((rest & ~FLAGS_REST) == 0);
+    *s = (struct ws_session){.flags = rest};
+}
+
+bool ws_rest_is_over(uint8_t rest) { return (rest & FLAG_OVER) != 0; }
+
+bool ws_rest_deflates(uint8_t rest) { return (rest & FLAG_DEFLATE) != 0; }
 
 void ws_session_allow_deflate(struct ws_session *s) { s->flags |= FLAG_DEFLATE; }
 

@@ -1,7 +1,7 @@
 /*
  * WebSocket conversation of one direction, receiving: frames become messages, pings and a close
- * (RFC 6455 5.4-5.6, 7, 8.1). Sans-IO; owns no memory; 20 bytes, for it stands in each of a
- * million connections at rest. One thread at a time.
+ * (RFC 6455 5.4-5.6, 7, 8.1). Sans-IO; owns no memory. Between messages it is three bits
+ * (ws_session_rest), which is what a connection at rest keeps. One thread at a time.
  *
  *     while (at < len) {
  *         ptrdiff_t n = ws_session_feed(&ws, &limits, in + at, len - at, &ev);
@@ -90,6 +90,15 @@ bool ws_session_deflates(const struct ws_session *s);
  */
 MUST_CHECK ptrdiff_t ws_session_feed(struct ws_session *s, const struct ws_limits *limits,
                                      uint8_t *in, size_t len, struct ws_event *ev);
+
+/* What of the session outlives its messages, in WS_REST_BITS bits: keep it in place of the session
+ * while ws_session_in_message() is false, and wake another one from it for the next bytes. */
+#define WS_REST_BITS 3
+uint8_t ws_session_rest(const struct ws_session *s);
+void ws_session_wake(struct ws_session *s, uint8_t rest);
+/* As ws_session_is_over and ws_session_deflates. */
+bool ws_rest_is_over(uint8_t rest);
+bool ws_rest_deflates(uint8_t rest);
 
 /* Is a message unfinished (so that a timer should watch it)? */
 static inline bool ws_session_in_message(const struct ws_session *s) { return s->opcode != 0; }
