@@ -4,11 +4,12 @@
 #include "domain/fleet.h"
 #include "edge/conformance/conformance.h"
 #include "edge/monitor/wrap.h"
+#include "edge/sse/frame.h"
 #include "hub/ratelimit.h"
 
-typedef void (*wrap_fn)(const struct blob *b, buf *out);
+typedef void (*wrap_fn)(const struct edge *e, const struct blob *b, buf *out);
 
-static void wrap_text(const struct blob *b, buf *out)
+static void wrap_text(const struct edge *e, const struct blob *b, buf *out)
 {
     ws_frame_append(out, WS_OP_TEXT, blob_payload(b));
 }
@@ -16,6 +17,7 @@ static void wrap_text(const struct blob *b, buf *out)
 static const wrap_fn wraps[WIRE_COUNT] = {
     [WIRE_TEXT] = wrap_text,
     [WIRE_MONITOR] = monitor_wrap,
+    [WIRE_SSE] = sse_wrap,
 };
 
 _Static_assert(WIRE_COUNT * WS_DEFLATE_KINDS <= HUB_WIRES_MAX, "a hub wire a format and kind");
@@ -25,7 +27,10 @@ static unsigned hub_wire(enum edge_wire wire, enum ws_deflate_kind kind)
     return wire * WS_DEFLATE_KINDS + kind;
 }
 
-void edge_wrap(unsigned wire, const struct blob *b, buf *out) { wraps[wire](b, out); }
+void edge_wrap(const struct edge *e, unsigned wire, const struct blob *b, buf *out)
+{
+    wraps[wire](e, b, out);
+}
 
 struct edge *edge_of(const struct conn *c) { return net_user(conn_net(c)); }
 
@@ -44,7 +49,7 @@ static void sink_rest(struct hub_sink *s, uint32_t member, span bytes)
 static void sink_encode(struct hub_sink *s, unsigned wire, const struct blob *b, buf *out)
 {
     size_t from = out->len;
-    edge_wrap(wire / WS_DEFLATE_KINDS, b, out);
+    edge_wrap(of_sink(s), wire / WS_DEFLATE_KINDS, b, out);
     ws_deflate_frames(of_sink(s)->net, (enum ws_deflate_kind)(wire % WS_DEFLATE_KINDS), out, from);
 }
 

@@ -18,6 +18,7 @@
 enum edge_wire {
     WIRE_TEXT, /* the payload as one text frame: conformance */
     WIRE_MONITOR,
+    WIRE_SSE,
     WIRE_COUNT
 };
 
@@ -64,7 +65,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs);
 void edge_deinit(struct edge *e);
 
 /* Appends the whole frame of a blob for a wire. */
-void edge_wrap(unsigned wire, const struct blob *b, buf *out);
+void edge_wrap(const struct edge *e, unsigned wire, const struct blob *b, buf *out);
 
 /* Hub membership of an upgraded connection: its slot is its member number. */
 void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max);

@@ -1,5 +1,7 @@
 #include "edge/stats.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
 static const uint64_t bounds_us[STATS_BUCKETS] = {
@@ -36,7 +38,13 @@ void stats_name(struct stats_names *s, const char *name)
     }
 }
 
-const char *stats_wire_name(enum stats_wire w) { return w == STATS_HTTP ? "http" : "monitor"; }
+const char *stats_wire_name(enum stats_wire w)
+{
+    static const char *const names[] = {
+        [STATS_HTTP] = "http", [STATS_MONITOR] = "monitor", [STATS_SSE] = "sse"};
+    _Static_assert(ARRAY_LEN(names) == STATS_WIRE_COUNT, "a name each");
+    return names[w];
+}
 
 const char *stats_client_name(enum stats_client k)
 {

@@ -30,13 +30,13 @@ struct stats_names {
 };
 
 /* Who counts: one label value of `wire`. */
-enum stats_wire { STATS_HTTP, STATS_MONITOR, STATS_WIRE_COUNT };
+enum stats_wire { STATS_HTTP, STATS_MONITOR, STATS_SSE, STATS_WIRE_COUNT };
 
 /* What is on the other end: label client_type. */
 enum stats_client { STATS_CLIENT, STATS_DEVICE, STATS_CLIENT_COUNT };
 
 struct edge_stats {
-    _Atomic uint64_t open[STATS_WIRE_COUNT][STATS_CLIENT_COUNT]; /* WebSockets now */
+    _Atomic uint64_t open[STATS_WIRE_COUNT][STATS_CLIENT_COUNT]; /* WebSockets and streams now */
     _Atomic uint64_t requests[ROUTE_COUNT + 1][6]; /* [route, or none][status / 100] */
     struct stats_times request_times;
     _Atomic uint64_t errors[STATS_WIRE_COUNT][ERR_COUNT];
@@ -47,7 +47,7 @@ struct edge_stats {
     _Atomic uint64_t devices_online; /* gauges of this home, as its last turn left them */
     _Atomic uint64_t devices_stale;
     _Atomic uint64_t viewers;
-    struct stats_times connection_times;   /* of WebSockets, at their end */
+    struct stats_times connection_times;   /* of those, at their end */
     struct stats_times setup_times;        /* request head to 101 */
     struct stats_times message_times;      /* one message, in its handler */
 };
@@ -67,9 +67,9 @@ uint64_t stats_bucket_us(unsigned i); /* upper bound of bucket i; the last is UI
 void stats_time(struct stats_times *t, uint64_t us);
 /* `name` must live as long as the process. O(names). */
 void stats_name(struct stats_names *s, const char *name);
-const char *stats_wire_name(enum stats_wire w);       /* "http", "monitor" */
+const char *stats_wire_name(enum stats_wire w);       /* "http", "monitor", "sse" */
 const char *stats_client_name(enum stats_client k);   /* "client", "device" */
-/* A WebSocket of a wire opens; and ends after so long. */
+/* A WebSocket or stream of a wire opens; and ends after so long. */
 void stats_open(struct edge_stats *s, enum stats_wire w, enum stats_client k);
 void stats_close(struct edge_stats *s, enum stats_wire w, enum stats_client k, uint64_t us);
 

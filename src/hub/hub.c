@@ -43,6 +43,7 @@ void hub_free(struct hub *h)
     home_free_all(h);
     turn_reset_all(h);
     mem_free(h->members);
+    mem_free(h->events);
     mem_free(h);
 }
 
@@ -94,6 +95,18 @@ void hub_member_close(struct hub *h, uint32_t member)
         h->dirty[m->dirty].member = NONE;
     }
     m->flags = 0;
+}
+
+void hub_member_events(struct hub *h, uint32_t member, uint64_t events)
+{
+    struct member *m = member_get(h, member);
+    ASSERT(m != NULL);
+    if (member >= h->event_cap) {
+        h->event_cap = h->member_cap;
+        h->events = mem_realloc(h->events, h->event_cap * sizeof *h->events);
+    }
+    h->events[member] = events;
+    m->flags |= MEMBER_FILTERED;
 }
 
 void hub_writable(struct hub *h, uint32_t member)

@@ -119,6 +119,8 @@ void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire
                      uint32_t queue_messages_max);
 /* Drops its subscriptions and its outbox. Harmless when not open. */
 void hub_member_close(struct hub *h, uint32_t member);
+/* Of what is logged (blob.pos), only these events reach the member: bit per enum event. */
+void hub_member_events(struct hub *h, uint32_t member, uint64_t events);
 /* The member's socket takes bytes again. */
 void hub_writable(struct hub *h, uint32_t member);
 /* Messages and bytes waiting in the member's outbox. */

@@ -54,6 +54,7 @@ struct member {
 enum member_flags {
     MEMBER_OPEN = 1,
     MEMBER_SLOW = 2,     /* to be closed at the end of the turn */
+    MEMBER_FILTERED = 4, /* hub->events says what of the log it wants */
 };
 
 /* A topic with subscribers on this loop; or a pattern, one for each home that was asked for it, for
@@ -168,6 +169,8 @@ struct hub {
     struct hub_conf conf;
     struct member *members; /* owned; by connection slot */
     uint32_t member_cap;
+    uint64_t *events; /* owned; by member, where MEMBER_FILTERED; few have one */
+    uint32_t event_cap;
     uint32_t token;
     struct map topics; /* struct topic: those whose home is here */
     struct map locals; /* struct local: those with subscribers here */

@@ -98,6 +98,10 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
     if (UNLIKELY(t->len == 0)) {
         return; /* this wire has no words for it */
     }
+    if (UNLIKELY((m->flags & MEMBER_FILTERED) && t->blob != NULL && t->blob->pos != 0 &&
+                 (h->events[member] >> t->blob->event & 1) == 0)) {
+        return;
+    }
     if (UNLIKELY(m->out != NULL)) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         struct blob *b = outbox_blob(h, t);

@@ -63,6 +63,6 @@ void stream_sweep(struct conn *c, uint32_t now_tick)
     } else if (c->out == NULL && beat_ms != 0 &&
                tick_age_ms(now_tick, c->pinged) >= beat_ms) {
         c->pinged = now_tick;
-        conn_queue(c, w->beat);
+        w->on_beat(c);
     }
 }

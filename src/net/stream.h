@@ -9,7 +9,6 @@
 
 #include <stdint.h>
 
-#include "base/span.h"
 #include "net/conn.h"
 #include "net/http.h"
 
@@ -17,8 +16,9 @@
 struct stream_wire {
     const char *name;  /* metric and log label: "sse" */
     uint32_t write_ms; /* closed when a full socket takes nothing for so long; 0: never */
-    span beat;         /* bytes for a quiet peer, every net_limits.sse_heartbeat_ms; they stand
-                          between two messages, never inside one */
+    /* net_limits.sse_heartbeat_ms have passed and nothing waits for the socket: show a sign of
+     * life, with conn_send or otherwise. */
+    void (*on_beat)(struct conn *c);
     /* The socket takes bytes again after conn_send came up short. May be NULL. */
     void (*on_writable)(struct conn *c);
     /* The stream is over (once, whatever the cause); `c` may not be used afterwards. What was

@@ -26,9 +26,16 @@ static void on_close(struct conn *c, close_reason reason)
     stream = NULL;
 }
 
+static void on_beat(struct conn *c)
+{
+    static char beat[] = ":\n\n";
+    struct iovec iov = {.iov_base = beat, .iov_len = 3};
+    assert_int_equal(conn_send(c, &iov, 1), 3);
+}
+
 static const struct stream_wire wire = {.name = "test",
                                         .write_ms = 3000,
-                                        .beat = {.ptr = (const uint8_t *)":\n\n", .len = 3},
+                                        .on_beat = on_beat,
                                         .on_writable = on_writable,
                                         .on_close = on_close};
 

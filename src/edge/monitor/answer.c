@@ -30,6 +30,12 @@ static void member_time(struct json_writer *w, const char *name, int64_t epoch_m
     json_member_string(w, name, span_of(text, TIME_MS_LEN));
 }
 
+static void member_pos(struct json_writer *w, const char *name, struct pos p)
+{
+    char text[POS_TEXT_MAX];
+    json_member_string(w, name, span_of(text, pos_text(p, text)));
+}
+
 void monitor_connected(struct monitor *m)
 {
     buf out = {0};
@@ -38,6 +44,18 @@ void monitor_connected(struct monitor *m)
     uuid_format(m->device, id);
     json_member_string(&w, "deviceUuid", span_of(id, UUID_TEXT_LEN));
     member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
+    if (m->resume != NULL) {
+        member_pos(&w, "pos", resume_start(m->resume));
+    }
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+void monitor_gap(struct monitor *m, struct pos from, struct pos to)
+{
+    buf out = {0};
+    struct json_writer w = open_frame(&out, "gap");
+    member_pos(&w, "from", from);
+    member_pos(&w, "to", to);
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 

@@ -3,6 +3,7 @@
  *
  *   socket.c   admission before the upgrade, opening, closing, changes of rights
  *   viewer.c   subscribe, unsubscribe, ping
+ *   events.c   the channel `events`: what is ordered, and resuming it
  *   device.c   what devices report
  *   answer.c   frames to the peer: connected, pong, ack, error, auth_expiring
  */
@@ -13,6 +14,7 @@
 #include "domain/device_link.h"
 #include "domain/identity.h"
 #include "edge/edge.h"
+#include "edge/resume.h"
 #include "hub/ratelimit.h"
 #include "shape/decode.h"
 
@@ -33,7 +35,9 @@ struct monitor {
     struct conn *conn; /* NULL once closed, while a refresh is under way */
     uuid device;
     bool is_device;
+    bool events;           /* the channel `events` is subscribed */
     uint8_t channels;      /* bit per enum host_channel that the viewer asked for, named ones */
+    struct resume *resume; /* owned; NULL where there are no events: devices, anonymous clients */
     struct bucket bucket;
     uint32_t ignored;      /* bad frames */
     int64_t ignored_log_ms; /* when they were last logged, monotonic */
@@ -52,6 +56,7 @@ struct monitor_frame {
 };
 
 /* answer.c */
+void monitor_gap(struct monitor *m, struct pos from, struct pos to);
 void monitor_connected(struct monitor *m);
 void monitor_pong(struct monitor *m);
 void monitor_expiring(struct monitor *m);
@@ -68,6 +73,15 @@ bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
 void monitor_ignore(struct monitor *m, const char *why);
 /* The rights changed: which process list, or none at all. */
 void monitor_recheck(struct monitor *m);
+
+/* events.c */
+/* Before monitor_connected, which says where the channel begins. */
+void monitor_events_open(struct monitor *m, const struct resume_ask *ask);
+void monitor_events_close(struct monitor *m);
+void monitor_events_join(struct monitor *m);
+void monitor_events_leave(struct monitor *m);
+/* The rights changed. */
+void monitor_events_recheck(struct monitor *m);
 
 /* device.c */
 void monitor_device_frame(struct monitor *m, const struct monitor_frame *f, struct arena *arena);

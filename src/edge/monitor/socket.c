@@ -3,6 +3,7 @@
  * A device's own key or token makes its socket the device's; everybody else's is a viewer's.
  */
 #include "edge/monitor/session.h"
+#include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
 
 #include "base/mem.h"
@@ -24,6 +25,7 @@ static const struct bucket_rule viewer_rule = {.count = 10, .period_ms = 1000, .
 static const struct bucket_rule device_rule = {.count = 200, .period_ms = 1000, .burst = 400};
 
 static void on_message(struct conn *c, enum ws_opcode op, span payload);
+static void on_writable(struct conn *c);
 static void on_close(struct conn *c, close_reason reason);
 
 static const struct ws_wire viewer_wire = {
@@ -35,7 +37,7 @@ static const struct ws_wire viewer_wire = {
     .text_only = true,
     .deflate = true,
     .on_message = on_message,
-    .on_writable = edge_on_writable,
+    .on_writable = on_writable,
     .on_close = on_close,
 };
 
@@ -126,6 +128,15 @@ static void on_message(struct conn *c, enum ws_opcode op, span payload)
     arena_reset(&arena);
 }
 
+static void on_writable(struct conn *c)
+{
+    struct monitor *m = ws_user(c);
+    edge_on_writable(c);
+    if (m->resume != NULL) {
+        resume_writable(m->resume);
+    }
+}
+
 /* --- the end --- */
 
 static void monitor_free(struct monitor *m)
@@ -138,6 +149,7 @@ static void on_close(struct conn *c, close_reason reason)
 {
     struct monitor *m = ws_user(c);
     struct edge *e = m->edge;
+    monitor_events_close(m);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
@@ -276,7 +288,7 @@ static void refuse_call(struct rest_call *c, err error)
     }
 }
 
-static void welcome(struct monitor *m)
+static void welcome(struct monitor *m, const struct resume_ask *ask)
 {
     struct edge *e = m->edge;
     m->opened_ns = loop_now_ns(e->loop);
@@ -284,16 +296,26 @@ static void welcome(struct monitor *m)
     LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", conn_slot(m->conn)),
         LOG_STR("wire", "monitor"), LOG_STR("client_type", m->is_device ? "device" : "client"));
     edge_join(e, m->conn, WIRE_MONITOR, MONITOR_QUEUE_MAX);
+    monitor_events_open(m, ask);
     monitor_connected(m);
     if (m->is_device) {
         open_link(m);
     }
 }
 
+/* ?since= as checked by admit. */
+static struct resume_ask ask_of(struct rest_call *c)
+{
+    struct resume_ask ask;
+    (void)!resume_ask_parse(rest_query(c, "since"), &ask);
+    return ask;
+}
+
 static void admitted(void *owner, err error)
 {
     struct rest_call *c = owner;
     struct edge *e = c->edge;
+    struct resume_ask ask;
     uuid device = device_of(c);
     bool is_device = is_device_itself(c, device);
     c = rest_resume(c);
@@ -307,13 +329,14 @@ static void admitted(void *owner, err error)
         m->device = device;
         m->is_device = is_device;
         m->session.on_change = on_change;
+        ask = ask_of(c);
         if (!session_open(e->home, &m->session, rest_take_grant(c))) {
             rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
         } else {
             m->conn = rest_upgrade(c, is_device ? &device_wire : &viewer_wire, m);
         }
         if (m->conn != NULL) {
-            welcome(m);
+            welcome(m, &ask);
             return;
         }
         session_close(&m->session);
@@ -329,6 +352,11 @@ static void admit(struct rest_call *c)
     uuid device = device_of(c);
     if (!c->x->req->upgrade_websocket) {
         (void)rest_upgrade(c, &viewer_wire, NULL); /* answers 426 */
+        return;
+    }
+    struct resume_ask ask;
+    if (!resume_ask_parse(rest_query(c, "since"), &ask)) {
+        device_bad_query(c, "since", "is no position of ours");
         return;
     }
     rest_later(c);

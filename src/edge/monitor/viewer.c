@@ -72,15 +72,37 @@ void monitor_recheck(struct monitor *m)
         }
         monitor_refuse(m, SPAN_NONE, ERR_PERMISSION_DENIED, NULL, "the rights were changed");
         conn_close(m->conn, CLOSE_REVOKED);
-    } else if ((m->channels & 1u << HOST_PROCESSES) != 0) {
+        return;
+    }
+    monitor_events_recheck(m);
+    if ((m->channels & 1u << HOST_PROCESSES) != 0) {
         enum host_channel now = topic_of(m, HOST_PROCESSES);
         leave(m, now == HOST_PROCESSES ? HOST_PROCESSES_ALL : HOST_PROCESSES);
         join(m, now);
     }
 }
 
-static void each_channel(struct monitor *m, span list,
-                         void (*act)(struct monitor *, enum host_channel))
+/* What subscribing and unsubscribing do. */
+struct channel_acts {
+    void (*host)(struct monitor *, enum host_channel);
+    void (*events)(struct monitor *);
+};
+static const struct channel_acts joining = {subscribe, monitor_events_join};
+static const struct channel_acts leaving = {unsubscribe, monitor_events_leave};
+
+static void one_channel(struct monitor *m, span name, const struct channel_acts *acts)
+{
+    int c = host_channel_of(name);
+    if (c >= 0) {
+        acts->host(m, (enum host_channel)c);
+    } else if (span_eq(name, SPAN("events"))) {
+        acts->events(m);
+    } else {
+        monitor_ignore(m, "no such channel");
+    }
+}
+
+static void each_channel(struct monitor *m, span list, const struct channel_acts *acts)
 {
     struct json_iter it;
     span name;
@@ -91,13 +113,9 @@ static void each_channel(struct monitor *m, span list,
     (void)json_array_begin(&it, list);
     while (json_array_next(&it, &name)) {
         buf text = {0};
-        int c = json_string(name, &text) ? host_channel_of(buf_span(&text)) : -1;
+        (void)json_string(name, &text); /* no string is no channel's name either */
+        one_channel(m, buf_span(&text), acts);
         buf_deinit(&text);
-        if (c >= 0) {
-            act(m, (enum host_channel)c);
-        } else {
-            monitor_ignore(m, "no such channel");
-        }
     }
 }
 
@@ -116,10 +134,10 @@ bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
     const char *what;
     if (json_string_eq(f->type, SPAN("subscribe"))) {
         what = "subscribe";
-        each_channel(m, channels_of(f), subscribe);
+        each_channel(m, channels_of(f), &joining);
     } else if (json_string_eq(f->type, SPAN("unsubscribe"))) {
         what = "unsubscribe";
-        each_channel(m, channels_of(f), unsubscribe);
+        each_channel(m, channels_of(f), &leaving);
     } else if (json_string_eq(f->type, SPAN("ping"))) {
         what = "ping";
         monitor_pong(m);

@@ -98,7 +98,8 @@ static void security_fields(struct http_exchange *x, const char *policy, const c
     }
 }
 
-void rest_raw(struct rest_call *c, unsigned status, const char *content_type, span body)
+/* What every answer carries and leaves in the counters. */
+static struct http_exchange *head(struct rest_call *c, unsigned status)
 {
     struct http_exchange *x = c->x;
     ASSERT(x != NULL);
@@ -107,8 +108,22 @@ void rest_raw(struct rest_call *c, unsigned status, const char *content_type, sp
     http_header(x, "X-Request-Id", span_str(c->request_id));
     finished(c, status);
     x->user = NULL;
-    http_respond(x, status, content_type, body);
+    return x;
+}
+
+void rest_raw(struct rest_call *c, unsigned status, const char *content_type, span body)
+{
+    http_respond(head(c, status), status, content_type, body);
     call_free(c);
+}
+
+struct conn *rest_stream(struct rest_call *c, const char *content_type,
+                         const struct stream_wire *wire, void *user)
+{
+    http_header(c->x, "X-Accel-Buffering", SPAN("no")); /* nginx: pass each piece on at once */
+    struct conn *conn = http_stream(head(c, 200), content_type, wire, user);
+    call_free(c);
+    return conn;
 }
 
 /* --- success --- */

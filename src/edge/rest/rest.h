@@ -40,6 +40,7 @@
 #include "edge/access.h"
 #include "edge/edge.h"
 #include "net/http.h"
+#include "net/stream.h"
 #include "tables/errors.h"
 #include "tables/routes.h"
 
@@ -115,6 +116,13 @@ void rest_raw(struct rest_call *c, unsigned status, const char *content_type, sp
  * there.
  */
 struct conn *rest_upgrade(struct rest_call *c, const struct ws_wire *wire, void *user);
+
+/*
+ * Answers 200 with a body that is written over time (net/stream.h), under the fields of every
+ * answer. NULL for a HEAD, which is answered then: release `user`. Take the grant first.
+ */
+struct conn *rest_stream(struct rest_call *c, const char *content_type,
+                         const struct stream_wire *wire, void *user);
 
 /* --- before the answer --- */
 

@@ -1,0 +1,352 @@
+/*
+ * GET /api/v1/events: the ordered events that the principal may read, as server-sent events
+ * (CONTRACT 7). One stream is one member of the hub and one session of its principal.
+ *
+ * What it reaches is fixed when it opens: every device by a pattern, or each that the principal
+ * has a binding for. When changed rights change that, the stream ends at once and says so; its
+ * client comes back with Last-Event-ID, is judged anew, and has missed nothing.
+ */
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "domain/device.h"
+#include "edge/rest/devices.h"
+#include "edge/rest/handlers.h"
+#include "edge/resume.h"
+#include "edge/sse/frame.h"
+#include "net/stream.h"
+#include "tables/events.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTENT_TYPE "text/event-stream"
+#define WRITE_MS 10000 /* as on every wire (CONTRACT 6) */
+/* How long a client waits before it comes back, spread, for after a restart all of them do. */
+#define RETRY_MS_MIN 1000
+#define RETRY_MS_SPREAD 2000
+/* Devices of one stream that are bound one by one. Who has more asks for one device_id, or is
+ * given a global role. */
+#define DEVICES_MAX 1000
+
+_Static_assert(EVENT_COUNT <= 64, "types are bits");
+
+/* What a stream may show. */
+struct reach {
+    bool all;
+    unsigned count;
+    uuid *devices; /* owned, sorted, each once */
+};
+
+struct sse {
+    struct session session;
+    struct resume resume;
+    struct edge *edge;
+    struct conn *conn;
+    struct reach reach;
+    bool has_device;
+    uuid device; /* of ?device_id= */
+    uint64_t opened_ns;
+};
+
+/* --- reach --- */
+
+static int by_id(const void *a, const void *b) { return memcmp(a, b, sizeof(uuid)); }
+
+static void reach_add(struct reach *r, uuid device)
+{
+    r->devices[r->count++] = device;
+}
+
+/* The devices whose events the grant may read, of all or of the one asked for. */
+static struct reach reach_of(const struct grant *g, const uuid *only)
+{
+    struct reach r = {0};
+    if (only == NULL && can(g, PERM_DEVICE_READ, SCOPE_ALL)) {
+        r.all = true;
+        return r;
+    }
+    r.devices = mem_alloc((1 + (size_t)g->binding_count) * sizeof *r.devices);
+    uuid self = only != NULL ? *only : g->principal;
+    if (can(g, PERM_DEVICE_READ, scope_device(self))) {
+        reach_add(&r, self);
+    }
+    for (unsigned i = 0; only == NULL && i < g->binding_count; i++) {
+        struct scope s = g->bindings[i].scope;
+        if (s.kind == SCOPE_DEVICE && can(g, PERM_DEVICE_READ, s)) {
+            reach_add(&r, s.id);
+        }
+    }
+    qsort(r.devices, r.count, sizeof *r.devices, by_id);
+    unsigned kept = 0;
+    for (unsigned i = 0; i < r.count; i++) {
+        if (kept == 0 || !uuid_eq(r.devices[kept - 1], r.devices[i])) {
+            r.devices[kept++] = r.devices[i];
+        }
+    }
+    r.count = kept;
+    return r;
+}
+
+static bool reach_eq(const struct reach *a, const struct reach *b)
+{
+    return a->all == b->all && a->count == b->count &&
+           (a->count == 0 || memcmp(a->devices, b->devices, a->count * sizeof(uuid)) == 0);
+}
+
+static void reach_free(struct reach *r) { mem_free(r->devices); }
+
+/* --- the stream --- */
+
+static void say(struct sse *s, const buf *frame, enum blob_class cls)
+{
+    hub_send_bytes(s->edge->hub, conn_slot(s->conn), buf_span(frame), cls);
+}
+
+static void on_gap(struct resume *r, struct pos from, struct pos to)
+{
+    struct sse *s = CONTAINER_OF(r, struct sse, resume);
+    buf frame = {0};
+    sse_gap(&frame, from, to);
+    say(s, &frame, BLOB_ORDERED);
+    buf_deinit(&frame);
+}
+
+static const struct resume_wire resume_wire = {.on_gap = on_gap};
+
+static void on_writable(struct conn *c)
+{
+    struct sse *s = stream_user(c);
+    edge_on_writable(c);
+    resume_writable(&s->resume);
+}
+
+static void on_beat(struct conn *c)
+{
+    struct sse *s = stream_user(c);
+    buf frame = {0};
+    sse_beat(&frame, resume_pos(&s->resume));
+    say(s, &frame, BLOB_EPHEMERAL);
+    buf_deinit(&frame);
+}
+
+static void sse_free(struct sse *s)
+{
+    session_close(&s->session);
+    reach_free(&s->reach);
+    mem_free(s);
+}
+
+static void on_close(struct conn *c, close_reason reason)
+{
+    struct sse *s = stream_user(c);
+    struct edge *e = s->edge;
+    if (close_code(reason) != 0) {
+        buf frame = {0};
+        sse_closing(&frame, reason);
+        say(s, &frame, BLOB_ORDERED);
+        buf_deinit(&frame);
+    }
+    resume_close(&s->resume);
+    edge_leave(e, c);
+    stats_close(&e->stats, STATS_SSE,
+                s->session.grant->kind == PRINCIPAL_DEVICE ? STATS_DEVICE : STATS_CLIENT,
+                (loop_now_ns(e->loop) - s->opened_ns) / 1000);
+    sse_free(s);
+}
+
+static const struct stream_wire stream_wire = {.name = "sse",
+                                               .write_ms = WRITE_MS,
+                                               .on_writable = on_writable,
+                                               .on_beat = on_beat,
+                                               .on_close = on_close};
+
+/* --- rights --- */
+
+static void recheck(struct sse *s)
+{
+    struct reach now = reach_of(s->session.grant, s->has_device ? &s->device : NULL);
+    bool same = reach_eq(&now, &s->reach);
+    bool nothing = !now.all && now.count == 0;
+    reach_free(&now);
+    if (!same) {
+        conn_close(s->conn, nothing ? CLOSE_REVOKED : CLOSE_MOVED);
+    }
+}
+
+static void tell_expiring(struct sse *s)
+{
+    char text[TIME_MS_LEN + 1];
+    buf frame = {0}, data = {0};
+    time_format_ms(s->session.grant->expires_ms, text);
+    buf_printf(&data, "{\"expiresAt\":\"%s\"}", text);
+    sse_event(&frame, "auth:expiring", buf_span(&data));
+    say(s, &frame, BLOB_ORDERED);
+    buf_deinit(&frame);
+    buf_deinit(&data);
+}
+
+static void on_change(struct session *session, enum session_change change)
+{
+    struct sse *s = CONTAINER_OF(session, struct sse, session);
+    if (s->conn == NULL || !conn_is_open(s->conn)) {
+        return;
+    }
+    switch (change) {
+    case SESSION_REVOKED:
+        conn_close(s->conn, CLOSE_REVOKED);
+        break;
+    case SESSION_DISABLED:
+        conn_close(s->conn, CLOSE_DISABLED);
+        break;
+    case SESSION_RIGHTS:
+        recheck(s);
+        break;
+    case SESSION_EXPIRING:
+        tell_expiring(s);
+        break;
+    case SESSION_EXPIRED:
+        conn_close(s->conn, CLOSE_TOKEN_EXPIRED);
+        break;
+    }
+}
+
+/* --- admission --- */
+
+struct wish {
+    struct rest_call *call;
+    struct resume_ask ask;
+    uint64_t events; /* bit per enum event */
+    bool has_device;
+    uuid device;
+};
+
+/* `types`: names of events, comma separated; absent or empty: all. */
+static bool read_types(struct rest_call *c, uint64_t *events)
+{
+    span rest = rest_query(c, "types");
+    *events = rest.len == 0 ? UINT64_MAX : 0;
+    while (rest.len > 0) {
+        span name = span_trim(span_cut(&rest, ','));
+        enum event e = event_by_name((const char *)name.ptr, name.len);
+        if (e == EVENT_COUNT) {
+            device_bad_query(c, "types", "names an event that there is not");
+            return false;
+        }
+        *events |= 1ULL << e;
+    }
+    return true;
+}
+
+static bool read_since(struct rest_call *c, struct resume_ask *ask)
+{
+    span last = http1_field(c->x->req, "Last-Event-ID");
+    if (!resume_ask_parse(last.len > 0 ? last : rest_query(c, "since"), ask)) {
+        device_bad_query(c, last.len > 0 ? "Last-Event-ID" : "since", "is no position of ours");
+        return false;
+    }
+    return true;
+}
+
+static bool read_device(struct rest_call *c, struct wish *w)
+{
+    span text = rest_query(c, "device_id");
+    if (rest_query(c, "room_id").len > 0) {
+        device_bad_query(c, "room_id", "has no events yet");
+        return false;
+    }
+    w->has_device = text.len > 0;
+    if (w->has_device && !uuid_parse(text, &w->device)) {
+        device_bad_query(c, "device_id", "must be a UUID");
+        return false;
+    }
+    if (w->has_device && !rest_can(c, PERM_DEVICE_READ, scope_device(w->device))) {
+        rest_error(c, ERR_DEVICE_NOT_FOUND, NULL); /* as if it were not there (CONTRACT 3) */
+        return false;
+    }
+    return true;
+}
+
+static void subscribe(struct sse *s)
+{
+    char text[EDGE_DEVICE_TOPIC_MAX];
+    if (s->reach.all) {
+        resume_subscribe(&s->resume, EDGE_DEVICES_PATTERN);
+    }
+    for (unsigned i = 0; i < s->reach.count; i++) {
+        resume_subscribe(&s->resume, edge_device_topic(s->reach.devices[i], text));
+    }
+}
+
+static void welcome(struct sse *s, const struct wish *w)
+{
+    struct edge *e = s->edge;
+    buf hello = {0};
+    uint32_t slot = conn_slot(s->conn);
+    bool device = s->session.grant->kind == PRINCIPAL_DEVICE;
+    s->opened_ns = loop_now_ns(e->loop);
+    stats_open(&e->stats, STATS_SSE, device ? STATS_DEVICE : STATS_CLIENT);
+    LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", slot), LOG_STR("wire", "sse"),
+        LOG_STR("client_type", device ? "device" : "client"));
+    edge_join(e, s->conn, WIRE_SSE, 0);
+    if (w->events != UINT64_MAX) {
+        hub_member_events(e->hub, slot, w->events);
+    }
+    resume_open(&s->resume, &resume_wire, s->conn, &w->ask);
+    sse_hello(&hello, RETRY_MS_MIN + (slot * 2654435761u >> 16) % RETRY_MS_SPREAD,
+              resume_start(&s->resume));
+    say(s, &hello, BLOB_ORDERED);
+    buf_deinit(&hello);
+    subscribe(s);
+}
+
+static void begin(struct wish *w)
+{
+    struct rest_call *c = w->call;
+    struct reach reach = reach_of(c->grant, w->has_device ? &w->device : NULL);
+    if (reach.count > DEVICES_MAX) {
+        reach_free(&reach);
+        device_bad_query(c, "device_id", "is needed: your bindings name too many devices");
+        return;
+    }
+    struct sse *s = mem_calloc(1, sizeof *s);
+    struct wish wish = *w; /* its memory ends with the call */
+    s->edge = c->edge;
+    s->reach = reach;
+    s->has_device = w->has_device;
+    s->device = w->device;
+    s->session.on_change = on_change;
+    if (!session_open(c->edge->home, &s->session, rest_take_grant(c))) {
+        rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
+        sse_free(s);
+        return;
+    }
+    s->conn = rest_stream(c, CONTENT_TYPE, &stream_wire, s);
+    if (s->conn == NULL) { /* a HEAD */
+        sse_free(s);
+        return;
+    }
+    welcome(s, &wish);
+}
+
+static void device_is_there(void *owner, const struct device_result *r)
+{
+    struct wish *w = owner;
+    if (device_answer(w->call, r) != NULL) {
+        begin(w);
+    }
+}
+
+void rest_events(struct rest_call *c)
+{
+    struct wish *w = ARENA_NEW(&c->arena, struct wish);
+    w->call = c;
+    if (!read_types(c, &w->events) || !read_since(c, &w->ask) || !read_device(c, w)) {
+        return;
+    }
+    if (w->has_device && !w->ask.has_since) {
+        rest_later(c);
+        device_get(c->edge->home, w->device, device_is_there, w);
+    } else { /* who comes back must hear that the device was deleted */
+        begin(w);
+    }
+}
