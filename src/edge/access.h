@@ -46,12 +46,20 @@ bool host_split(span host, span *name, span *port) MUST_CHECK;
 /* localhost, 127.0.0.1 or [::1]. */
 bool host_is_loopback(span name);
 
+/* What the client speaks, to us or to a trusted proxy. */
+enum access_scheme {
+    SCHEME_UNTOLD, /* no TLS here, and nobody said whether before us */
+    SCHEME_HTTP,
+    SCHEME_HTTPS,
+};
+
 /* Settings and facts of the connection that the Host and Origin rules need. */
 struct access_site {
     const char *public_hosts;    /* comma separated names, each with or without a port */
     const char *allowed_origins; /* comma separated origins; "*": any but null */
     const struct sockaddr_storage *local; /* the connection's own end */
-    bool secure;                          /* the connection speaks TLS */
+    enum access_scheme scheme;            /* what the client speaks */
+    span forwarded_host; /* what it asked a trusted proxy for; ptr NULL: what it asked us for */
 };
 
 /* Whether Host names this server: a public host, the address that the connection was made to, or

@@ -16,7 +16,8 @@ static void check_site(const struct http1_request *req, const char *local_text, 
     socklen_t len;
     bool parsed = addr_parse(span_str(local_text), &local, &len);
     ASSERT(parsed);
-    const struct access_site site = {"box.example", "https://app.example", &local, false};
+    const struct access_site site = {"box.example", "https://app.example", &local, SCHEME_UNTOLD,
+                                     SPAN_NONE};
     span name, port;
     if (req->host.ptr != NULL && host_admitted(&site, req->host)) {
         bool split = host_split(req->host, &name, &port);

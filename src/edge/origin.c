@@ -146,12 +146,15 @@ static bool origin_parse(span text, struct origin *out)
            port_read(port, out->https, &out->port);
 }
 
-/* Over TLS the scheme is https; else http, or https of a public host: behind a proxy that ends TLS
- * only the scheme differs. */
+/* Untold, the scheme is http, or https of a public host: behind a proxy that ends TLS and does not
+ * say so only the scheme differs. */
 static bool scheme_is_own(const struct access_site *site, const struct origin *o, span name,
                           span port_text)
 {
-    return site->secure ? o->https : !o->https || host_is_public(site, name, port_text);
+    if (site->scheme != SCHEME_UNTOLD) {
+        return o->https == (site->scheme == SCHEME_HTTPS);
+    }
+    return !o->https || host_is_public(site, name, port_text);
 }
 
 /* The Origin is the Host's own. */
@@ -178,7 +181,8 @@ enum origin_verdict origin_judge(const struct access_site *site, const struct ht
     if (count > 1 || !origin_parse(text, &o)) {
         return ORIGIN_REFUSED; /* "null" is not of that form */
     }
-    if (origin_is_host(site, &o, req->host)) {
+    if (origin_is_host(site, &o,
+                       site->forwarded_host.ptr != NULL ? site->forwarded_host : req->host)) {
         return ORIGIN_SAME;
     }
     enum origin_verdict verdict = ORIGIN_REFUSED;

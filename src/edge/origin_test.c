@@ -48,13 +48,13 @@ static void host_names_the_server(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sockaddr_storage local = address(rows[i].local);
-        struct access_site site = {rows[i].public_hosts, "", &local, false};
+        struct access_site site = {rows[i].public_hosts, "", &local, SCHEME_UNTOLD, SPAN_NONE};
         if (host_admitted(&site, span_str(rows[i].host)) != rows[i].admitted) {
             fail_msg("row %zu: %s at %s", i, rows[i].host, rows[i].local);
         }
     }
     struct sockaddr_storage local = address("127.0.0.1:1");
-    struct access_site site = {"", "", &local, false};
+    struct access_site site = {"", "", &local, SCHEME_UNTOLD, SPAN_NONE};
     assert_false(host_admitted(&site, SPAN_NONE));
     assert_false(host_admitted(&site, SPAN("[::1")));
     assert_false(host_admitted(&site, SPAN("[::1]x")));
@@ -114,7 +114,8 @@ static void origin_is_judged_against_host_and_lists(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sockaddr_storage local = address(rows[i].local);
-        struct access_site site = {rows[i].public_hosts, rows[i].allowed, &local, false};
+        struct access_site site = {rows[i].public_hosts, rows[i].allowed, &local, SCHEME_UNTOLD,
+                                   SPAN_NONE};
         char line[256];
         snprintf(line, sizeof line, "Origin: %s\r\n", rows[i].origin);
         enum origin_verdict got = judge(&site, rows[i].host, line);
@@ -141,7 +142,7 @@ static void over_tls_the_own_origin_is_https(void **state)
         {"box.example", "http://box.example:443", ORIGIN_REFUSED},
     };
     struct sockaddr_storage local = address("127.0.0.1:3443");
-    struct access_site site = {"box.example", "", &local, true};
+    struct access_site site = {"box.example", "", &local, SCHEME_HTTPS, SPAN_NONE};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char line[256];
         snprintf(line, sizeof line, "Origin: %s\r\n", rows[i].origin);
@@ -149,11 +150,42 @@ static void over_tls_the_own_origin_is_https(void **state)
     }
 }
 
+static void a_trusted_proxy_tells_scheme_and_host(void **state)
+{
+    static const struct {
+        enum access_scheme scheme;
+        const char *forwarded, *host, *origin;
+        enum origin_verdict verdict;
+    } rows[] = {
+        {SCHEME_HTTPS, NULL, "box.example", "https://box.example", ORIGIN_SAME},
+        {SCHEME_HTTPS, NULL, "box.example", "http://box.example", ORIGIN_REFUSED},
+        {SCHEME_HTTP, NULL, "box.example", "http://box.example", ORIGIN_SAME},
+        {SCHEME_HTTP, NULL, "box.example", "https://box.example", ORIGIN_REFUSED},
+        {SCHEME_UNTOLD, NULL, "box.example", "https://box.example", ORIGIN_SAME},
+        {SCHEME_UNTOLD, NULL, "box.example", "http://box.example", ORIGIN_SAME},
+        {SCHEME_HTTPS, "box.example", "127.0.0.1:3001", "https://box.example", ORIGIN_SAME},
+        {SCHEME_HTTPS, "box.example:8443", "localhost", "https://box.example:8443", ORIGIN_SAME},
+        {SCHEME_HTTPS, "box.example", "127.0.0.1:3001", "https://127.0.0.1:3001", ORIGIN_REFUSED},
+        {SCHEME_HTTPS, "box.example", "box.example", "https://evil.example", ORIGIN_REFUSED},
+    };
+    struct sockaddr_storage local = address("127.0.0.1:3001");
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct access_site site = {"box.example", "", &local, rows[i].scheme,
+                                   span_str(rows[i].forwarded)};
+        char line[256];
+        snprintf(line, sizeof line, "Origin: %s\r\n", rows[i].origin);
+        if (judge(&site, rows[i].host, line) != rows[i].verdict) {
+            fail_msg("row %zu: %s", i, rows[i].origin);
+        }
+    }
+}
+
 static void no_origin_passes_and_two_do_not(void **state)
 {
     (void)state;
     struct sockaddr_storage local = address("127.0.0.1:3001");
-    struct access_site site = {"", "", &local, false};
+    struct access_site site = {"", "", &local, SCHEME_UNTOLD, SPAN_NONE};
     assert_int_equal(judge(&site, "localhost:3001", ""), ORIGIN_ABSENT);
     assert_int_equal(judge(&site, "localhost:3001",
                            "Origin: http://localhost:3001\r\nOrigin: http://localhost:3001\r\n"),
@@ -166,6 +198,7 @@ int main(void)
         cmocka_unit_test(host_names_the_server),
         cmocka_unit_test(origin_is_judged_against_host_and_lists),
         cmocka_unit_test(over_tls_the_own_origin_is_https),
+        cmocka_unit_test(a_trusted_proxy_tells_scheme_and_host),
         cmocka_unit_test(no_origin_passes_and_two_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

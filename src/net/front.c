@@ -18,6 +18,7 @@ enum front_bits {
     FRONT_COUNTED = 16, /* and counted among the addresses */
     FRONT_TOLD = 32,   /* whether it uses TLS is known */
     FRONT_TLS = 64,
+    FRONT_SEEN = 128,  /* the address is that of the last request's client */
 };
 
 struct front {
@@ -81,6 +82,8 @@ void front_rest(struct conn *c)
     struct front *f = front_of(c);
     if (f != NULL && !(f->bits & FRONT_PROXIED)) {
         uncount(c, f);
+        f->bits |= (f->bits & FRONT_CLIENT) ? FRONT_SEEN : 0;
+        f->bits &= (uint8_t)~FRONT_CLIENT;
     }
 }
 
@@ -176,16 +179,15 @@ const char *front_client(struct conn *c, const struct sockaddr_storage *client)
         const struct sockaddr_in *in4 = (const void *)client;
         address_set(&next, (const void *)&in4->sin_addr, false, ntohs(in4->sin_port));
     }
-    bool again = (f->bits & FRONT_CLIENT) && f->v6 == next.v6 &&
+    bool again = (f->bits & FRONT_SEEN) && f->v6 == next.v6 &&
                  memcmp(f->addr, next.addr, sizeof f->addr) == 0;
-    if (!again) {
-        uncount(c, f);
-    }
+    uncount(c, f);
+    f->bits &= (uint8_t)~FRONT_SEEN;
     address_set(f, next.addr, next.v6, next.port);
     const char *limit = count(c, f, again);
     if (limit != NULL) {
         net_count_refused(c->net, client, limit);
-        f->bits &= (uint8_t)~FRONT_CLIENT; /* the next one is a handshake again */
+        f->bits &= (uint8_t)~FRONT_CLIENT;
     }
     return limit;
 }
@@ -194,7 +196,7 @@ void front_client_none(struct conn *c)
 {
     struct front *f = front_of(c);
     uncount(c, f);
-    f->bits &= (uint8_t)~FRONT_CLIENT;
+    f->bits &= (uint8_t)~(FRONT_CLIENT | FRONT_SEEN);
 }
 
 /* ---- the PROXY header ---- */

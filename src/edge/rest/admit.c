@@ -49,7 +49,7 @@ static void refuse(struct rest_call *c, err e, const char *reason)
         LOG_STR("route", c->route->name));
     if (c->credential_from == CREDENTIAL_COOKIE && e == ERR_AUTHENTICATION_FAILED) {
         rest_header(c, "Set-Cookie",
-                    conn_is_secure(c->x->conn)
+                    c->secure
                         ? SPAN(ACCESS_COOKIE
                                "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0; Secure")
                         : SPAN(ACCESS_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"));

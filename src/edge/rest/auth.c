@@ -60,7 +60,7 @@ static void set_cookie(struct rest_call *c, span value, int64_t life_s)
     int len = snprintf(text, sizeof text,
                        ACCESS_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
                        SPAN_FMT(value), (long long)life_s,
-                       conn_is_secure(c->x->conn) ? "; Secure" : "");
+                       c->secure ? "; Secure" : "");
     ASSERT(len > 0 && (size_t)len < sizeof text);
     rest_header(c, "Set-Cookie", span_of(text, (size_t)len));
 }

@@ -5,10 +5,12 @@
 
 #include "base/mem.h"
 #include "edge/conformance/conformance.h"
+#include "edge/forwarded.h"
 #include "edge/rest/handlers.h"
 #include "edge/rest/internal.h"
 #include "edge/rest/match.h"
 #include "hub/ratelimit.h"
+#include "net/front.h"
 
 /* CONTRACT 7: 50 a second, burst 100, each principal. Counted on each loop by itself, so one who
  * spreads over all loops gets as much on each. */
@@ -165,21 +167,66 @@ static void find_handler(struct rest_call *c)
     }
 }
 
+/* What a handshake over the limit of its address waits before it tries again. */
+#define ADDRESS_RETRY_MS 1000
+
+/* Who asks, when a trusted proxy does the asking; false when a limit of the client's address has
+ * been answered. */
+static bool take_forwarded(struct rest_call *c, struct forwarded *f)
+{
+    struct conn *conn = c->x->conn;
+    forwarded_read(c->x->req, &net_limits(c->edge->net)->trusted, f);
+    if (!f->has_client) {
+        front_client_none(conn);
+        return true;
+    }
+    const char *limit = front_client(conn, &f->client);
+    if (limit == NULL) {
+        return true;
+    }
+    stats_name(&c->edge->stats.rate_limited, limit);
+    rest_retry_later(c, ERR_RATE_LIMIT_EXCEEDED, ADDRESS_RETRY_MS);
+    return false;
+}
+
+static enum access_scheme scheme_of(const struct conn *conn, const struct forwarded *f)
+{
+    if (f->scheme != SCHEME_UNTOLD) {
+        return f->scheme;
+    }
+    switch (front_tls(conn)) {
+    case FRONT_TLS_UNTOLD:
+        break;
+    case FRONT_TLS_NO:
+        return conn_is_secure(conn) ? SCHEME_HTTPS : SCHEME_HTTP;
+    case FRONT_TLS_YES:
+        return SCHEME_HTTPS;
+    }
+    return conn_is_secure(conn) ? SCHEME_HTTPS : SCHEME_UNTOLD;
+}
+
 static void on_request(struct http_exchange *x)
 {
     const struct edge_conf *conf = edge_of(x->conn)->conf;
     struct sockaddr_storage local = {0};
+    struct forwarded f = {0};
     if (conf->conformance && conformance_request(x)) {
         return;
     }
     struct rest_call *c = call_new(x);
+    if (front_fields_count(x->conn) && !take_forwarded(c, &f)) {
+        return;
+    }
     const struct access_site site = {.public_hosts = conf->public_hosts,
                                      .allowed_origins = conf->allowed_origins,
                                      .local = &local,
-                                     .secure = conn_is_secure(x->conn)};
+                                     .scheme = scheme_of(x->conn, &f),
+                                     .forwarded_host = f.host};
+    c->secure = site.scheme == SCHEME_HTTPS;
     /* Without a Host, as HTTP/1.0 allows, nobody is a browser: checkers of load balancers. */
     if (!conn_local(x->conn, &local) ||
-        (x->req->host.ptr != NULL && !host_admitted(&site, x->req->host))) {
+        (x->req->host.ptr != NULL && !host_admitted(&site, x->req->host)) ||
+        (f.host.ptr != NULL && !host_admitted(&site, f.host))) {
         rest_error(c, ERR_ORIGIN_REFUSED, "this Host is not one of the server's");
         return;
     }

@@ -74,6 +74,7 @@ struct rest_call {
     /* Private to edge/rest: */
     buf body;                  /* the answer's */
     enum origin_verdict origin;
+    bool secure;               /* the client speaks https, to us or to a trusted proxy */
     bool later;                /* somebody will call rest_resume */
     bool bearer_subprotocol;   /* the client offered it */
 };
