@@ -92,6 +92,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .ws_fragments_max = (uint32_t)config_int(c, CONFIG_ws_fragments_max),
         .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
         .outbox_bytes_max = (uint32_t)config_int(c, CONFIG_outbox_bytes_max),
+        .flush_us = (uint32_t)config_int(c, CONFIG_flush_us),
         .listeners = edge->listeners,
         .listener_count = edge->listener_count,
     };

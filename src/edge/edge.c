@@ -89,7 +89,11 @@ static void turn_end(struct loop_hook *hook)
             journal_tick(e->home->journal);
         }
     }
-    hub_turn_end(e->hub);
+    uint64_t window_ns = (uint64_t)e->conf->flush_us * 1000;
+    int64_t wait_ns = hub_turn_pause(e->hub, loop_now_ns(e->loop), window_ns);
+    if (wait_ns >= 0) {
+        loop_wake_in(e->loop, (uint64_t)wait_ns);
+    }
 }
 
 /* Bits of the hub wires that compress. */

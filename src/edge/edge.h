@@ -32,6 +32,7 @@ struct edge_conf {
     uint32_t ws_fragments_max;
     uint32_t outbox_messages_max;
     uint32_t outbox_bytes_max;
+    uint32_t flush_us; /* hub_turn_pause */
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;

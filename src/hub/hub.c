@@ -24,6 +24,7 @@ static void turn_reset_all(struct hub *h)
     buf_deinit(&h->gather);
     mem_free(h->msgs);
     mem_free(h->dirty);
+    mem_free(h->urgent);
     mem_free(h->ranges);
     mem_free(h->slow);
 }

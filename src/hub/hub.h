@@ -165,5 +165,12 @@ bool hub_wanted(const struct hub *h, span name);
 
 /* Phase 5 of the loop: writes every dirty member once, then closes those that are too slow. */
 void hub_turn_end(struct hub *h);
+/* The same, but under load messages of topics may wait up to `window_ns` (0: never) for those of
+ * later turns, so that several leave in one write. Whatever is sent to one member (hub_send and its
+ * kin, hub_reply) never waits, and takes along what waits before it; so does a member's close. A
+ * loop with little to publish, or whose members get one message a window, is not delayed
+ * (docs/decisions/0009). `now_ns` is monotonic. Returns in how many nanoseconds it must be called
+ * again, -1 when nothing waits. */
+int64_t hub_turn_pause(struct hub *h, uint64_t now_ns, uint64_t window_ns);
 
 #endif

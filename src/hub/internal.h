@@ -6,6 +6,7 @@
  *   local.c   this loop's subscribers
  *   shapes.c  which patterns a topic has, at its home and here
  *   turn.c    the turn's segment, one write a member
+ *   window.c  when messages wait for those of the next turns
  *   outbox.c  whole messages of a blocked member
  */
 #ifndef SB_HUB_INTERNAL_H
@@ -101,6 +102,7 @@ struct turn_msg {
     uint64_t key;      /* STATE: what replaces what in an outbox; KEY_NONE: nothing */
     uint8_t cls;
     bool dear;
+    bool direct; /* to one member: never waits for a later turn */
 };
 
 #define KEY_NONE 0
@@ -112,6 +114,8 @@ struct dirty {
     uint32_t to;
     uint32_t more; /* first of the further ranges, or NONE */
     uint32_t last; /* last of them */
+    uint32_t turn; /* the newest that brought it something */
+    bool urgent;   /* it stands in hub->urgent */
 };
 
 struct range {
@@ -165,6 +169,17 @@ struct owner_row {
     void *arg;
 };
 
+/* What the flush window is judged by (window.c). */
+struct window {
+    bool on;
+    uint32_t published; /* in this period: messages to topics with members here, */
+    uint32_t writes;    /* members that got something of them to wait for a write, */
+    uint32_t saved;     /* and members that had something of an earlier turn waiting */
+    uint64_t period_ns; /* when the period began */
+    uint64_t again_ns;  /* it is not tried before */
+    uint64_t pause_ns;  /* from the last try that saved nothing to the next; 0 after others */
+};
+
 struct hub {
     struct hub_conf conf;
     struct member *members; /* owned; by connection slot */
@@ -192,6 +207,11 @@ struct hub {
     uint32_t msg_count, msg_cap;
     struct dirty *dirty;
     uint32_t dirty_count, dirty_cap;
+    uint32_t *urgent; /* places in dirty that do not wait; kept while the window is on */
+    uint32_t urgent_count, urgent_cap;
+    uint32_t turn;
+    uint64_t held_ns; /* since when the oldest waits; 0: nothing does */
+    struct window window;
     struct range *ranges;
     uint32_t range_count, range_cap;
     uint32_t *slow; /* members to close at the end of the turn */
@@ -257,6 +277,10 @@ uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls);
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);
 /* Writes what a member has waiting from this turn. */
 void turn_flush_member(struct hub *h, uint32_t member);
+
+/* window.c */
+/* At the end of every turn: whether the next one's messages may wait. */
+void window_judge(struct window *w, uint64_t now_ns, uint64_t window_ns);
 
 /* outbox.c */
 /* Queues a message by the rules of its class; may mark the member slow. */

@@ -334,6 +334,7 @@ static void fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint
                     struct blob *b)
 {
     turn_make_room(h);
+    h->window.published++;
     uint32_t msg[HUB_WIRES_MAX];
     uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -46,7 +46,8 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
                                     .blob = b,
                                     .key = key,
                                     .cls = b->class,
-                                    .dear = wire_is_dear(h, wire)};
+                                    .dear = wire_is_dear(h, wire),
+                                    .direct = topic_key == 0};
     return h->msg_count - 1;
 }
 
@@ -56,7 +57,8 @@ uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls)
     *add_msg(h) = (struct turn_msg){.from = (uint32_t)from,
                                     .len = (uint32_t)(h->segment.len - from),
                                     .key = KEY_NONE,
-                                    .cls = (uint8_t)cls};
+                                    .cls = (uint8_t)cls,
+                                    .direct = true};
     return h->msg_count - 1;
 }
 
@@ -91,6 +93,21 @@ static struct blob *outbox_blob(const struct hub *h, struct turn_msg *t)
     return t->kept;
 }
 
+/* A message for a member that has something waiting, or has just got its first. */
+static void note_kind(struct hub *h, uint32_t at, bool direct)
+{
+    struct dirty *d = &h->dirty[at];
+    if (direct && h->window.on && !d->urgent) {
+        d->urgent = true;
+        GROW(h->urgent, h->urgent_count, h->urgent_cap);
+        h->urgent[h->urgent_count++] = at;
+    }
+    if (d->turn != h->turn) {
+        d->turn = h->turn;
+        h->window.saved += !direct;
+    }
+}
+
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
 {
     struct member *m = &h->members[member];
@@ -110,13 +127,17 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
     }
     COUNT(h->stats.delivered, 1); /* keep_range takes back what the socket leaves */
     if (m->dirty != NONE) {
+        note_kind(h, m->dirty, t->direct);
         add_range(h, &h->dirty[m->dirty], t->from, t->from + t->len);
         return;
     }
     GROW(h->dirty, h->dirty_count, h->dirty_cap);
     m->dirty = h->dirty_count;
     h->dirty[h->dirty_count++] = (struct dirty){
-        .member = member, .from = t->from, .to = t->from + t->len, .more = NONE, .last = NONE};
+        .member = member, .from = t->from, .to = t->from + t->len, .more = NONE, .last = NONE,
+        .turn = h->turn};
+    h->window.writes += !t->direct;
+    note_kind(h, m->dirty, t->direct);
 }
 
 /* The message that covers a position of the segment. */
@@ -246,7 +267,9 @@ static void flush_all(struct hub *h)
         }
     }
     h->dirty_count = 0;
+    h->urgent_count = 0;
     h->range_count = 0;
+    h->held_ns = 0;
     turn_clear(h);
 }
 
@@ -257,17 +280,54 @@ void turn_make_room(struct hub *h)
     }
 }
 
-void hub_turn_end(struct hub *h)
+static void give_back_memory(struct hub *h)
 {
-    flush_all(h);
-    while (h->slow_count > 0) {
-        close_slow(h);
-        flush_all(h); /* what owners published about those who left */
-    }
     if (h->segment.cap > SEGMENT_KEEP_BYTES) {
         buf_deinit(&h->segment);
     }
     if (h->gather.cap > SEGMENT_KEEP_BYTES) {
         buf_deinit(&h->gather);
     }
+}
+
+void hub_turn_end(struct hub *h)
+{
+    h->turn++;
+    flush_all(h);
+    while (h->slow_count > 0) {
+        close_slow(h);
+        flush_all(h); /* what owners published about those who left */
+    }
+    give_back_memory(h);
+}
+
+/* Writes members that got something direct, with what waited before it. */
+static void flush_urgent(struct hub *h)
+{
+    for (uint32_t i = 0; i < h->urgent_count; i++) {
+        struct dirty *d = &h->dirty[h->urgent[i]];
+        if (d->member != NONE) {
+            flush(h, d);
+            d->member = NONE;
+        }
+    }
+    h->urgent_count = 0;
+}
+
+int64_t hub_turn_pause(struct hub *h, uint64_t now_ns, uint64_t window_ns)
+{
+    bool held = h->held_ns != 0;
+    bool may_wait = h->window.on && (!held || now_ns - h->held_ns < window_ns);
+    window_judge(&h->window, now_ns, window_ns);
+    if (!may_wait || h->urgent_count == h->dirty_count) {
+        hub_turn_end(h);
+        return -1;
+    }
+    h->turn++;
+    do {
+        close_slow(h);
+        flush_urgent(h);
+    } while (h->slow_count > 0);
+    h->held_ns = held ? h->held_ns : now_ns;
+    return (int64_t)(h->held_ns + window_ns - now_ns);
 }

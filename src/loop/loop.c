@@ -34,6 +34,7 @@ struct loop {
     int64_t wall_ms;
     bool turning;
     bool busy;
+    uint64_t wake_ns; /* the next poll ends by then; 0: no matter */
     struct heap timers;
     struct mail *pending;       /* arrived and not yet run, oldest first */
     struct mail **pending_tail; /* where the next one is linked */
@@ -107,9 +108,17 @@ int64_t loop_wait_ns(struct loop *l)
         !mailbox_empty(&l->inbox) || atomic_load_explicit(&l->stop, memory_order_relaxed)) {
         return 0;
     }
-    return heap_peek(&l->timers) == NULL
-               ? -1
-               : timers_wait_ns(&l->timers, clock_mono_ns(l->conf.clock));
+    bool timed = heap_peek(&l->timers) != NULL;
+    if (!timed && l->wake_ns == 0) {
+        return -1;
+    }
+    uint64_t now_ns = clock_mono_ns(l->conf.clock);
+    int64_t wait_ns = timed ? timers_wait_ns(&l->timers, now_ns) : INT64_MAX;
+    if (l->wake_ns != 0) {
+        int64_t wake_ns = l->wake_ns > now_ns ? (int64_t)(l->wake_ns - now_ns) : 0;
+        wait_ns = wake_ns < wait_ns ? wake_ns : wait_ns;
+    }
+    return wait_ns;
 }
 
 static unsigned poll_phase(struct loop *l, int wait_ms)
@@ -123,6 +132,7 @@ static unsigned poll_phase(struct loop *l, int wait_ms)
         wait_ns = 0;
     }
     l->busy = false;
+    l->wake_ns = 0;
     unsigned n = l->conf.poller->wait(l->conf.poller, wait_ns, l->events, l->conf.events_max);
     ASSERT(n <= l->conf.events_max);
     read_clocks(l);
@@ -319,6 +329,7 @@ void loop_add_hook(struct loop *l, struct loop_hook *h)
 }
 
 void loop_busy(struct loop *l) { l->busy = true; }
+void loop_wake_in(struct loop *l, uint64_t ns) { l->wake_ns = l->now_ns + ns; }
 
 void loop_defer(struct loop *l, struct deferred *d)
 {

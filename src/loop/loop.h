@@ -111,6 +111,8 @@ struct loop_hook {
 void loop_add_hook(struct loop *l, struct loop_hook *h);
 /* Whether the next poll must not sleep: a hook that leaves work for the next turn says so. */
 void loop_busy(struct loop *l);
+/* The next poll sleeps at most `ns` from loop_now_ns(): for a hook that must run again by then. */
+void loop_wake_in(struct loop *l, uint64_t ns);
 
 /* Runs release(object) in phase 7, so that events already reported for it find it alive. What is
  * deferred by a release runs in the next turn. */

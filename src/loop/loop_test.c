@@ -240,6 +240,34 @@ static void timers_fire_in_order_and_never_early(void **state)
     assert_int_equal(loop_wait_ns(l), -1);
 }
 
+static void a_hook_may_shorten_the_next_poll(void **state)
+{
+    struct bench *b = *state;
+    struct loop *l = b->peers[0];
+    struct note t = {.timer = {.fire = note_fire}, .mark = 't'};
+    trace_clear();
+    loop_wake_in(l, 300000);
+    assert_int_equal(loop_wait_ns(l), 300000);
+    b->fake[0].now_ns += 100000;
+    assert_int_equal(loop_wait_ns(l), 200000);
+    loop_turn(l, -1);
+    assert_int_equal(b->fake[0].waited_ns, 200000);
+    assert_int_equal(loop_wait_ns(l), -1); /* the next one only */
+    timer_start(l, &t.timer, 1);
+    loop_wake_in(l, 5000000);
+    loop_turn(l, -1);
+    assert_int_equal(b->fake[0].waited_ns, 1000000);
+    loop_wake_in(l, 400000);
+    b->fake[0].now_ns += 500000;
+    assert_int_equal(loop_wait_ns(l), 0);
+    loop_turn(l, -1);
+    assert_int_equal(b->fake[0].waited_ns, 0);
+    assert_string_equal(trace, "");
+    b->fake[0].now_ns += 500000;
+    loop_turn(l, -1);
+    assert_string_equal(trace, "t");
+}
+
 static void a_restarted_timer_counts_anew(void **state)
 {
     struct bench *b = *state;
@@ -447,6 +475,7 @@ int main(void)
         T(mail_that_meets_a_sleeper_wakes_it_once),
         T(mail_of_one_turn_is_bounded_and_the_rest_comes_next),
         T(timers_fire_in_order_and_never_early),
+        T(a_hook_may_shorten_the_next_poll),
         T(a_restarted_timer_counts_anew),
         T(a_timer_that_restarts_itself_does_not_hold_the_turn),
         T(events_of_a_connection_closed_this_turn_are_dropped),

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,9 @@
 #define GATHER_COUNT_MAX 64u
 #define GATHER_WINDOW_NS (10u * NS_PER_MS)
 #define GATHER_US_MAX 1000u
+
+/* Longer waits are for timers, which a millisecond does not hurt. */
+#define FINE_WAIT_NS_MAX (2 * NS_PER_MS)
 
 struct gather {
     uint64_t sleep_ns;  /* 0: off */
@@ -43,6 +47,7 @@ struct poller_epoll {
     const char *congestion;     /* borrowed; "" keeps the kernel's */
     struct epoll_event *events; /* owned, `event_cap` */
     unsigned event_cap;
+    bool coarse; /* no epoll_pwait2 */
     struct gather gather;
 };
 
@@ -109,6 +114,23 @@ static void gather_judge(struct gather *g, uint64_t now_ns)
     }
 }
 
+/* Short waits to the microsecond: epoll_wait's whole milliseconds would double a flush window. A
+ * kernel without epoll_pwait2 (before 5.11) rounds up. */
+static int wait_for(struct poller_epoll *pe, int max, int64_t wait_ns)
+{
+#ifdef SYS_epoll_pwait2
+    if (wait_ns > 0 && wait_ns < FINE_WAIT_NS_MAX && !pe->coarse) {
+        struct timespec t = {.tv_nsec = (long)wait_ns};
+        int n = (int)syscall(SYS_epoll_pwait2, pe->epoll_fd, pe->events, max, &t, NULL, 0);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return n;
+        }
+        pe->coarse = true;
+    }
+#endif
+    return epoll_wait(pe->epoll_fd, pe->events, max, wait_ms_of(wait_ns));
+}
+
 /* epoll_wait, after a rest in which events gather. */
 static int wait_gathered(struct poller_epoll *pe, int max, int64_t wait_ns)
 {
@@ -121,7 +143,7 @@ static int wait_gathered(struct poller_epoll *pe, int max, int64_t wait_ns)
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
         wait_ns = wait_ns < 0 ? -1 : wait_ns - (int64_t)g->sleep_ns;
     }
-    int n = epoll_wait(pe->epoll_fd, pe->events, max, wait_ms_of(wait_ns));
+    int n = wait_for(pe, max, wait_ns);
     g->asleep_ns += mono_ns() - begin_ns;
     g->last_count = n < 0 ? 0 : (unsigned)n;
     g->events += g->last_count;
@@ -138,7 +160,7 @@ static unsigned epoll_wait_events(struct poller *p, int64_t wait_ns, struct poll
         pe->event_cap = max;
     }
     int n = wait_ns == 0 || pe->gather.sleep_ns == 0
-                ? epoll_wait(pe->epoll_fd, pe->events, (int)max, wait_ms_of(wait_ns))
+                ? wait_for(pe, (int)max, wait_ns)
                 : wait_gathered(pe, (int)max, wait_ns);
     ASSERT(n >= 0 || errno == EINTR);
     unsigned count = 0;

@@ -257,6 +257,22 @@ static void a_wake_before_the_wait_ends_it_and_only_once(void **state)
     assert_int_equal(p->wait(p, 1, e, 1), 0); /* 1 ns waits, rounded up, and ends */
 }
 
+static void short_waits_are_never_shorter_than_asked(void **state)
+{
+    struct poller *p = *state;
+    struct poller_event e[1];
+    static const int64_t waits_ns[] = {1, 50000, 300000, 999999, 1000001, 1999999, 2000001};
+    for (size_t i = 0; i < ARRAY_LEN(waits_ns); i++) {
+        struct timespec begin, end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        assert_int_equal(p->wait(p, waits_ns[i], e, 1), 0);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        int64_t took_ns = (int64_t)(end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec -
+                          begin.tv_nsec;
+        assert_true(took_ns >= waits_ns[i]);
+    }
+}
+
 static void interest_may_change_and_end(void **state)
 {
     struct poller *p = *state;
@@ -367,6 +383,7 @@ int main(void)
         T(several_loops_listen_on_one_address),
         T(addresses_that_cannot_be_bound_are_errors),
         T(a_wake_before_the_wait_ends_it_and_only_once),
+        T(short_waits_are_never_shorter_than_asked),
         T(interest_may_change_and_end),
         T(an_edge_is_reported_once_and_the_end_with_it),
         T(many_events_gather_and_few_do_not),

@@ -16,8 +16,9 @@
 
 #define MEMBERS 4 /* of each loop */
 #define STEPS 1500
-#define EVENTS_MAX 4096
+#define EVENTS_MAX 16384
 #define LINE_MAX 32
+#define WINDOW_NS 500000
 
 static const char *const topics[] = {"d/1/t", "d/2/t", "d/1/c", "r/1", "d/3/t/x", "r/+"};
 static const char *const wishes[] = {"d/1/t", "r/1",     "d/+/t", "d/1/+", "+/1",
@@ -60,6 +61,8 @@ static struct {
     struct station stations[SIM_LOOPS_MAX];
     struct hub *hubs[SIM_LOOPS_MAX];
     unsigned received;
+    uint64_t window_ns;
+    unsigned held; /* turns that left something waiting */
 } v;
 
 /* ---- members' sockets ---- */
@@ -243,7 +246,13 @@ static void publish(void *arg)
 
 static void turn_end(struct loop_hook *hook)
 {
-    hub_turn_end(CONTAINER_OF(hook, struct station, hook)->hub);
+    struct station *st = CONTAINER_OF(hook, struct station, hook);
+    struct loop *l = sim_loop(v.sim, st->index);
+    int64_t wait_ns = hub_turn_pause(st->hub, loop_now_ns(l), v.window_ns);
+    if (wait_ns >= 0) {
+        v.held++;
+        loop_wake_in(l, (uint64_t)wait_ns);
+    }
 }
 
 /* ---- what members do; on their loop ---- */
@@ -312,6 +321,8 @@ static void start(struct sim *s)
     v.sim = s;
     v.loops = sim_loop_count(s);
     v.received = 0;
+    v.held = 0;
+    v.window_ns = 0;
     for (unsigned i = 0; i < v.loops; i++) {
         struct station *st = &v.stations[i];
         *st = (struct station){.index = i, .hook = {turn_end}};
@@ -336,15 +347,15 @@ static struct act pick(struct sim_random *r)
                         .wish = (unsigned)sim_random_below(r, WISHES)};
 }
 
-static void live(struct sim *s)
+static void live(struct sim *s, unsigned steps, unsigned publish_percent)
 {
     struct sim_random *r = sim_random(s);
-    for (unsigned i = 0; i < STEPS; i++) {
+    for (unsigned i = 0; i < steps; i++) {
         struct act a = pick(r);
         struct listener *l = listener_of(&a);
         unsigned loop = a.station->index;
         sim_step(s);
-        if (sim_random_chance(r, 40)) {
+        if (sim_random_chance(r, publish_percent)) {
             unsigned topic = (unsigned)sim_random_below(r, TOPICS);
             sim_on_loop(s, topic_home(topic), publish, &topic);
         }
@@ -359,16 +370,24 @@ static void live(struct sim *s)
     }
 }
 
+/* Until nothing moves and nothing waits for its window. */
+static void settle(struct sim *s)
+{
+    sim_settle(s);
+    sim_run_ms(s, 1);
+    sim_settle(s);
+}
+
 /* Every member gets what it is still owed. */
 static void wind_up(struct sim *s)
 {
-    sim_settle(s);
+    settle(s);
     for (unsigned i = 0; i < v.loops * MEMBERS; i++) {
         struct act a = {.station = &v.stations[i / MEMBERS], .member = i % MEMBERS};
         struct listener *l = listener_of(&a);
         while (l->open && l->blocked) {
             sim_on_loop(s, a.station->index, unblock, &a);
-            sim_settle(s);
+            settle(s);
         }
         read_all(l);
         SIM_CHECK(l->got.len == 0);
@@ -400,11 +419,8 @@ static void stop(struct sim *s)
     }
 }
 
-static void members_get_what_matches_once_and_in_order(uint64_t seed)
+static void end(struct sim *s)
 {
-    struct sim *s = sim_new(&(struct sim_conf){.seed = seed});
-    start(s);
-    live(s);
     wind_up(s);
     SIM_CHECK(v.received > STEPS / 4);
     stop(s);
@@ -414,11 +430,31 @@ static void members_get_what_matches_once_and_in_order(uint64_t seed)
     sim_free(s);
 }
 
+static void members_get_what_matches_once_and_in_order(uint64_t seed)
+{
+    struct sim *s = sim_new(&(struct sim_conf){.seed = seed});
+    start(s);
+    live(s, STEPS, 40);
+    end(s);
+}
+
+/* As much on one or two loops as makes messages wait at the ends of turns. */
+static void so_they_do_when_messages_wait_for_others(uint64_t seed)
+{
+    struct sim *s = sim_new(&(struct sim_conf){.seed = seed, .loop_count = 1 + seed % 2});
+    start(s);
+    v.window_ns = WINDOW_NS;
+    live(s, 4 * STEPS, 90);
+    SIM_CHECK(v.held > 0);
+    end(s);
+}
+
 int main(int argc, char **argv)
 {
     static const struct sim_case cases[] = {
         {"members_get_what_matches_once_and_in_order", members_get_what_matches_once_and_in_order,
          100},
+        {"so_they_do_when_messages_wait_for_others", so_they_do_when_messages_wait_for_others, 30},
     };
     return sim_main(argc, argv, cases, ARRAY_LEN(cases));
 }
