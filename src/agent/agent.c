@@ -47,6 +47,7 @@ struct agent {
     struct host_state now;   /* scratch: the newest reading */
     struct host_state asked; /* the state whose ack is awaited */
     struct state_watch watch;
+    struct tls_client *tls; /* owned; NULL for http */
     struct uplink uplink;
     struct timer sample;
     struct timer ended;
@@ -230,9 +231,6 @@ static const char *key_wrong(const char *key)
 static int check_conf(struct agent *a)
 {
     const char *wrong = server_url_parse(span_str(a->conf.server), &a->url);
-    if (wrong == NULL && a->url.secure) {
-        wrong = "this agent speaks http only: put a TLS proxy in front of it, or use a tunnel";
-    }
     if (wrong == NULL) {
         wrong = key_wrong(a->conf.key);
     }
@@ -241,6 +239,21 @@ static int check_conf(struct agent *a)
         return AGENT_EXIT_CONF;
     }
     return AGENT_EXIT_OK;
+}
+
+static int open_tls(struct agent *a)
+{
+    buf why = {0};
+    const char *ca = a->conf.ca_file == NULL ? "" : a->conf.ca_file;
+    if (a->url.secure) {
+        a->tls = tls_client_new(ca, &why);
+    }
+    bool ok = !a->url.secure || a->tls != NULL;
+    if (!ok) {
+        LOG(log_of(a), LOG_ERROR, "agent.conf", LOG_SPAN("why", buf_span(&why)));
+    }
+    buf_deinit(&why);
+    return ok ? AGENT_EXIT_OK : AGENT_EXIT_CONF;
 }
 
 static int open_host(struct agent *a)
@@ -292,6 +305,7 @@ static void make_uplink(struct agent *a)
     u->entropy = a->conf.entropy;
     u->rows = &a->rows;
     u->url = &a->url;
+    u->tls = a->tls;
     u->key = a->conf.key;
     u->pace = a->conf.pace;
     u->on_open = on_open;
@@ -309,6 +323,9 @@ struct agent *agent_new(const struct agent_conf *conf, int *exit_code)
     a->ended.fire = on_ended;
     atomic_flag_clear(&a->stop_asked);
     *exit_code = check_conf(a);
+    if (*exit_code == AGENT_EXIT_OK) {
+        *exit_code = open_tls(a);
+    }
     if (*exit_code == AGENT_EXIT_OK) {
         *exit_code = open_host(a);
     }
@@ -371,6 +388,7 @@ void agent_free(struct agent *a)
     if (a->host_open) {
         host_close(&a->host);
     }
+    tls_client_free(a->tls);
     buf_deinit(&a->frame);
     mem_free(a);
 }

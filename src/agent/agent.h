@@ -21,7 +21,9 @@
 #include "agent/uplink.h"
 
 struct agent_conf {
-    const char *server;   /* "http://127.0.0.1:3001"; https is refused: this agent has no TLS */
+    const char *server;   /* "http://127.0.0.1:3001", "https://box.example" */
+    const char *ca_file;  /* of https: who signs the server's certificate; NULL or empty: the
+                             system's authorities */
     const char *key;      /* device key or token; visible ASCII without spaces */
     const char *data_dir; /* the buffer is in data_dir/agent-<host>_<port> */
     struct clock *clock;  /* borrowed, as all of these */

@@ -177,7 +177,6 @@ static void unusable_settings_are_refused_with_an_exit_code(void **state)
         int exit_code;
     } rows[] = {
         {"127.0.0.1", "k", AGENT_EXIT_CONF},
-        {"https://127.0.0.1", "k", AGENT_EXIT_CONF},
         {"http://127.0.0.1", "", AGENT_EXIT_CONF},
         {"http://127.0.0.1", "a b", AGENT_EXIT_CONF},
         {"http://127.0.0.1", "a\r\nX: y", AGENT_EXIT_CONF},
@@ -187,6 +186,10 @@ static void unusable_settings_are_refused_with_an_exit_code(void **state)
         b->conf.key = rows[i].key;
         assert_int_equal(agent_run(&b->conf), rows[i].exit_code);
     }
+    b->conf.server = "https://127.0.0.1";
+    b->conf.key = "k";
+    b->conf.ca_file = "build/no-such-file.pem";
+    assert_int_equal(agent_run(&b->conf), AGENT_EXIT_CONF);
     b->conf.server = "http://[::1]:9";
     b->conf.key = "k";
     test_tree_write(&b->tree, "file", "");

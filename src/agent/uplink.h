@@ -63,6 +63,7 @@ struct uplink {
     struct entropy *entropy;
     struct row_buffer *rows;
     const struct server_url *url;
+    struct tls_client *tls; /* for https; NULL: http */
     const char *key;
     struct uplink_pace pace;
     /* The connection is open: send the state now (may send at once). */

@@ -12,6 +12,7 @@
 
 const struct option_row agent_options[] = {
     {"key", "KEY", "the device's key; better SIGNALBOX_AGENT_KEY or SIGNALBOX_AGENT_KEY_FILE"},
+    {"ca", "FILE", "whom the server's certificate must come from; as --agent-ca"},
     {NULL, NULL, NULL},
 };
 
@@ -20,6 +21,7 @@ int command_agent(const struct options *o, struct settings *s)
     const struct config *c = &s->config;
     const char *key = options_get(o, "key");
     key = key == NULL ? config_str(c, CONFIG_agent_key) : key;
+    const char *ca = options_get(o, "ca");
     buf why = {0};
     if (key[0] == '\0') {
         fprintf(stderr, "signalbox agent: a key is needed: SIGNALBOX_AGENT_KEY,"
@@ -44,6 +46,7 @@ int command_agent(const struct options *o, struct settings *s)
     struct log *log = log_json_open(&lc);
     struct agent_conf conf = {.server = config_str(c, CONFIG_server),
                               .key = key,
+                              .ca_file = ca == NULL ? config_str(c, CONFIG_agent_ca) : ca,
                               .data_dir = config_str(c, CONFIG_data_dir),
                               .clock = clock_system(),
                               .log = log,

@@ -73,6 +73,8 @@ struct tls_server *tls_server_ref(struct tls_server *s);
 void tls_server_unref(struct tls_server *s); /* NULL is harmless */
 unsigned tls_server_cert_count(const struct tls_server *s);
 const struct tls_cert_info *tls_server_cert(const struct tls_server *s, unsigned i);
+/* When the first of them ends (epoch); INT64_MAX when s is NULL. */
+int64_t tls_server_ends_s(const struct tls_server *s);
 /* The certificate for a name that a client asks for (SNI): the first that has the name, or a
  * wildcard for its first label; else 0, the default. */
 unsigned tls_server_find(const struct tls_server *s, const char *name);

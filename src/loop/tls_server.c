@@ -334,6 +334,15 @@ const struct tls_cert_info *tls_server_cert(const struct tls_server *s, unsigned
     return &s->certs[i].info;
 }
 
+int64_t tls_server_ends_s(const struct tls_server *s)
+{
+    int64_t ends_s = INT64_MAX;
+    for (unsigned i = 0; s != NULL && i < s->count; i++) {
+        ends_s = s->certs[i].info.ends_s < ends_s ? s->certs[i].info.ends_s : ends_s;
+    }
+    return ends_s;
+}
+
 /* "*.example.com" stands for one label (RFC 6125 6.4.3). */
 static bool name_fits(span pattern, span name)
 {

@@ -92,6 +92,8 @@ void net_set_limits(struct net *n, const struct net_limits *limits);
 /* The certificates and rules of connections accepted from now on (borrowed; a reference is
  * taken); live ones go on with theirs. Needed before the first TLS listener. On the loop. */
 void net_set_tls(struct net *n, struct tls_server *server);
+/* What new connections get, borrowed for the turn; NULL without TLS. On the loop. */
+const struct tls_server *net_tls_server(const struct net *n);
 
 /* How a listener's connections begin. */
 enum net_listen_flags {

@@ -39,6 +39,11 @@ void net_set_tls(struct net *n, struct tls_server *server)
     tls_server_unref(old);
 }
 
+const struct tls_server *net_tls_server(const struct net *n)
+{
+    return n->tls == NULL ? NULL : n->tls->server;
+}
+
 void net_tls_deinit(struct net *n)
 {
     if (n->tls != NULL) {

@@ -14,6 +14,7 @@ const char *alert_name(enum alert a)
         [ALERT_ERRORS] = "errors",
         [ALERT_AUTH_FAILURES] = "auth_failures",
         [ALERT_STORE] = "store",
+        [ALERT_CERTIFICATE] = "certificate",
     };
     return names[a];
 }
@@ -26,6 +27,11 @@ bool alert_errors(uint64_t errors, uint64_t events)
 bool alert_failures(uint64_t minute, uint64_t hour_total)
 {
     return minute > FAILURES_MIN && minute * OPS_HOUR_MIN > hour_total * FAILURES_TIMES;
+}
+
+bool alert_certificate(const struct tls_server *tls, int64_t now_s)
+{
+    return tls_server_ends_s(tls) - now_s < ALERT_CERTIFICATE_S;
 }
 
 static uint64_t load(const _Atomic uint64_t *counter)
@@ -77,6 +83,8 @@ void alerts_tick(struct ops *o)
     set(o, ALERT_AUTH_FAILURES, alert_failures(failures, hour_total));
     set(o, ALERT_CONNECTIONS, ops_connections(o) * 100 > (uint64_t)o->connections_max *
                                                              CONNECTIONS_PERCENT);
+    set(o, ALERT_CERTIFICATE,
+        alert_certificate(net_tls_server(o->edges[0]->net), loop_wall_ms(o->loop) / 1000));
     set(o, ALERT_STORE, load(&o->store_bad_ns) != 0);
     h->errors[slot] = now.errors;
     h->events[slot] = now.events;

@@ -2,6 +2,7 @@
  * /health, /health/live and /health/ready (CONTRACT 7). A store that fails leaves the server
  * degraded, since live traffic goes on without it; unhealthy is who cannot serve at all.
  */
+#include "edge/ops/alerts.h"
 #include "edge/ops/ops.h"
 #include "edge/ops/process.h"
 #include "edge/rest/handlers.h"
@@ -9,6 +10,7 @@
 #define JSON_TYPE "application/json"
 /* Of connections_max; above it the alert of CONTRACT 7. */
 #define CONNECTIONS_WARN_PERCENT 80
+#define DAY_S 86400
 
 enum health { HEALTHY, DEGRADED, UNHEALTHY };
 
@@ -61,6 +63,22 @@ static enum health store_component(struct json_writer *w, const struct ops *o,
                      (double)stats->commit_ns_last / 1e6);
 }
 
+/* Only where TLS is spoken. */
+static enum health tls_component(struct json_writer *w, struct rest_call *c)
+{
+    const struct tls_server *tls = net_tls_server(c->edge->net);
+    int64_t now_s = loop_wall_ms(c->edge->loop) / 1000;
+    if (tls == NULL) {
+        return HEALTHY;
+    }
+    int64_t left_s = tls_server_ends_s(tls) - now_s;
+    return component(w, "tls", alert_certificate(tls, now_s) ? DEGRADED : HEALTHY,
+                     left_s <= 0 ? "a certificate has expired"
+                                 : rest_printf(c, "certificates for %lld days",
+                                               (long long)(left_s / DAY_S)),
+                     0);
+}
+
 static double memory_percent(void)
 {
     struct process_facts p;
@@ -90,6 +108,7 @@ void rest_health(struct rest_call *c)
     bool known_only = stats.health != ERR_NONE;
     all = worse(all, component(&w, "auth", known_only ? DEGRADED : HEALTHY,
                                known_only ? "principals in memory only" : "working", 0));
+    all = worse(all, tls_component(&w, c));
     json_close(&w, '}');
 
     w = json_writer_of(&c->data);

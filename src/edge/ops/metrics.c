@@ -18,7 +18,7 @@ struct scrape {
     const struct ops *ops;
     struct process_facts process;
     struct store_stats store;
-    uint64_t now_ns;
+    const struct edge *own; /* of the loop that answers */
 };
 
 static uint64_t load(const _Atomic uint64_t *counter)
@@ -380,7 +380,51 @@ static void collect_log_dropped_total(struct scrape *s)
 
 static void collect_uptime_seconds(struct scrape *s)
 {
-    plain(s, (double)((s->now_ns - s->ops->started_ns) / 1000000) / 1e3);
+    plain(s, (double)((loop_now_ns(s->own->loop) - s->ops->started_ns) / 1000000) / 1e3);
+}
+
+static void collect_tls_handshakes_total(struct scrape *s)
+{
+    labelled(s, "version", "1.2", (double)SUM(s, net_stats, tls_handshakes[0]));
+    labelled(s, "version", "1.3", (double)SUM(s, net_stats, tls_handshakes[1]));
+}
+
+static void collect_tls_resumed_total(struct scrape *s)
+{
+    plain(s, (double)SUM(s, net_stats, tls_resumed));
+}
+
+static void collect_tls_handshake_failures_total(struct scrape *s)
+{
+    size_t first = offsetof(struct net_stats, tls_faults);
+    for (enum tls_fault f = TLS_FAULT_NONE + 1; f < TLS_FAULT_COUNT; f++) {
+        labelled(s, "reason", tls_fault_label(f),
+                 (double)sum_net_stats(s, first + f * sizeof(_Atomic uint64_t)));
+    }
+}
+
+/* A file's name as a label: what would end it, or the line, is left out. */
+static void label_clean(const char *text, char *out, size_t room)
+{
+    size_t at = 0;
+    for (; *text != '\0' && at + 1 < room; text++) {
+        if (*text != '"' && *text != '\\' && (unsigned char)*text >= ' ') {
+            out[at++] = *text;
+        }
+    }
+    out[at] = '\0';
+}
+
+static void collect_tls_certificate_expiry_seconds(struct scrape *s)
+{
+    const struct tls_server *tls = net_tls_server(s->own->net);
+    for (unsigned i = 0; tls != NULL && i < tls_server_cert_count(tls); i++) {
+        char name[96];
+        const struct tls_cert_info *info = tls_server_cert(tls, i);
+        label_clean(info->file, name, sizeof name);
+        labelled(s, "file", name,
+                 (double)(info->ends_s - loop_wall_ms(s->own->loop) / 1000));
+    }
 }
 
 static void collect_build_info(struct scrape *s)
@@ -405,9 +449,9 @@ static void (*const collectors[METRIC_COUNT])(struct scrape *s) = {
 #undef M
 };
 
-void ops_metrics_write(const struct ops *o, uint64_t now_ns, buf *out)
+void ops_metrics_write(const struct ops *o, const struct edge *own, buf *out)
 {
-    struct scrape s = {.out = out, .ops = o, .now_ns = now_ns};
+    struct scrape s = {.out = out, .ops = o, .own = own};
     process_read(&s.process);
     if (o->fd_tables > 0) { /* what was read is the common table, without connections */
         s.process.fds += ops_connections(o);
@@ -432,6 +476,6 @@ void rest_metrics(struct rest_call *c)
         rest_error(c, ERR_SERVER_ERROR, NULL);
         return;
     }
-    ops_metrics_write(o, loop_now_ns(c->edge->loop), &c->data);
+    ops_metrics_write(o, c->edge, &c->data);
     rest_raw(c, 200, TEXT_TYPE, buf_span(&c->data));
 }

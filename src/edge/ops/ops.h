@@ -22,6 +22,7 @@ enum alert {
     ALERT_ERRORS,        /* above 5 % of requests and messages over a minute */
     ALERT_AUTH_FAILURES, /* above 20 in a minute and 10 times the mean of the hour before */
     ALERT_STORE,         /* the last write failed */
+    ALERT_CERTIFICATE,   /* a certificate ends within ALERT_CERTIFICATE_S, or has ended */
     ALERT_COUNT
 };
 const char *alert_name(enum alert a); /* "auth_failures" */
@@ -65,8 +66,9 @@ struct ops {
  * `perf` line every 60 s. On that loop's thread, or before it runs. */
 void ops_start(struct ops *o, struct loop *loop);
 void ops_stop(struct ops *o);
-/* Appends every metric of tables/metrics.def in the text format 0.0.4. now_ns is monotonic. */
-void ops_metrics_write(const struct ops *o, uint64_t now_ns, buf *out);
+/* Appends every metric of tables/metrics.def in the text format 0.0.4. `own` is the edge of the
+ * calling loop. */
+void ops_metrics_write(const struct ops *o, const struct edge *own, buf *out);
 /* Connections of the process now. */
 uint64_t ops_connections(const struct ops *o);
 
