@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 const struct option_row agent_options[] = {
-    {"key", "KEY", "the device's key; better SIGNALBOX_AGENT_KEY or SIGNALBOX_AGENT_KEY_FILE"},
-    {"ca", "FILE", "whom the server's certificate must come from; as --agent-ca"},
-    {NULL, NULL, NULL},
+    {"key", "KEY", "the device's key; better SIGNALBOX_AGENT_KEY or SIGNALBOX_AGENT_KEY_FILE",
+     false},
+    {"ca", "FILE", "whom the server's certificate must come from; as --agent-ca", false},
+    {NULL, NULL, NULL, false},
 };
 
 int command_agent(const struct options *o, struct settings *s)
