@@ -93,7 +93,8 @@ struct journal_reader_ops {
  * last pos that it received, in an event or in the answer to a subscription (journal_reader_pos
  * right after journal_subscribe, even if that is lower), and gives it as `since` of its next
  * connection, misses nothing of any topic of the reader, however many it has and whenever it
- * subscribed them; what it sees twice has the same id. Within one connection nothing is doubled,
+ * subscribed them (until it has subscribed again all that it had before, it keeps the old one);
+ * what it sees twice has the same id. Within one connection nothing is doubled,
  * unless a topic is unsubscribed and subscribed again: then it is replayed from `since` again. */
 struct journal_reader {
     const struct journal_reader_ops *ops; /* set by the session, before journal_open */

@@ -10,14 +10,18 @@
 bool journal_wanted(const struct journal_topic *topics, unsigned count, uint64_t n, uint64_t hash,
                     span topic)
 {
+    bool wanted = false;
     for (unsigned i = 0; i < count; i++) {
         const struct journal_topic *t = &topics[i];
-        if (n > t->floor && (t->pattern ? pattern_match(t->name, topic)
-                                        : t->hash == hash && span_eq(t->name, topic))) {
-            return true;
+        if (t->pattern ? pattern_match(t->name, topic)
+                       : t->hash == hash && span_eq(t->name, topic)) {
+            if (n <= t->floor) {
+                return false;
+            }
+            wanted = true;
         }
     }
-    return false;
+    return wanted;
 }
 
 static struct journal_ask *ask_new(const struct journal_reader_state *s, uint64_t position)

@@ -147,7 +147,8 @@ static inline struct pos journal_pos(const struct journal *j, uint64_t n)
     return (struct pos){.epoch = j->epoch, .n = n};
 }
 
-/* Whether an event belongs to a topic that has not had it. */
+/* Whether an event belongs to what is subscribed, and none of it has had it: a pattern that comes
+ * later does not bring again what came by a topic. */
 bool journal_wanted(const struct journal_topic *topics, unsigned count, uint64_t n, uint64_t hash,
                     span topic);
 /* The blob of a logged event; NULL when this program does not know its kind. */

@@ -186,6 +186,25 @@ static void a_later_topic_holds_the_others_until_it_has_caught_up(void **state)
     }
 }
 
+static void a_pattern_brings_nothing_again_that_a_topic_brought(void **state)
+{
+    struct session s;
+    journals_open(2, RING);
+    record_many(1, 20);
+    arrive(&s, 1, 0, EPOCH, 0);
+    follow(&s, "a");
+    journals_settle(1);
+    expect(1, 0, range(1, 19, 2));
+    follow(&s, "+");
+    journals_settle(2);
+    record_many(21, 23);
+    expect(1, 0, "<2><4><6><8><10><12><14><16><18><20><21><22><23>");
+    depart(&s);
+    journals_settle(1);
+    expect_nobody();
+    journals_close();
+}
+
 static void history_that_is_gone_is_told_before_what_follows(void **state)
 {
     struct session old, other, ahead;
@@ -366,6 +385,7 @@ int main(void)
         cmocka_unit_test(what_is_in_the_ring_comes_first_then_live),
         cmocka_unit_test(what_is_older_than_the_ring_is_read_from_the_log),
         cmocka_unit_test(a_later_topic_holds_the_others_until_it_has_caught_up),
+        cmocka_unit_test(a_pattern_brings_nothing_again_that_a_topic_brought),
         cmocka_unit_test(history_that_is_gone_is_told_before_what_follows),
         cmocka_unit_test(a_replay_waits_for_its_reader),
         cmocka_unit_test(answers_that_nobody_waits_for_are_dropped),
