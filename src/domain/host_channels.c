@@ -32,6 +32,12 @@ int host_channel_of(span name)
     return -1;
 }
 
+const char *host_channel_name(enum host_channel c)
+{
+    ASSERT(c < HOST_CHANNEL_NAMED);
+    return rows[c].name;
+}
+
 span host_topic(uuid device, enum host_channel c, char text[HOST_TOPIC_MAX])
 {
     char id[UUID_TEXT_LEN + 1];

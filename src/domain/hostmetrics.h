@@ -25,6 +25,8 @@ enum host_channel {
 #define HOST_TOPIC_MAX 64
 /* The channel of that name on the wire, or -1. */
 int host_channel_of(span name);
+/* And back; of the named ones (asserted). */
+const char *host_channel_name(enum host_channel c);
 /* The topic's text in `text`; its home is home_of(device). */
 span host_topic(uuid device, enum host_channel c, char text[HOST_TOPIC_MAX]);
 

@@ -1,10 +1,16 @@
 #include "edge/resume.h"
 
-#include <stdio.h>
+#include "base/assert.h"
 
-bool resume_ask_parse(span since, struct resume_ask *out)
+#include <stdio.h>
+#include <string.h>
+
+bool resume_ask_parse(span since, span session, struct resume_ask *out)
 {
-    *out = (struct resume_ask){0};
+    *out = (struct resume_ask){.session = session.ptr != NULL};
+    if (session.len > 0 && session.len <= RECOVERY_PID_LEN) { /* a longer one was never given */
+        memcpy(out->pid, session.ptr, session.len);
+    }
     if (since.len == 0) {
         return true;
     }
@@ -31,18 +37,40 @@ static void on_error(struct journal_reader *reader, err error)
 static const struct journal_reader_ops reader_ops = {.on_gap = on_gap, .on_error = on_error};
 
 void resume_open(struct resume *r, const struct resume_wire *wire, struct conn *conn,
-                 const struct resume_ask *ask)
+                 uuid principal, const struct resume_ask *ask, const struct pos *kept)
 {
     struct edge *e = edge_of(conn);
-    *r = (struct resume){.wire = wire, .conn = conn};
-    r->start = ask->has_since ? ask->since : journal_now(e->home->journal);
+    *r = (struct resume){.wire = wire, .conn = conn, .principal = principal};
+    r->start = ask->has_since ? ask->since
+               : kept != NULL ? *kept
+                              : journal_now(e->home->journal);
+    if (kept != NULL) {
+        memcpy(r->pid, ask->pid, sizeof r->pid);
+    } else if (ask->session && !uuid_is_nil(principal)) {
+        recovery_pid(e->home, r->pid);
+    }
 }
 
-void resume_close(struct resume *r)
+/* What has ended cannot be claimed: the peer took its leave, or may not come back. */
+static bool is_over(close_reason reason)
 {
-    if (r->conn != NULL && r->reading) {
+    return reason == CLOSE_PEER_CLOSED || close_reconnect_rule(reason) == RECONNECT_NEVER;
+}
+
+void resume_close(struct resume *r, close_reason reason)
+{
+    if (r->conn == NULL) {
+        return;
+    }
+    struct home *h = edge_at(r)->home;
+    if (r->reading) {
         journal_close(&r->reader);
         r->reading = false;
+    }
+    if (r->pid[0] != '\0' && is_over(reason)) {
+        recovery_end(h, resume_pid(r), r->principal);
+    } else if (r->pid[0] != '\0') {
+        recovery_drop(h, resume_pid(r), r->principal, NULL);
     }
     r->conn = NULL;
 }
@@ -62,6 +90,15 @@ bool resume_unsubscribe(struct resume *r, span topic)
     return r->reading && journal_unsubscribe(&r->reader, topic);
 }
 
+void resume_save(struct resume *r, span state)
+{
+    if (r->pid[0] != '\0') {
+        (void)recovery_save(edge_at(r)->home, resume_pid(r), r->principal,
+                            &(struct recovery_state){
+                                .wire = r->wire->name, .state = state, .pos = r->start});
+    }
+}
+
 void resume_writable(struct resume *r)
 {
     if (r->reading) {
@@ -69,11 +106,19 @@ void resume_writable(struct resume *r)
     }
 }
 
+span resume_pid(const struct resume *r) { return span_str(r->pid); }
 struct pos resume_start(const struct resume *r) { return r->start; }
 
 struct pos resume_pos(const struct resume *r)
 {
     return r->reading ? journal_reader_pos(&r->reader) : r->start;
+}
+
+void resume_claim(struct edge *e, const struct resume_wire *wire, const struct resume_ask *ask,
+                  uuid principal, recovery_done done, void *owner)
+{
+    ASSERT(ask->pid[0] != '\0');
+    recovery_claim(e->home, span_str(ask->pid), principal, wire->name, done, owner);
 }
 
 size_t edge_pos(const struct edge *e, const struct blob *b, char out[POS_TEXT_MAX])

@@ -36,7 +36,7 @@ static void member_pos(struct json_writer *w, const char *name, struct pos p)
     json_member_string(w, name, span_of(text, pos_text(p, text)));
 }
 
-void monitor_connected(struct monitor *m)
+void monitor_connected(struct monitor *m, const struct monitor_admission *a)
 {
     buf out = {0};
     char id[UUID_TEXT_LEN + 1];
@@ -46,6 +46,10 @@ void monitor_connected(struct monitor *m)
     member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
     if (m->resume != NULL) {
         member_pos(&w, "pos", resume_start(m->resume));
+    }
+    if (m->resume != NULL && a->ask.session) {
+        json_member_string(&w, "session", resume_pid(m->resume));
+        json_member_bool(&w, "resumed", a->claimed);
     }
     send_frame(m, &w, &out, BLOB_ORDERED);
 }

@@ -4,7 +4,13 @@
  * anonymous clients.
  */
 #include "base/mem.h"
+#include "codec/json/read.h"
+#include "codec/json/scan.h"
+#include "codec/json/write.h"
+#include "domain/hostmetrics.h"
 #include "edge/monitor/session.h"
+
+#define STATE_DEPTH_MAX 2 /* of what monitor_keep writes */
 
 static bool may_read(const struct monitor *m)
 {
@@ -16,23 +22,67 @@ static void on_gap(struct resume *r, struct pos from, struct pos to)
     monitor_gap(ws_user(r->conn), from, to);
 }
 
-static const struct resume_wire wire = {.on_gap = on_gap};
+static const struct resume_wire wire = {.name = "monitor", .on_gap = on_gap};
 
-void monitor_events_open(struct monitor *m, const struct resume_ask *ask)
+void monitor_claim(struct edge *e, const struct resume_ask *ask, uuid principal,
+                   recovery_done done, void *owner)
+{
+    resume_claim(e, &wire, ask, principal, done, owner);
+}
+
+void monitor_events_open(struct monitor *m, const struct monitor_admission *a)
 {
     if (!m->is_device && m->session.grant->kind != PRINCIPAL_ANONYMOUS) {
         m->resume = mem_calloc(1, sizeof *m->resume);
-        resume_open(m->resume, &wire, m->conn, ask);
+        resume_open(m->resume, &wire, m->conn, m->session.grant->principal, &a->ask,
+                    a->claimed ? &a->kept : NULL);
     }
 }
 
-void monitor_events_close(struct monitor *m)
+void monitor_events_close(struct monitor *m, close_reason reason)
 {
     if (m->resume != NULL) {
-        resume_close(m->resume);
+        resume_close(m->resume, reason);
         mem_free(m->resume);
         m->resume = NULL;
     }
+}
+
+void monitor_keep(struct monitor *m)
+{
+    char id[UUID_TEXT_LEN + 1];
+    buf state = {0};
+    if (m->resume == NULL || resume_pid(m->resume).len == 0) {
+        return;
+    }
+    struct json_writer w = json_writer_of(&state);
+    uuid_format(m->device, id);
+    json_open(&w, '{');
+    json_member_string(&w, "device", span_of(id, UUID_TEXT_LEN));
+    json_member_open(&w, "channels", '[');
+    for (int c = 0; c < HOST_CHANNEL_NAMED; c++) {
+        if ((m->channels & 1u << c) != 0) {
+            json_write_string(&w, span_str(host_channel_name((enum host_channel)c)));
+        }
+    }
+    if (m->events) {
+        json_write_string(&w, MONITOR_EVENTS);
+    }
+    json_close(&w, ']');
+    json_close(&w, '}');
+    resume_save(m->resume, buf_span(&state));
+    buf_deinit(&state);
+}
+
+bool monitor_state_fits(span state, uuid device)
+{
+    char id[UUID_TEXT_LEN + 1];
+    size_t at;
+    span value;
+    uuid_format(device, id);
+    return json_check(state, STATE_DEPTH_MAX, JSON_REFUSE_PROTO, &at) >= 0 &&
+           json_get(json_root(state), "device", &value) &&
+           json_string_eq(value, span_of(id, UUID_TEXT_LEN));
 }
 
 static void drop(struct monitor *m)
@@ -64,6 +114,7 @@ void monitor_events_recheck(struct monitor *m)
 {
     if (m->events && !may_read(m)) {
         drop(m);
+        monitor_keep(m);
         monitor_refuse(m, SPAN_NONE, ERR_PERMISSION_DENIED, "channels",
                        "the rights were changed");
     }

@@ -1,7 +1,8 @@
 /*
  * A socket of the Monitor wire (CONTRACT 6), of a viewer or of the device itself.
  *
- *   socket.c   admission before the upgrade, opening, closing, changes of rights
+ *   admit.c    admission before the upgrade
+ *   socket.c   opening, closing, changes of rights
  *   viewer.c   subscribe, unsubscribe, ping
  *   events.c   the channel `events`: what is ordered, and resuming it
  *   device.c   what devices report
@@ -14,6 +15,7 @@
 #include "domain/device_link.h"
 #include "domain/identity.h"
 #include "edge/edge.h"
+#include "edge/rest/rest.h"
 #include "edge/resume.h"
 #include "hub/ratelimit.h"
 #include "shape/decode.h"
@@ -25,6 +27,8 @@
 #define DEVICE_FRAME_BYTES_MAX 262144
 /* Channels of one subscribe; one with more is ignored whole. */
 #define MONITOR_CHANNELS_MAX 16
+/* The channel of what is ordered; its name on the wire. */
+#define MONITOR_EVENTS SPAN("events")
 /* Refusals by the rate limit in a minute that close the socket (4003). */
 #define MONITOR_FLOOD 100
 
@@ -55,9 +59,17 @@ struct monitor_frame {
     span data; /* empty when none is given */
 };
 
+/* How somebody was let in. */
+struct monitor_admission {
+    struct resume_ask ask;
+    bool claimed;    /* it has a session back, which is of this device */
+    struct pos kept; /* with which it was kept */
+    span state;      /* JSON: {device,channels[]} */
+};
+
 /* answer.c */
+void monitor_connected(struct monitor *m, const struct monitor_admission *a);
 void monitor_gap(struct monitor *m, struct pos from, struct pos to);
-void monitor_connected(struct monitor *m);
 void monitor_pong(struct monitor *m);
 void monitor_expiring(struct monitor *m);
 /* {type:"ack",data:{id,ok:true}}; nothing without an id. */
@@ -67,7 +79,10 @@ void monitor_ack(struct monitor *m, span id);
 void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why);
 void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms);
 
-/* viewer.c; false when the frame is none of these. */
+/* viewer.c */
+/* Subscribes what a kept session had. */
+void monitor_restore(struct monitor *m, span state);
+/* False when the frame is none of these. */
 bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
 /* Counts a bad frame, and logs now and then. */
 void monitor_ignore(struct monitor *m, const char *why);
@@ -76,8 +91,15 @@ void monitor_recheck(struct monitor *m);
 
 /* events.c */
 /* Before monitor_connected, which says where the channel begins. */
-void monitor_events_open(struct monitor *m, const struct resume_ask *ask);
-void monitor_events_close(struct monitor *m);
+void monitor_events_open(struct monitor *m, const struct monitor_admission *a);
+void monitor_events_close(struct monitor *m, close_reason reason);
+/* Keeps which channels are subscribed, for a session that is to come back. */
+void monitor_keep(struct monitor *m);
+/* Whether that is what monitor_keep kept for the device. */
+bool monitor_state_fits(span state, uuid device);
+/* As resume_claim. */
+void monitor_claim(struct edge *e, const struct resume_ask *ask, uuid principal,
+                   recovery_done done, void *owner);
 void monitor_events_join(struct monitor *m);
 void monitor_events_leave(struct monitor *m);
 /* The rights changed. */
@@ -87,6 +109,10 @@ void monitor_events_recheck(struct monitor *m);
 void monitor_device_frame(struct monitor *m, const struct monitor_frame *f, struct arena *arena);
 
 /* socket.c */
+/* Upgrades the call, or answers it and returns false: then free m. */
+bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a);
+/* Of a socket that is not open. */
+void monitor_free(struct monitor *m);
 void monitor_refresh(struct monitor *m, span id, span token);
 
 #endif

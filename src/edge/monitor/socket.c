@@ -1,10 +1,7 @@
 /*
- * The Monitor wire's sockets: who is let in, what happens when rights change, and their end.
- * A device's own key or token makes its socket the device's; everybody else's is a viewer's.
+ * The Monitor wire's sockets: their opening, what happens when rights change, and their end.
  */
 #include "edge/monitor/session.h"
-#include "edge/rest/devices.h"
-#include "edge/rest/handlers.h"
 
 #include "base/mem.h"
 #include "codec/json/read.h"
@@ -16,8 +13,6 @@
 #define IDLE_MS 60000
 #define WRITE_MS 10000
 #define FRAGMENTS_MAX 1024
-/* How long a refused viewer is asked to wait: others must leave first. */
-#define VIEWERS_RETRY_MS 5000
 /* The id of an ack is a number or a short string. */
 #define ACK_ID_BYTES_MAX 100
 
@@ -139,8 +134,9 @@ static void on_writable(struct conn *c)
 
 /* --- the end --- */
 
-static void monitor_free(struct monitor *m)
+void monitor_free(struct monitor *m)
 {
+    session_close(&m->session);
     buf_deinit(&m->refresh_ack);
     mem_free(m);
 }
@@ -149,7 +145,7 @@ static void on_close(struct conn *c, close_reason reason)
 {
     struct monitor *m = ws_user(c);
     struct edge *e = m->edge;
-    monitor_events_close(m);
+    monitor_events_close(m, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
@@ -265,115 +261,32 @@ static void open_link(struct monitor *m)
                                                 .remote_address = span_str(peer)});
 }
 
-/* --- admission --- */
+/* --- opening --- */
 
-static bool is_device_itself(const struct rest_call *c, uuid device)
-{
-    return c->grant->kind == PRINCIPAL_DEVICE && uuid_eq(c->grant->principal, device);
-}
-
-/* The call's device: of the path, or with "self" the one that asks. */
-static uuid device_of(const struct rest_call *c)
-{
-    return c->uuid_count > 0 ? c->uuids[0] : c->grant->principal;
-}
-
-static void refuse_call(struct rest_call *c, err error)
-{
-    if (error == ERR_RATE_LIMIT_EXCEEDED) {
-        stats_name(&c->edge->stats.rate_limited, "viewers");
-        rest_retry_later(c, error, VIEWERS_RETRY_MS);
-    } else {
-        rest_error(c, error, NULL);
-    }
-}
-
-static void welcome(struct monitor *m, const struct resume_ask *ask)
+bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a)
 {
     struct edge *e = m->edge;
+    m->session.on_change = on_change;
+    if (!session_open(e->home, &m->session, rest_take_grant(c))) {
+        rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
+        return false;
+    }
+    m->conn = rest_upgrade(c, m->is_device ? &device_wire : &viewer_wire, m);
+    if (m->conn == NULL) {
+        return false;
+    }
     m->opened_ns = loop_now_ns(e->loop);
     stats_open(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT);
     LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", conn_slot(m->conn)),
         LOG_STR("wire", "monitor"), LOG_STR("client_type", m->is_device ? "device" : "client"));
     edge_join(e, m->conn, WIRE_MONITOR, MONITOR_QUEUE_MAX);
-    monitor_events_open(m, ask);
-    monitor_connected(m);
+    monitor_events_open(m, a);
+    monitor_connected(m, a);
     if (m->is_device) {
         open_link(m);
     }
-}
-
-/* ?since= as checked by admit. */
-static struct resume_ask ask_of(struct rest_call *c)
-{
-    struct resume_ask ask;
-    (void)!resume_ask_parse(rest_query(c, "since"), &ask);
-    return ask;
-}
-
-static void admitted(void *owner, err error)
-{
-    struct rest_call *c = owner;
-    struct edge *e = c->edge;
-    struct resume_ask ask;
-    uuid device = device_of(c);
-    bool is_device = is_device_itself(c, device);
-    c = rest_resume(c);
-    if (c != NULL && error != ERR_NONE) {
-        refuse_call(c, error);
-        return;
+    if (a->claimed && m->resume != NULL) {
+        monitor_restore(m, a->state);
     }
-    struct monitor *m = c == NULL ? NULL : mem_calloc(1, sizeof *m);
-    if (m != NULL) {
-        m->edge = e;
-        m->device = device;
-        m->is_device = is_device;
-        m->session.on_change = on_change;
-        ask = ask_of(c);
-        if (!session_open(e->home, &m->session, rest_take_grant(c))) {
-            rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
-        } else {
-            m->conn = rest_upgrade(c, is_device ? &device_wire : &viewer_wire, m);
-        }
-        if (m->conn != NULL) {
-            welcome(m, &ask);
-            return;
-        }
-        session_close(&m->session);
-        monitor_free(m);
-    }
-    if (!is_device && error == ERR_NONE) {
-        device_viewer_leave(e->home, device);
-    }
-}
-
-static void admit(struct rest_call *c)
-{
-    uuid device = device_of(c);
-    if (!c->x->req->upgrade_websocket) {
-        (void)rest_upgrade(c, &viewer_wire, NULL); /* answers 426 */
-        return;
-    }
-    struct resume_ask ask;
-    if (!resume_ask_parse(rest_query(c, "since"), &ask)) {
-        device_bad_query(c, "since", "is no position of ours");
-        return;
-    }
-    rest_later(c);
-    if (is_device_itself(c, device)) {
-        device_admit(c->edge->home, device, admitted, c);
-    } else {
-        device_viewer_admit(c->edge->home, device, admitted, c);
-    }
-}
-
-void rest_device_socket(struct rest_call *c) { admit(c); }
-
-void rest_device_self_socket(struct rest_call *c)
-{
-    if (c->grant->kind == PRINCIPAL_DEVICE) {
-        admit(c);
-    } else {
-        rest_error(c, ERR_PERMISSION_DENIED, "only a device has a socket of its own");
-    }
+    return true;
 }

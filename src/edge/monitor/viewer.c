@@ -95,7 +95,7 @@ static void one_channel(struct monitor *m, span name, const struct channel_acts 
     int c = host_channel_of(name);
     if (c >= 0) {
         acts->host(m, (enum host_channel)c);
-    } else if (span_eq(name, SPAN("events"))) {
+    } else if (span_eq(name, MONITOR_EVENTS)) {
         acts->events(m);
     } else {
         monitor_ignore(m, "no such channel");
@@ -129,15 +129,26 @@ static span channels_of(const struct monitor_frame *f)
     return list;
 }
 
+void monitor_restore(struct monitor *m, span state)
+{
+    span list;
+    if (json_get(json_root(state), "channels", &list)) {
+        each_channel(m, list, &joining);
+    }
+    monitor_keep(m);
+}
+
 bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
 {
     const char *what;
     if (json_string_eq(f->type, SPAN("subscribe"))) {
         what = "subscribe";
         each_channel(m, channels_of(f), &joining);
+        monitor_keep(m);
     } else if (json_string_eq(f->type, SPAN("unsubscribe"))) {
         what = "unsubscribe";
         each_channel(m, channels_of(f), &leaving);
+        monitor_keep(m);
     } else if (json_string_eq(f->type, SPAN("ping"))) {
         what = "ping";
         monitor_pong(m);

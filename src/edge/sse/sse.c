@@ -111,7 +111,7 @@ static void on_gap(struct resume *r, struct pos from, struct pos to)
     buf_deinit(&frame);
 }
 
-static const struct resume_wire resume_wire = {.on_gap = on_gap};
+static const struct resume_wire resume_wire = {.name = "sse", .on_gap = on_gap};
 
 static void on_writable(struct conn *c)
 {
@@ -146,7 +146,7 @@ static void on_close(struct conn *c, close_reason reason)
         say(s, &frame, BLOB_ORDERED);
         buf_deinit(&frame);
     }
-    resume_close(&s->resume);
+    resume_close(&s->resume, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_SSE,
                 s->session.grant->kind == PRINCIPAL_DEVICE ? STATS_DEVICE : STATS_CLIENT,
@@ -240,7 +240,7 @@ static bool read_types(struct rest_call *c, uint64_t *events)
 static bool read_since(struct rest_call *c, struct resume_ask *ask)
 {
     span last = http1_field(c->x->req, "Last-Event-ID");
-    if (!resume_ask_parse(last.len > 0 ? last : rest_query(c, "since"), ask)) {
+    if (!resume_ask_parse(last.len > 0 ? last : rest_query(c, "since"), SPAN_NONE, ask)) {
         device_bad_query(c, last.len > 0 ? "Last-Event-ID" : "since", "is no position of ours");
         return false;
     }
@@ -291,7 +291,7 @@ static void welcome(struct sse *s, const struct wish *w)
     if (w->events != UINT64_MAX) {
         hub_member_events(e->hub, slot, w->events);
     }
-    resume_open(&s->resume, &resume_wire, s->conn, &w->ask);
+    resume_open(&s->resume, &resume_wire, s->conn, s->session.grant->principal, &w->ask, NULL);
     sse_hello(&hello, RETRY_MS_MIN + (slot * 2654435761u >> 16) % RETRY_MS_SPREAD,
               resume_start(&s->resume));
     say(s, &hello, BLOB_ORDERED);
