@@ -5,6 +5,7 @@
 #include "loop/tls.h"
 
 #include "base/mem.h"
+#include "loop/tls_internal.h"
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -371,6 +372,114 @@ static void bad_files_are_refused_in_words(void **state)
     buf_deinit(&why);
 }
 
+static void both_versions_carry_bytes(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    (void)state;
+    struct tls_server *server = server_of(&leaf);
+    struct tls_client *client = client_of(&ca);
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct pair p = {0};
+        uint8_t none[TLS_RECORD_BYTES_MAX];
+        size_t len;
+        p.client = tls_connect(client, &p.pipes[0], "a.example", false);
+        p.server = tls_accept(server, &p.pipes[1]);
+        assert_int_equal(SSL_set_max_proto_version(p.client->ssl, versions[i]), 1);
+        (void)tls_feed(p.client, SPAN_NONE, none, sizeof none, &len);
+        carry(&p, 3);
+        assert_int_equal(tls_is_13(p.server), versions[i] == TLS1_3_VERSION);
+        assert_true(tls_write(p.client, SPAN("hello")));
+        carry(&p, 3);
+        assert_true(span_eq(buf_span(&p.heard[1]), SPAN("hello")));
+        if (versions[i] == TLS1_2_VERSION) { /* renegotiation is refused, and harms nothing */
+            (void)SSL_renegotiate(p.client->ssl);
+            (void)SSL_do_handshake(p.client->ssl);
+            carry(&p, 100);
+            assert_int_equal(tls_state_of(p.server), TLS_OPEN);
+        }
+        pair_drop(&p);
+    }
+    tls_client_free(client);
+    tls_server_unref(server);
+}
+
+static void keys_may_be_updated_but_not_without_end(void **state)
+{
+    (void)state;
+    struct tls_server *server = server_of(&leaf);
+    struct tls_client *client = client_of(&ca);
+    struct pair p;
+    pair_open(&p, client, server, "a.example", 4096);
+    for (unsigned i = 0; i < TLS_KEY_UPDATES_MAX; i++) {
+        assert_int_equal(SSL_key_update(p.client->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_true(tls_write(p.client, SPAN("x")));
+        carry(&p, 4096);
+    }
+    assert_int_equal(tls_state_of(p.server), TLS_OPEN);
+    assert_int_equal(p.heard[1].len, TLS_KEY_UPDATES_MAX);
+    assert_int_equal(SSL_key_update(p.client->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    assert_true(tls_write(p.client, SPAN("x")));
+    carry(&p, 4096);
+    assert_int_equal(tls_state_of(p.server), TLS_FAILED);
+    assert_string_equal(tls_fault_detail(p.server), "too many key updates");
+    pair_drop(&p);
+    tls_client_free(client);
+    tls_server_unref(server);
+}
+
+/* Opens a session with an earlier one's ticket; says whether the server took it up. */
+static bool resumes(struct tls_client *client, struct tls_server *server, SSL_SESSION *ticket)
+{
+    struct pair p = {0};
+    uint8_t none[TLS_RECORD_BYTES_MAX];
+    size_t len;
+    p.client = tls_connect(client, &p.pipes[0], "a.example", false);
+    p.server = tls_accept(server, &p.pipes[1]);
+    assert_int_equal(SSL_set_session(p.client->ssl, ticket), 1);
+    (void)tls_feed(p.client, SPAN_NONE, none, sizeof none, &len);
+    carry(&p, 4096);
+    assert_int_equal(tls_state_of(p.server), TLS_OPEN);
+    bool resumed = tls_is_resumed(p.server);
+    tls_end(p.client);
+    pair_drop(&p);
+    return resumed;
+}
+
+static void tickets_hold_as_long_as_their_keys_and_rules(void **state)
+{
+    (void)state;
+    buf why = {0};
+    struct tls_server_conf conf = {.certs = leaf.cert_file, .keys = leaf.key_file,
+                                   .client_ca = "", .clock = &test_clock};
+    struct tls_server *server = tls_server_new(&conf, NULL, &why);
+    struct tls_server *stranger_server = tls_server_new(&conf, NULL, &why);
+    struct tls_server *reloaded = tls_server_new(&conf, server, &why);
+    conf.client_ca = ca.cert_file;
+    conf.client_auth = TLS_CLIENT_OPTIONAL;
+    struct tls_server *stricter = tls_server_new(&conf, server, &why);
+    struct tls_client *client = client_of(&ca);
+    struct pair p;
+    pair_open(&p, client, server, "a.example", 4096);
+    SSL_SESSION *ticket = SSL_get1_session(p.client->ssl);
+    assert_int_equal(SSL_SESSION_has_ticket(ticket), 1);
+    tls_end(p.client); /* or OpenSSL takes the session for a broken one */
+    pair_drop(&p);
+    assert_true(resumes(client, server, ticket));
+    assert_true(resumes(client, reloaded, ticket));
+    assert_false(resumes(client, stranger_server, ticket));
+    assert_false(resumes(client, stricter, ticket));
+    now_ns += TLS_TICKET_S * UINT64_C(1000000000); /* another key seals, this one still opens */
+    assert_true(resumes(client, server, ticket));
+    now_ns += TLS_TICKET_S * UINT64_C(1000000000);
+    assert_false(resumes(client, server, ticket));
+    SSL_SESSION_free(ticket);
+    tls_client_free(client);
+    tls_server_unref(stricter);
+    tls_server_unref(reloaded);
+    tls_server_unref(stranger_server);
+    tls_server_unref(server);
+}
+
 static void a_resting_session_is_small(void **state)
 {
     enum { COUNT = 200, WARM = 8 };
@@ -411,6 +520,9 @@ int main(void)
         cmocka_unit_test(an_address_is_checked_as_one),
         cmocka_unit_test(certificates_are_chosen_by_name),
         cmocka_unit_test(bad_files_are_refused_in_words),
+        cmocka_unit_test(both_versions_carry_bytes),
+        cmocka_unit_test(keys_may_be_updated_but_not_without_end),
+        cmocka_unit_test(tickets_hold_as_long_as_their_keys_and_rules),
         cmocka_unit_test(a_resting_session_is_small),
     };
     return cmocka_run_group_tests(tests, begin, end);
