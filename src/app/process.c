@@ -234,7 +234,7 @@ bool process_build(struct process *p, buf *why)
     if (!process_open_store(p, p->post, why)) {
         return false;
     }
-    err reset = fleet_reset(p->store, clock_wall_ms(p->clock));
+    err reset = fleet_reset(p->store, p->entropy, clock_wall_ms(p->clock));
     if (reset != ERR_NONE) {
         buf_printf(why, "the store cannot be written: %s", err_text(reset));
         return false;

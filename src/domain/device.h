@@ -11,6 +11,14 @@
 #include "domain/audit.h"
 #include "domain/home.h"
 
+/* Every change of a device is an ordered event (tables/events.def), recorded with it and published
+ * when it is on disk, on the device's own topic: device/<uuid>/events. Those who want all of them
+ * subscribe the pattern (hub/pattern.h). */
+#define DEVICE_EVENTS_PATTERN "device/+/events"
+#define DEVICE_EVENTS_TOPIC_MAX 52
+/* Returns what it wrote. */
+span device_events_topic(uuid id, char out[DEVICE_EVENTS_TOPIC_MAX]);
+
 struct device_result {
     /* ERR_NONE; ERR_DEVICE_NOT_FOUND; ERR_PRECONDITION_FAILED (another version is stored);
      * ERR_CONFLICT (changed at the same moment); ERR_SERVER_ERROR and the store's rows. */

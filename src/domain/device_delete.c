@@ -31,6 +31,7 @@ static void removed(struct store_req *req)
 {
     struct deletion *x = req->owner;
     err error = req->error == ERR_CONFLICT ? ERR_DEVICE_NOT_FOUND : req->error;
+    req_publish(x->ask.device->fleet->home, req);
     store_req_free(req);
     finish(x, error);
 }
@@ -38,11 +39,12 @@ static void removed(struct store_req *req)
 static void remove_device(struct deletion *x)
 {
     struct home *h = x->ask.device->fleet->home;
-    struct store_req *req = store_req_new(h->index, 2, removed, x);
+    struct store_req *req = store_req_new(h->index, 3, removed, x);
     store_step_init(req, 0, QUERY_PRINCIPAL_DELETE, 1);
     req->steps[0].expect = STORE_SOME;
     req_set_uuid(req, 0, 0, 0, x->ask.id);
     req_audit(h, req, 1, &x->who, "device.delete", x->ask.id);
+    req_event_deleted(h, req, 2, x->ask.id);
     req_submit(h, req);
 }
 
@@ -83,6 +85,7 @@ static void at_home_delete(struct ask *a, struct device *d)
     presence_close(d, CLOSE_REVOKED);
     presence_drop_viewers(d);
     host_channels_drop(d);
+    presence_forget(d);
     device_forget(d);
     purge((struct deletion *)a);
 }

@@ -55,6 +55,7 @@ static void created(struct store_req *req)
 {
     struct creation *c = req->owner;
     struct device_result r = {.error = creation_error(c, req), .id = c->row.id, .version = 1};
+    req_publish(c->home, req);
     buf json = {0};
     if (r.error == ERR_NONE) {
         if (c->id_given) {
@@ -129,7 +130,7 @@ void device_create(struct home *h, const struct device_draft *in, const struct a
 {
     struct creation *c = mem_calloc(1, sizeof *c);
     unsigned paid = uuid_is_nil(in->provision) ? 0 : 1, step = paid;
-    struct store_req *req = store_req_new(h->index, 4 + paid, created, c);
+    struct store_req *req = store_req_new(h->index, 5 + paid, created, c);
     int64_t now = clock_wall_ms(h->clock);
     c->home = h;
     c->provisioned = paid;
@@ -156,7 +157,8 @@ void device_create(struct home *h, const struct device_draft *in, const struct a
     create_principal_step(req, step++, &c->row);
     create_device_step(req, step++, &c->row);
     create_key_step(req, step++, c);
-    req_audit(h, req, step, who, "device.create", c->row.id);
+    req_audit(h, req, step++, who, "device.create", c->row.id);
+    req_event_device(h, req, step, EVENT_DEVICE_CREATED, &c->row);
     req_submit(h, req);
 }
 
@@ -192,6 +194,7 @@ static void patched(struct store_req *req)
     struct patch *p = req->owner;
     struct device *d = p->ask.device;
     err error = req->error;
+    req_publish(d->fleet->home, req);
     store_req_free(req);
     if (d->state == DEVICE_GONE) {
         error = ERR_DEVICE_NOT_FOUND;
@@ -200,11 +203,16 @@ static void patched(struct store_req *req)
         apply(p, d);
         ask_result_device(&p->ask, d);
     } else if (error == ERR_CONFLICT && p->in.version == 0 && ++p->tries < PATCH_TRIES_MAX) {
+        d->changing = false; /* it goes on at once, before others */
         at_home_patch(&p->ask, d);
+        if (!d->changing) {
+            change_end(d);
+        }
         device_release(d);
         return;
     }
     ask_answer(&p->ask, error);
+    change_end(d);
     device_release(d);
 }
 
@@ -235,9 +243,10 @@ static void merge(struct patch *p, const struct device *d)
     p->next.metadata = ask_copy(&p->ask, p->next.metadata);
 }
 
-static bool changes(const struct device_row *a, const struct device_row *b)
+/* In anything but its status. */
+static bool differs(const struct device_row *a, const struct device_row *b)
 {
-    return !span_eq(a->name, b->name) || !span_eq(a->type, b->type) || a->status != b->status ||
+    return !span_eq(a->name, b->name) || !span_eq(a->type, b->type) ||
            !span_eq(a->tags, b->tags) || !span_eq(a->metadata, b->metadata);
 }
 
@@ -265,23 +274,12 @@ static void patch_device_step(struct store_req *req, unsigned i, const struct de
     store_set_int(req, i, 0, 8, version);
 }
 
-static void at_home_patch(struct ask *a, struct device *d)
+static void submit_patch(struct patch *p, struct device *d, bool updated, bool status)
 {
-    struct patch *p = (struct patch *)a;
     struct home *h = d->fleet->home;
-    if (p->in.version != 0 && p->in.version != d->row.version) {
-        ask_answer(a, ERR_PRECONDITION_FAILED);
-        return;
-    }
-    merge(p, d);
-    if (!changes(&d->row, &p->next)) {
-        ask_result_device(a, d);
-        ask_answer(a, ERR_NONE);
-        return;
-    }
     p->next.version = d->row.version + 1;
     p->next.updated_ms = clock_wall_ms(h->clock);
-    struct store_req *req = store_req_new(h->index, 4, patched, p);
+    struct store_req *req = store_req_new(h->index, 4u + updated + status, patched, p);
     patch_device_step(req, 0, &p->next, d->row.version);
     store_step_init(req, 1, QUERY_PRINCIPAL_SET_STATUS, 1);
     req_set_uuid(req, 1, 0, 0, d->id);
@@ -293,9 +291,49 @@ static void at_home_patch(struct ask *a, struct device *d)
     store_set_text(req, 2, 0, 1, p->next.name);
     store_set_int(req, 2, 0, 2, p->next.updated_ms);
     req_audit(h, req, 3, &p->who, patch_action(&d->row, &p->next), d->id);
-    a->device = d;
+    p->ask.device = d;
     device_hold(d);
+    struct device_row row;
+    presence_told_row(d, &row);
+    row.name = p->next.name;
+    row.type = p->next.type;
+    row.status = p->next.status;
+    row.tags = p->next.tags;
+    row.metadata = p->next.metadata;
+    row.version = p->next.version;
+    row.updated_ms = p->next.updated_ms;
+    unsigned step = 4;
+    if (updated) {
+        req_event_device(h, req, step++, EVENT_DEVICE_UPDATED, &row);
+    }
+    if (status) {
+        req_event_status(h, req, step++, &row);
+    }
     req_submit(h, req);
+}
+
+static void at_home_patch(struct ask *a, struct device *d)
+{
+    struct patch *p = (struct patch *)a;
+    if (d->changing) {
+        bool begun = change_begin(a, d);
+        ASSERT(!begun);
+        return;
+    }
+    if (p->in.version != 0 && p->in.version != d->row.version) {
+        ask_answer(a, ERR_PRECONDITION_FAILED);
+        return;
+    }
+    merge(p, d);
+    bool updated = differs(&d->row, &p->next), status = d->row.status != p->next.status;
+    if (!updated && !status) {
+        ask_result_device(a, d);
+        ask_answer(a, ERR_NONE);
+        return;
+    }
+    bool begun = change_begin(a, d);
+    ASSERT(begun);
+    submit_patch(p, d, updated, status);
 }
 
 void device_patch(struct home *h, uuid id, const struct device_change *in, const struct actor *who,

@@ -41,7 +41,6 @@ void device_row_load(struct device *d, const struct store_value *cells)
         .name = store_text(&cells[1]),
         .type = store_text(&cells[2]),
         .status = (enum device_status)choice(shape_device_status_of(store_text(&cells[3]))),
-        .connection = CONNECTION_OFFLINE, /* the live link decides */
         .last_seen_ms = store_int(&cells[5]),
         .capabilities = store_text(&cells[6]),
         .tags = store_text(&cells[7]),
@@ -51,13 +50,15 @@ void device_row_load(struct device *d, const struct store_value *cells)
         .updated_ms = store_int(&cells[11]),
     };
     device_row_set(d, &row);
+    presence_loaded(d, shape_connection_status_of(store_text(&cells[4])));
 }
 
 void device_json(struct device *d, buf *out)
 {
     const struct host *host = d->host;
-    d->row.connection = presence_of(d);
-    device_put(out, &d->row, host != NULL && host->has_point ? &host->point : NULL,
+    struct device_row row;
+    presence_row(d, &row);
+    device_put(out, &row, host != NULL && host->has_point ? &host->point : NULL,
                host != NULL && host->has_facts ? &host->facts : NULL);
 }
 

@@ -2,6 +2,7 @@
 #ifndef SB_DOMAIN_DEVICE_TYPES_H
 #define SB_DOMAIN_DEVICE_TYPES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -37,6 +38,10 @@ struct device_row {
     int64_t version;      /* counts changes made by people: the ETag */
     int64_t created_ms;
     int64_t updated_ms;
+    /* Of the live connection; shown while there is one. */
+    int64_t connected_ms; /* 0: not connected */
+    const char *wire;     /* of static duration */
+    bool flapping;        /* it connects so often that this is not announced; shown when true */
 };
 
 #endif

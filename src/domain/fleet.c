@@ -18,6 +18,8 @@ struct fleet *fleet_new(struct home *h)
     struct fleet *f = mem_calloc(1, sizeof *f);
     f->home = h;
     list_init(&f->idle);
+    behind_init(&f->presence, h, &presence_writing, "presence", f);
+    behind_init(&f->logs, h, &connection_log_writing, "connection_log", f);
     if (!host_timezone(span_str(h->conf->timezone), &f->offset_min)) {
         f->offset_min = 0; /* the setting is checked at start */
     }
@@ -44,6 +46,9 @@ static void device_free(struct device *d)
 void fleet_free(struct fleet *f)
 {
     struct map_node *n;
+    behind_deinit(&f->presence);
+    connection_logs_drop(f);
+    behind_deinit(&f->logs);
     while ((n = map_pop(&f->devices)) != NULL) {
         device_free(CONTAINER_OF(n, struct device, node));
     }
@@ -76,7 +81,7 @@ static bool same_device(const struct map_node *n, const void *key)
     return uuid_eq(CONTAINER_OF(n, struct device, node)->id, *(const uuid *)key);
 }
 
-static struct device *lookup(struct fleet *f, uuid id)
+struct device *device_peek(struct fleet *f, uuid id)
 {
     struct map_node *n = map_get(&f->devices, uuid_hash(id), same_device, &id);
     return n == NULL ? NULL : CONTAINER_OF(n, struct device, node);
@@ -84,7 +89,7 @@ static struct device *lookup(struct fleet *f, uuid id)
 
 struct device *device_find(struct fleet *f, uuid id)
 {
-    struct device *d = lookup(f, id);
+    struct device *d = device_peek(f, id);
     return d != NULL && d->state == DEVICE_READY ? d : NULL;
 }
 
@@ -175,7 +180,7 @@ static void load(struct device *d)
 
 void device_need(struct fleet *f, uuid id, struct wait *w)
 {
-    struct device *d = lookup(f, id);
+    struct device *d = device_peek(f, id);
     if (d == NULL) {
         d = mem_calloc(1, sizeof *d);
         d->fleet = f;
@@ -184,6 +189,8 @@ void device_need(struct fleet *f, uuid id, struct wait *w)
         d->holds = 1; /* the load's */
         list_init(&d->waiting);
         list_init(&d->idle);
+        list_init(&d->write.link);
+        list_init(&d->changes);
         map_put(&f->devices, uuid_hash(id), &d->node);
         load(d);
     }
@@ -240,6 +247,34 @@ void ask_start(struct ask *a)
 {
     a->mail.run = ask_arrive;
     post_mail(a->from->post, home_of(a->from, a->id), &a->mail);
+}
+
+bool change_begin(struct ask *a, struct device *d)
+{
+    if (d->changing) {
+        list_push(&d->changes, &a->wait.link);
+        return false;
+    }
+    d->changing = true;
+    return true;
+}
+
+void change_end(struct device *d)
+{
+    d->changing = false;
+    if (d->touch_later) {
+        d->touch_later = false;
+        presence_touch(d);
+    }
+    while (!d->changing && !list_empty(&d->changes)) {
+        struct ask *a = LIST_ITEM(d->changes.next, struct ask, wait.link);
+        list_remove(&a->wait.link);
+        if (d->state == DEVICE_GONE) {
+            ask_answer(a, ERR_DEVICE_NOT_FOUND);
+        } else {
+            a->at_home(a, d);
+        }
+    }
 }
 
 static void ask_return(struct mail *m)

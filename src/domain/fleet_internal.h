@@ -4,7 +4,11 @@
  *   fleet.c            devices: loading, holding, leaving; asks between loops
  *   device_row.c       a device's stored members in memory and as JSON
  *   device_ops.c       get, create, patch          device_delete.c, device_list.c
- *   presence.c         the live link, deadlines, connection_logs
+ *   device_events.c    the ordered events of devices
+ *   device_link.c      sockets and homes, between loops
+ *   presence.c         the live link, deadlines, flapping
+ *   presence_write.c   what the store and the event log say of it
+ *   connection_log.c   connection_logs
  *   host_memory.c      the newest values of a host
  *   host_channels.c    topics, timers, frames
  *   host_reports.c     what devices report, into the store
@@ -21,6 +25,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "domain/behind.h"
 #include "domain/device.h"
 #include "domain/device_link.h"
 #include "domain/fleet.h"
@@ -55,13 +60,29 @@ enum device_state {
     DEVICE_GONE, /* being deleted or not there: not found by anybody, freed with the last hold */
 };
 
+struct connection_log;
+struct flap;
+
 struct live {
     bool on;
     bool stale;
+    bool registered;    /* and announced as such */
     unsigned loop;
     uint64_t link;
-    uuid log_id;        /* of connection_logs */
+    const char *wire;
+    int64_t since_ms;   /* wall */
+    int64_t opened_ms;  /* monotonic */
     int64_t heard_ms;   /* monotonic: the newest application message */
+    uuid log_id;        /* of connection_logs */
+    struct connection_log *log; /* while its beginning is not on disk */
+};
+
+/* What store and log say of a device's presence. */
+struct told {
+    bool on;
+    bool stale;
+    bool flapping;
+    uint32_t turn;
 };
 
 struct device {
@@ -76,9 +97,19 @@ struct device {
     uint8_t *row_text;     /* owned */
     struct live live;
     struct deadline silence;
-    bool presence_writing; /* one write of presence at a time; the next takes the newest */
-    bool presence_changed;
+    uint32_t turn;           /* how often it came online */
+    int64_t connected_ms;    /* wall: when it last came online, */
+    int64_t disconnected_ms; /* and when it last went offline */
+    int64_t connect_ms;      /* monotonic: the newest link, take-overs too; 0: none yet */
+    struct flap *flap;       /* NULL while calm */
+    struct behind_item write;
+    struct told told;
+    struct told was;         /* before the write on its way */
+    bool owed;               /* device:updated, whatever else has changed */
+    bool touch_later;        /* presence waits for the change below */
     int64_t seen_written_ms; /* monotonic; 0: not yet */
+    bool changing;           /* a change of the row is on its way, */
+    struct list changes;     /* and these asks wait for it */
     unsigned viewers;
     struct host *host; /* NULL while there is nothing */
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
@@ -93,6 +124,9 @@ struct fleet {
     int offset_min; /* of clock labels */
     struct map links; /* struct device_link of this loop */
     uint64_t link_last;
+    struct behind presence;
+    struct behind logs;
+    unsigned logs_waiting;
     struct list local; /* asks that this loop's callers wait for */
     struct retention *retention; /* home 0 only */
     struct budget *budget;       /* home 0 only */
@@ -109,6 +143,8 @@ struct wait {
 void device_need(struct fleet *f, uuid id, struct wait *w);
 /* The device if it is loaded, else NULL. */
 struct device *device_find(struct fleet *f, uuid id);
+/* The same, in any state. */
+struct device *device_peek(struct fleet *f, uuid id);
 void device_hold(struct device *d);
 void device_release(struct device *d);
 /* For everybody it does not exist any more. Hold it. */
@@ -140,6 +176,14 @@ void ask_start(struct ask *a);
 void ask_answer(struct ask *a, err error);
 span ask_copy(struct ask *a, span s);
 
+/*
+ * Changes of a device's row are made one after the other, so that its events show what is stored.
+ * False: another one is on its way; at_home runs again when it is over. Else the caller ends it,
+ * holding the device, when its request is answered.
+ */
+bool change_begin(struct ask *a, struct device *d) MUST_CHECK;
+void change_end(struct device *d);
+
 /* A request with ids as text. */
 void req_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
 void req_submit(struct home *h, struct store_req *req);
@@ -157,15 +201,77 @@ void device_json(struct device *d, buf *out);
 /* Puts JSON, version and status into the answer. */
 void ask_result_device(struct ask *a, struct device *d);
 
+/* --- device_events.c: steps that record an event of the device --- */
+
+/* DEVICE_CREATED or DEVICE_UPDATED: the whole device. */
+void req_event_device(struct home *h, struct store_req *req, unsigned step, enum event event,
+                      const struct device_row *row);
+void req_event_status(struct home *h, struct store_req *req, unsigned step,
+                      const struct device_row *row);
+void req_event_deleted(struct home *h, struct store_req *req, unsigned step, uuid id);
+void req_event_connection(struct home *h, struct store_req *req, unsigned step, bool connected,
+                          uuid id, int64_t at_ms);
+/* For done: publishes the events of a request that is on disk; nothing after an error. */
+void req_publish(struct home *h, const struct store_req *req);
+
+/* --- device_link.c --- */
+
+/* A link of this loop by its number; NULL when it is closed. */
+struct device_link *link_find(struct fleet *f, uint64_t id);
+/* Asks the live link's loop to close it. */
+void presence_end_link(struct device *d, close_reason reason);
+
 /* --- presence.c --- */
 
-void presence_close(struct device *d, close_reason reason); /* the live link, if any */
+/* last_seen_at is on disk at most so old while a device is connected; a crash forgets no more. */
+#define SEEN_WRITE_MS 60000
+
+struct opening {
+    unsigned loop;
+    uint64_t link;
+    const char *wire; /* of static duration */
+    span socket_id;
+    span remote_address;
+};
+/* A newer link: from now on it is the live one. */
+void presence_open(struct device *d, const struct opening *o);
+void presence_closed(struct device *d, close_reason reason); /* the live link is closed */
+void presence_close(struct device *d, close_reason reason);  /* ends it, if there is one */
 void presence_drop_viewers(struct device *d);
+/* Nothing of its presence will be told any more: it is being deleted. Hold it. */
+void presence_forget(struct device *d);
 void presence_deinit(struct device *d);
 /* An application message of the live link or of a host without one. */
 void presence_heard(struct device *d, bool linked);
+/* The live link said what it is: announced once a connection. */
+void presence_registered(struct device *d);
 enum connection_status presence_of(const struct device *d);
-struct device_link *link_find(struct fleet *f, uint64_t id);
+/* Its announcements are held: it flaps. */
+bool presence_held(const struct device *d);
+/* The device as it is now. */
+void presence_row(const struct device *d, struct device_row *out);
+
+/* --- presence_write.c --- */
+
+extern const struct behind_ops presence_writing;
+/* Presence or last seen changed: it will be written, and announced. */
+void presence_touch(struct device *d);
+/* Loaded with that connection_status. */
+void presence_loaded(struct device *d, int stored);
+/* The device as events show it: with the presence that the events before have told. */
+void presence_told_row(const struct device *d, struct device_row *out);
+
+/* --- connection_log.c --- */
+
+extern const struct behind_ops connection_log_writing;
+/* The live link begins: its row will be written; live.since_ms is set. */
+void connection_log_open(struct device *d, const struct opening *o);
+/* It ends; before `live` is emptied. */
+void connection_log_close(struct device *d, close_reason reason);
+/* The device, or its connection, is no more; what waits is written. */
+void connection_log_detach(struct device *d);
+/* What waits is not written. */
+void connection_logs_drop(struct fleet *f);
 
 /* --- host_memory.c --- */
 

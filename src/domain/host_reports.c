@@ -21,16 +21,23 @@ struct report {
     bool merge;     /* what is not given stays as it is */
     span processes;
     span capabilities;
+    int64_t registered_ms;
     bool is_new_row;
     bool stores_facts;
     bool stores_processes;
 };
 
+/* From the live link, not from one that was replaced. */
+static bool is_live(const struct report *r, const struct device *d)
+{
+    return d->live.on && d->live.loop == r->ask.from->index && d->live.link == r->link;
+}
+
 static void heard(struct report *r, struct device *d)
 {
     if (r->link == 0) {
         presence_heard(d, false);
-    } else if (d->live.on && d->live.loop == r->ask.from->index && d->live.link == r->link) {
+    } else if (is_live(r, d)) {
         presence_heard(d, true);
     }
 }
@@ -332,14 +339,17 @@ static void registered(struct store_req *req)
     struct report *r = req->owner;
     struct device *d = r->ask.device;
     err error = req->error;
+    req_publish(d->fleet->home, req);
     if (error == ERR_NONE && d->state == DEVICE_READY) {
         struct device_row row = d->row;
         row.capabilities = r->capabilities;
         row.version++;
+        row.updated_ms = r->registered_ms;
         device_row_set(d, &row);
     }
     store_req_free(req);
     ask_answer(&r->ask, error);
+    change_end(d);
     device_release(d);
 }
 
@@ -349,14 +359,29 @@ static void at_home_register(struct ask *a, struct device *d)
     struct home *h = d->fleet->home;
     heard(r, d);
     if (r->capabilities.ptr == NULL || span_eq(r->capabilities, d->row.capabilities)) {
+        if (is_live(r, d)) {
+            presence_registered(d);
+        }
         ask_answer(a, ERR_NONE);
         return;
     }
-    struct store_req *req = store_req_new(h->index, 1, registered, r);
+    if (!change_begin(a, d)) {
+        return;
+    }
+    r->registered_ms = clock_wall_ms(h->clock);
+    d->live.registered = d->live.registered || is_live(r, d);
+    struct store_req *req = store_req_new(h->index, 2, registered, r);
     store_step_init(req, 0, QUERY_DEVICE_SET_CAPABILITIES, 1);
+    req->steps[0].expect = STORE_SOME;
     req_set_uuid(req, 0, 0, 0, d->id);
     store_set_text(req, 0, 0, 1, r->capabilities);
-    store_set_int(req, 0, 0, 2, clock_wall_ms(h->clock));
+    store_set_int(req, 0, 0, 2, r->registered_ms);
+    struct device_row row;
+    presence_told_row(d, &row);
+    row.capabilities = r->capabilities;
+    row.version++;
+    row.updated_ms = r->registered_ms;
+    req_event_device(h, req, 1, EVENT_DEVICE_UPDATED, &row);
     a->device = d;
     device_hold(d);
     req_submit(h, req);

@@ -17,17 +17,27 @@ static void member_time(struct json_writer *w, const char *name, int64_t epoch_m
     json_member_string(w, name, span_of(text, TIME_MS_LEN));
 }
 
+static void member_id(struct json_writer *w, uuid value)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(value, id);
+    json_member_string(w, "id", span_of(id, UUID_TEXT_LEN));
+}
+
+static void member_status(struct json_writer *w, enum device_status status)
+{
+    json_member_string(w, "status", span_str(shape_device_status_name((int)status)));
+}
+
 void device_put(buf *out, const struct device_row *row, const struct host_point *metrics,
                 const struct host_facts *system)
 {
-    char id[UUID_TEXT_LEN + 1];
     struct json_writer w = json_writer_of(out);
-    uuid_format(row->id, id);
     json_open(&w, '{');
-    json_member_string(&w, "id", span_of(id, UUID_TEXT_LEN));
+    member_id(&w, row->id);
     json_member_string(&w, "name", row->name);
     json_member_string(&w, "type", row->type);
-    json_member_string(&w, "status", span_str(shape_device_status_name((int)row->status)));
+    member_status(&w, row->status);
     json_member_string(&w, "connectionStatus",
                        span_str(shape_connection_status_name((int)row->connection)));
     member_time(&w, "lastSeen", row->last_seen_ms);
@@ -37,6 +47,13 @@ void device_put(buf *out, const struct device_row *row, const struct host_point 
     member_time(&w, "createdAt", row->created_ms);
     member_time(&w, "updatedAt", row->updated_ms);
     json_member_i64(&w, "version", row->version);
+    if (row->connected_ms != 0) {
+        member_time(&w, "connectedAt", row->connected_ms);
+        json_member_string(&w, "wire", span_str(row->wire));
+    }
+    if (row->flapping) {
+        json_member_bool(&w, "flapping", true);
+    }
     if (metrics != NULL) {
         json_key(&w, "metrics");
         host_put_metrics(out, metrics);
@@ -46,6 +63,27 @@ void device_put(buf *out, const struct device_row *row, const struct host_point 
         json_key(&w, "system");
         host_put_system(out, system);
         w.comma = true;
+    }
+    json_close(&w, '}');
+}
+
+void device_put_status(buf *out, const struct device_row *row)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_id(&w, row->id);
+    member_status(&w, row->status);
+    member_time(&w, "updatedAt", row->updated_ms);
+    json_close(&w, '}');
+}
+
+void device_put_id(buf *out, uuid id, const char *member, int64_t at_ms)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_id(&w, id);
+    if (member != NULL) {
+        member_time(&w, member, at_ms);
     }
     json_close(&w, '}');
 }

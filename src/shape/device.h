@@ -8,9 +8,14 @@
 #include "shape/decode.h"
 
 /* {id,name,type,status,connectionStatus,lastSeen,capabilities,tags,metadata,createdAt,updatedAt,
- *  version} and, when given, metrics and system. */
+ *  version}, connectedAt and wire while connected, flapping when true and, when given, metrics and
+ *  system. */
 void device_put(buf *out, const struct device_row *row, const struct host_point *metrics,
                 const struct host_facts *system);
+/* {id,status,updatedAt} */
+void device_put_status(buf *out, const struct device_row *row);
+/* {id} and, when `member` is not NULL, that member with a time. */
+void device_put_id(buf *out, uuid id, const char *member, int64_t at_ms);
 /* `metadata` changed by a JSON Merge Patch (RFC 7396), in the arena; both are objects. */
 span device_metadata_merge(span metadata, span patch, struct arena *arena);
 /* A TEXTS list without repeats, in the arena. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define TICK_MS 100
-#define WAIT_MS 60000
+#define WAIT_MS 400000 /* a device that flapped is held for 5 min */
 
 /* --- loops: what edge/ does for homes and members --- */
 
