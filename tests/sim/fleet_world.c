@@ -334,6 +334,17 @@ static void do_subscribe(void *arg)
                   host_topic(s->device, s->channel, text));
 }
 
+static void do_subscribe_events(void *arg)
+{
+    struct watcher *x = arg;
+    hub_subscribe(x->world->hubs[x->loop], x->member, JOURNAL_HOME, SPAN(DEVICE_EVENTS_PATTERN));
+}
+
+void watcher_subscribe_events(struct watcher *x)
+{
+    sim_on_loop(x->world->sim, x->loop, do_subscribe_events, x);
+}
+
 static void do_unsubscribe(void *arg)
 {
     struct subscription *s = arg;
@@ -439,11 +450,12 @@ void socket_close(struct socket *s)
 
 struct report {
     struct socket *socket;
-    enum { SAMPLE, ROW, STATE, HEARTBEAT } kind;
+    enum { SAMPLE, ROW, STATE, HEARTBEAT, REGISTER } kind;
     char ack[8];
     int64_t at_ms;
     double cpu;
     const char *hostname;
+    const char *capabilities;
 };
 
 static void do_report(void *arg)
@@ -471,6 +483,9 @@ static void do_report(void *arg)
         break;
     case HEARTBEAT:
         device_link_heartbeat(l, ack);
+        break;
+    case REGISTER:
+        device_link_register(l, SPAN_NONE, span_str(r->capabilities));
         break;
     }
 }
@@ -503,4 +518,9 @@ void socket_state(struct socket *s, unsigned ack, int64_t at_ms, const char *hos
 void socket_heartbeat(struct socket *s, unsigned ack)
 {
     report(s, &(struct report){.kind = HEARTBEAT}, ack);
+}
+
+void socket_register(struct socket *s, const char *capabilities)
+{
+    report(s, &(struct report){.kind = REGISTER, .capabilities = capabilities}, 0);
 }

@@ -101,6 +101,8 @@ bool json_holds(const struct result *r, const char *text);
 void watcher_open(struct world *w, struct watcher *x, unsigned loop);
 /* As viewers do; effects come with later steps. */
 void watcher_subscribe(struct watcher *x, uuid device, enum host_channel c);
+/* The ordered events of all devices, from now on. */
+void watcher_subscribe_events(struct watcher *x);
 /* The same. */
 void watcher_unsubscribe(struct watcher *x, uuid device, enum host_channel c);
 /* Leaves; its frames are gone. Harmless when closed. */
@@ -118,5 +120,7 @@ void socket_sample(struct socket *s, int64_t at_ms, double cpu);
 void socket_row(struct socket *s, unsigned ack, int64_t at_ms, double cpu);
 void socket_state(struct socket *s, unsigned ack, int64_t at_ms, const char *hostname);
 void socket_heartbeat(struct socket *s, unsigned ack);
+/* `capabilities` of static duration */
+void socket_register(struct socket *s, const char *capabilities);
 
 #endif
