@@ -20,11 +20,15 @@ static void purge(struct deletion *x);
 static void finish(struct deletion *x, err error)
 {
     struct device *d = x->ask.device;
-    if (error == ERR_NONE) {
-        identity_changed(d->fleet->home, d->id);
-    }
+    struct home *h = d->fleet->home;
+    uuid id = d->id;
     ask_answer(&x->ask, error);
-    device_release(d); /* after a failure the next question loads what is left */
+    device_release(d);
+    if (error == ERR_NONE) {
+        identity_changed(h, id);
+    } else {
+        device_get(h, id, NULL, NULL); /* loads what is left, and tells that nobody is connected */
+    }
 }
 
 static void removed(struct store_req *req)

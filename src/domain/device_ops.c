@@ -315,7 +315,7 @@ static void submit_patch(struct patch *p, struct device *d, bool updated, bool s
 static void at_home_patch(struct ask *a, struct device *d)
 {
     struct patch *p = (struct patch *)a;
-    if (d->changing) {
+    if (d->changing || d->write.writing) {
         bool begun = change_begin(a, d);
         ASSERT(!begun);
         return;

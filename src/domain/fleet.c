@@ -251,7 +251,7 @@ void ask_start(struct ask *a)
 
 bool change_begin(struct ask *a, struct device *d)
 {
-    if (d->changing) {
+    if (d->changing || d->write.writing) {
         list_push(&d->changes, &a->wait.link);
         return false;
     }
@@ -266,7 +266,12 @@ void change_end(struct device *d)
         d->touch_later = false;
         presence_touch(d);
     }
-    while (!d->changing && !list_empty(&d->changes)) {
+    changes_next(d);
+}
+
+void changes_next(struct device *d)
+{
+    while (!d->changing && !d->write.writing && !list_empty(&d->changes)) {
         struct ask *a = LIST_ITEM(d->changes.next, struct ask, wait.link);
         list_remove(&a->wait.link);
         if (d->state == DEVICE_GONE) {

@@ -106,6 +106,7 @@ struct device {
     struct told told;
     struct told was;         /* before the write on its way */
     bool owed;               /* device:updated, whatever else has changed */
+    bool was_owed;
     bool touch_later;        /* presence waits for the change below */
     int64_t seen_written_ms; /* monotonic; 0: not yet */
     bool changing;           /* a change of the row is on its way, */
@@ -177,12 +178,14 @@ void ask_answer(struct ask *a, err error);
 span ask_copy(struct ask *a, span s);
 
 /*
- * Changes of a device's row are made one after the other, so that its events show what is stored.
- * False: another one is on its way; at_home runs again when it is over. Else the caller ends it,
- * holding the device, when its request is answered.
+ * Changes of a device's row, and those of its presence, are made one after the other, so that its
+ * events show what is stored. False: another one is on its way; at_home runs again when it is
+ * over. Else the caller ends it, holding the device, when its request is answered.
  */
 bool change_begin(struct ask *a, struct device *d) MUST_CHECK;
 void change_end(struct device *d);
+/* The device's presence was written: changes that waited go on. Hold the device. */
+void changes_next(struct device *d);
 
 /* A request with ids as text. */
 void req_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);

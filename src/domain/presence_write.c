@@ -133,6 +133,7 @@ static struct store_req *fill(struct behind *b, struct behind_batch *batch)
     for (unsigned i = 0; i < batch->count; i++) {
         struct device *d = CONTAINER_OF(batch->items[i], struct device, write);
         d->was = d->told;
+        d->was_owed = d->owed;
         if (waits(d)) {
             continue;
         }
@@ -153,15 +154,18 @@ static void written(struct behind *b, struct behind_item *it, err error, bool re
     (void)b;
     if (error != ERR_NONE) {
         d->told = d->was;
-        d->owed = true; /* other events may have shown what was not written */
+        d->owed = d->owed || d->was_owed;
     }
     if (d->state == DEVICE_GONE && list_linked(&it->link)) {
         behind_forget(it); /* what was deleted has no presence */
         rests = true;
     }
+    device_hold(d);
     if (rests) {
-        device_release(d);
+        device_release(d); /* presence_touch's */
     }
+    changes_next(d);
+    device_release(d);
 }
 
 const struct behind_ops presence_writing = {
