@@ -134,6 +134,7 @@ struct journal_stats {
     uint64_t replay_pages;  /* reads of the log for it */
     uint64_t gaps;
 };
+/* Of one loop; any thread may ask. */
 void journal_stats(const struct journal *j, struct journal_stats *out);
 
 #endif

@@ -341,6 +341,33 @@ static void collect_outbox_bytes(struct scrape *s)
     plain(s, (double)SUM(s, hub_stats, outbox_bytes));
 }
 
+/* Sums one count over the journals of all loops. */
+#define JOURNAL_SUM(s, member) journal_sum(s, offsetof(struct journal_stats, member))
+
+static double journal_sum(const struct scrape *s, size_t at)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        struct journal_stats stats = {0};
+        if (home != NULL && home->journal != NULL) {
+            journal_stats(home->journal, &stats);
+        }
+        sum += *(const uint64_t *)(const void *)((const char *)&stats + at);
+    }
+    return (double)sum;
+}
+
+#define COLLECT_JOURNAL(name, member)                                                              \
+    static void collect_journal_##name(struct scrape *s) { plain(s, JOURNAL_SUM(s, member)); }
+COLLECT_JOURNAL(published_total, published)
+COLLECT_JOURNAL(parked, parked)
+COLLECT_JOURNAL(holes_total, holes)
+COLLECT_JOURNAL(replays_total, replays)
+COLLECT_JOURNAL(replayed_total, replayed)
+COLLECT_JOURNAL(pages_total, replay_pages)
+COLLECT_JOURNAL(gaps_total, gaps)
+
 static void collect_store_commit_seconds(struct scrape *s)
 {
     labelled(s, "stat", "last", (double)s->store.commit_ns_last / 1e9);
