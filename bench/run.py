@@ -39,6 +39,7 @@ CASES = [
     ('fan-out 8 to 1,000, 8 bursts of 16 at once',
      'fan --conns 1000 --publishers 8 --burst 16 --inflight 8', CPU, {}),
     ('fan-out 1 to 10,000', 'fan --conns 10000', CPU, {'uws': 0.8}),
+    ('fan-out 1 to 50 at 5,000/s', 'fan --conns 50 --rate 5000', CPU, {}),
     ('500 rooms of 10', 'rooms --conns 5000 --members 10', CPU, {'uws': 0.8}),
     ('ingest, 1,000 senders x 20/s', 'ingest --conns 1000 --rate 20000', CPU, {'uws': 0.65}),
     ('bytes an idle connection (15,000)', 'idle --conns 15000', ('anon_bytes', 'bytes'), {}),
@@ -50,7 +51,7 @@ CASES = [
 # What these say depends on when things run, not only on how much: other work on the machine would
 # make the generator late and the server gather, so both get real-time priority where permitted.
 REALTIME = {'echo at 20,000/s, 200 connections', 'ingest, 1,000 senders x 20/s',
-            'fan-out 1 to 1,000, one message a turn'}
+            'fan-out 1 to 1,000, one message a turn', 'fan-out 1 to 50 at 5,000/s'}
 ABSOLUTE = {'bytes an idle connection (15,000)': 96,
             'bytes an idle connection with its own room': 200, 'idle CPU with pings': 0.5}
 PING_WINDOW_S = 27  # every server pings each connection every 25 s
