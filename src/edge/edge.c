@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "domain/fleet.h"
+#include "domain/hostmetrics.h"
 #include "edge/conformance/conformance.h"
 #include "edge/monitor/wrap.h"
 #include "edge/sse/frame.h"
@@ -18,6 +19,12 @@ static const wrap_fn wraps[WIRE_COUNT] = {
     [WIRE_TEXT] = wrap_text,
     [WIRE_MONITOR] = monitor_wrap,
     [WIRE_SSE] = sse_wrap,
+};
+
+static const enum stats_wire stats_wires[WIRE_COUNT] = {
+    [WIRE_TEXT] = STATS_CONFORMANCE,
+    [WIRE_MONITOR] = STATS_MONITOR,
+    [WIRE_SSE] = STATS_SSE,
 };
 
 _Static_assert(WIRE_COUNT * WS_DEFLATE_KINDS <= HUB_WIRES_MAX, "a hub wire a format and kind");
@@ -56,6 +63,40 @@ static void sink_encode(struct hub_sink *s, unsigned wire, const struct blob *b,
 static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
 {
     conn_close(conn_at(of_sink(s)->net, member), reason);
+}
+
+/* What a blob is called on a wire, for metrics. A logged one says so itself; else the number is
+ * the publisher's own: Monitor's channels. */
+static enum frame frame_of(enum edge_wire wire, const struct blob *b)
+{
+    static const enum frame channels[HOST_CHANNEL_COUNT] = {
+        [HOST_SYSTEM_INFO] = FRAME_SYSTEM_INFO, [HOST_PROCESSES] = FRAME_PROCESSES,
+        [HOST_HISTORY] = FRAME_HISTORY,         [HOST_INTERFACES] = FRAME_NETWORK_INTERFACES,
+        [HOST_METRICS] = FRAME_METRICS,         [HOST_PROCESSES_ALL] = FRAME_PROCESSES};
+    if (b->pos != 0 && b->event < EVENT_COUNT) {
+        return (enum frame)(FRAME_EVENTS + b->event);
+    }
+    if (wire == WIRE_MONITOR) {
+        return b->event < HOST_CHANNEL_COUNT ? channels[b->event] : FRAME_UNKNOWN;
+    }
+    return FRAME_MESSAGE;
+}
+
+static uint32_t sink_now_us(struct hub_sink *s, bool exact)
+{
+    const struct loop *l = of_sink(s)->loop;
+    return (uint32_t)((exact ? loop_clock_ns(l) : loop_now_ns(l)) / 1000) | 1;
+}
+
+static void sink_sent(struct hub_sink *s, unsigned wire, const struct blob *b, uint32_t members,
+                      uint32_t us)
+{
+    struct edge_stats *stats = &of_sink(s)->stats;
+    enum edge_wire as = (enum edge_wire)(wire / WS_DEFLATE_KINDS);
+    stats_add(&stats->messages_out[stats_wires[as]][frame_of(as, b)], members);
+    if (us != HUB_UNTIMED) {
+        stats_time_n(&stats->delivery_times, us, members);
+    }
 }
 
 /* The home's wheel has ticks of this length; nobody else wakes a loop without connections. */
@@ -110,7 +151,8 @@ static uint32_t compressing_wires(void)
 void edge_init(struct edge *e, struct post *post, struct hub **hubs)
 {
     e->sink = (struct hub_sink){
-        .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close};
+        .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
+        .now_us = sink_now_us, .sent = sink_sent};
     struct hub_conf conf = {.loop = loop_index(e->loop),
                             .post = post,
                             .sink = &e->sink,

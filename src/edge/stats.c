@@ -11,16 +11,18 @@ static const uint64_t bounds_us[STATS_BUCKETS] = {
 
 uint64_t stats_bucket_us(unsigned i) { return bounds_us[i]; }
 
-void stats_time(struct stats_times *t, uint64_t us)
+void stats_time_n(struct stats_times *t, uint64_t us, uint64_t n)
 {
     unsigned i = 0;
     while (us > bounds_us[i]) {
         i++;
     }
-    stats_add(&t->buckets[i], 1);
-    stats_add(&t->sum_us, us);
-    stats_add(&t->count, 1);
+    stats_add(&t->buckets[i], n);
+    stats_add(&t->sum_us, us * n);
+    stats_add(&t->count, n);
 }
+
+void stats_time(struct stats_times *t, uint64_t us) { stats_time_n(t, us, 1); }
 
 void stats_name(struct stats_names *s, const char *name)
 {
@@ -40,8 +42,10 @@ void stats_name(struct stats_names *s, const char *name)
 
 const char *stats_wire_name(enum stats_wire w)
 {
-    static const char *const names[] = {
-        [STATS_HTTP] = "http", [STATS_MONITOR] = "monitor", [STATS_SSE] = "sse"};
+    static const char *const names[] = {[STATS_HTTP] = "http",
+                                        [STATS_MONITOR] = "monitor",
+                                        [STATS_SSE] = "sse",
+                                        [STATS_CONFORMANCE] = "conformance"};
     _Static_assert(ARRAY_LEN(names) == STATS_WIRE_COUNT, "a name each");
     return names[w];
 }
@@ -58,6 +62,11 @@ void stats_open(struct edge_stats *s, enum stats_wire w, enum stats_client k)
 
 void stats_close(struct edge_stats *s, enum stats_wire w, enum stats_client k, uint64_t us)
 {
-    stats_add(&s->open[w][k], UINT64_MAX); /* minus one */
+    stats_close_untimed(s, w, k);
     stats_time(&s->connection_times, us);
+}
+
+void stats_close_untimed(struct edge_stats *s, enum stats_wire w, enum stats_client k)
+{
+    stats_add(&s->open[w][k], UINT64_MAX); /* minus one */
 }

@@ -25,6 +25,20 @@ static void times_fall_into_the_first_bucket_that_holds_them(void **state)
     }
 }
 
+static void one_message_of_some_is_timed(void **state)
+{
+    (void)state;
+    static struct edge_stats s;
+    unsigned timed = 0;
+    for (unsigned i = 0; i < 10 * STATS_TIMED_ONE_OF; i++) {
+        timed += stats_timed(&s);
+    }
+    assert_int_equal(timed, 10);
+    for (unsigned f = 0; f < FRAME_NAME_COUNT; f++) {
+        assert_true(frame_name((enum frame)f)[0] != '\0');
+    }
+}
+
 static void names_are_counted_and_the_last_row_takes_the_rest(void **state)
 {
     (void)state;
@@ -55,6 +69,11 @@ static void open_and_close_leave_nothing(void **state)
     stats_close(&s, STATS_MONITOR, STATS_DEVICE, 5);
     assert_int_equal(s.open[STATS_MONITOR][STATS_DEVICE], 0);
     assert_int_equal(s.connection_times.count, 2);
+    stats_open(&s, STATS_CONFORMANCE, STATS_CLIENT);
+    stats_close_untimed(&s, STATS_CONFORMANCE, STATS_CLIENT);
+    assert_int_equal(s.open[STATS_CONFORMANCE][STATS_CLIENT], 0);
+    assert_int_equal(s.connection_times.count, 2);
+    assert_string_equal(stats_wire_name(STATS_CONFORMANCE), "conformance");
     assert_string_equal(stats_wire_name(STATS_HTTP), "http");
     assert_string_equal(stats_wire_name(STATS_MONITOR), "monitor");
     assert_string_equal(stats_client_name(STATS_DEVICE), "device");
@@ -65,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_fall_into_the_first_bucket_that_holds_them),
+        cmocka_unit_test(one_message_of_some_is_timed),
         cmocka_unit_test(names_are_counted_and_the_last_row_takes_the_rest),
         cmocka_unit_test(open_and_close_leave_nothing),
     };

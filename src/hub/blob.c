@@ -16,6 +16,7 @@ struct blob *blob_new(enum blob_class cls, uint16_t event, int64_t time_ms, span
     b->time_ms = time_ms;
     b->pos = 0;
     b->id = UUID_NIL;
+    b->made_us = 0;
     b->len = (uint32_t)payload.len;
     if (payload.len > 0) {
         memcpy(b->payload, payload.ptr, payload.len);

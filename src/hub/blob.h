@@ -28,6 +28,8 @@ struct blob {
     uint64_t pos;       /* its number in the log: then `event` is a row of tables/events.def, and
                            the wire shows both (hub/journal.h). 0: it is not logged */
     uuid id;            /* of what is logged: by it a client knows doubles; else nil */
+    uint32_t made_us;   /* monotonic, modulo 2^32: when the message of which it was made came in;
+                           0: not known, and its delivery is not measured */
     uint32_t len;
     uint8_t payload[];  /* len bytes */
 };

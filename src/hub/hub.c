@@ -196,6 +196,9 @@ void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b)
 {
     ASSERT(home < h->conf.post->loop_count);
     COUNT(h->stats.published, 1);
+    if (h->conf.sink->now_us != NULL && b->made_us == 0) {
+        b->made_us = h->conf.sink->now_us(h->conf.sink, false);
+    }
     if (home == h->conf.loop) {
         home_publish(h, topic, topic_hash(topic), b);
     } else {

@@ -67,7 +67,16 @@ struct hub_sink {
     void (*encode)(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out);
     /* Asks to end the member; the edge answers with hub_member_close. */
     void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
+    /* For measuring; both or none may be NULL. Monotonic microseconds modulo 2^32, never 0: when
+     * this turn began, or the clock read now. */
+    uint32_t (*now_us)(struct hub_sink *self, bool exact);
+    /* A blob's bytes were given to the sockets of so many members of a wire, `us` after it was
+     * made (HUB_UNTIMED: not known). Once a message, wire and turn; and for each one that had to
+     * wait in an outbox. */
+    void (*sent)(struct hub_sink *self, unsigned wire, const struct blob *b, uint32_t members,
+                 uint32_t us);
 };
+#define HUB_UNTIMED UINT32_MAX
 
 /* What the home of a topic does about its subscribers; may all be NULL. On the home loop. A pattern
  * has no topic of its own: its subscribers are not counted in topic_subscribers() of any, and its

@@ -103,6 +103,8 @@ struct turn_msg {
     uint8_t cls;
     bool dear;
     bool direct; /* to one member: never waits for a later turn */
+    uint8_t wire;
+    uint32_t members; /* whose sockets take it this turn */
 };
 
 #define KEY_NONE 0
@@ -224,6 +226,14 @@ struct hub {
     atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n),    \
                           memory_order_relaxed)
 #define UNCOUNT(field, n) COUNT(field, -(uint64_t)(n))
+
+/* How long ago a blob was made; `now_us` as of the sink. A turn of another loop may have begun
+ * before it: that is no time. */
+static inline uint32_t blob_age_us(const struct blob *b, uint32_t now_us)
+{
+    uint32_t us = now_us - b->made_us;
+    return b->made_us == 0 ? HUB_UNTIMED : us > INT32_MAX ? 0 : us;
+}
 
 /* The member, when it is open; else NULL. */
 struct member *member_get(const struct hub *h, uint32_t member);

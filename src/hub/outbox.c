@@ -120,6 +120,15 @@ static uint32_t encode_entry(struct hub *h, const struct member *m, const struct
     return (uint32_t)(h->gather.len - from);
 }
 
+static void tell_sent(struct hub *h, const struct member *m, const struct outbox_entry *e)
+{
+    struct hub_sink *sink = h->conf.sink;
+    if (sink->sent != NULL && e->blob != NULL) {
+        uint32_t now_us = sink->now_us(sink, false);
+        sink->sent(sink, m->wire, e->blob, 1, blob_age_us(e->blob, now_us));
+    }
+}
+
 /* Sends one batch; false when the socket is full. */
 static bool drain_some(struct hub *h, uint32_t member)
 {
@@ -149,6 +158,7 @@ static bool drain_some(struct hub *h, uint32_t member)
         if (end > sent) {
             h->conf.sink->rest(h->conf.sink, member, span_of(h->gather.ptr + sent, end - sent));
         }
+        tell_sent(h, m, e);
         entry_free(h, o, e);
         COUNT(h->stats.delivered, 1);
         at = end;

@@ -47,7 +47,8 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
                                     .key = key,
                                     .cls = b->class,
                                     .dear = wire_is_dear(h, wire),
-                                    .direct = topic_key == 0};
+                                    .direct = topic_key == 0,
+                                    .wire = (uint8_t)wire};
     return h->msg_count - 1;
 }
 
@@ -89,6 +90,8 @@ static struct blob *outbox_blob(const struct hub *h, struct turn_msg *t)
     if (t->kept == NULL) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         t->kept = blob_new((enum blob_class)t->cls, t->blob->event, t->blob->time_ms, bytes);
+        t->kept->pos = t->blob->pos; /* it is the same message */
+        t->kept->made_us = t->blob->made_us;
     }
     return t->kept;
 }
@@ -125,6 +128,7 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
         outbox_push(h, member, b, bytes, t->key, (enum blob_class)t->cls, t->len);
         return;
     }
+    t->members++;
     COUNT(h->stats.delivered, 1); /* keep_range takes back what the socket leaves */
     if (m->dirty != NONE) {
         note_kind(h, m->dirty, t->direct);
@@ -167,6 +171,7 @@ static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to
             h->conf.sink->rest(h->conf.sink, member, rest);
         } else {
             UNCOUNT(h->stats.delivered, 1);
+            t->members--;
             struct blob *b = outbox_blob(h, t);
             outbox_push(h, member, b, span_of(h->segment.ptr + pos, t->len), t->key,
                         (enum blob_class)t->cls, t->len);
@@ -257,6 +262,22 @@ void turn_clear(struct hub *h)
     h->segment.len = 0;
 }
 
+/* Tells what has been sent: a look at the clock a turn, a call a message. */
+static void tell_sent(struct hub *h)
+{
+    struct hub_sink *sink = h->conf.sink;
+    if (sink->sent == NULL || h->msg_count == 0) {
+        return;
+    }
+    uint32_t now_us = sink->now_us(sink, true);
+    for (uint32_t i = 0; i < h->msg_count; i++) {
+        const struct turn_msg *t = &h->msgs[i];
+        if (t->blob != NULL && t->members > 0) {
+            sink->sent(sink, t->wire, t->blob, t->members, blob_age_us(t->blob, now_us));
+        }
+    }
+}
+
 /* Writes every dirty member once. Calls nobody who could come back here: a member found too slow
  * is closed at the end of the turn. */
 static void flush_all(struct hub *h)
@@ -270,6 +291,7 @@ static void flush_all(struct hub *h)
     h->urgent_count = 0;
     h->range_count = 0;
     h->held_ns = 0;
+    tell_sent(h);
     turn_clear(h);
 }
 

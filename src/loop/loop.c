@@ -96,6 +96,7 @@ unsigned loop_count(const struct loop *l) { return l->conf.count; }
 struct poller *loop_poller(struct loop *l) { return l->conf.poller; }
 struct log *loop_log(struct loop *l) { return l->conf.log; }
 uint64_t loop_now_ns(const struct loop *l) { return l->now_ns; }
+uint64_t loop_clock_ns(const struct loop *l) { return clock_mono_ns(l->conf.clock); }
 int64_t loop_now_ms(const struct loop *l) { return (int64_t)(l->now_ns / NS_PER_MS); }
 int64_t loop_wall_ms(const struct loop *l) { return l->wall_ms; }
 struct loop *loop_current(void) { return current; }

@@ -66,6 +66,7 @@ struct poller *loop_poller(struct loop *l); /* owned by the loop */
 struct log *loop_log(struct loop *l); /* borrowed, may be NULL */
 /* Times read once a turn, after polling: cheap, and equal for all that happens in one turn. */
 uint64_t loop_now_ns(const struct loop *l);  /* monotonic */
+uint64_t loop_clock_ns(const struct loop *l); /* the same clock, read now */
 int64_t loop_now_ms(const struct loop *l);   /* monotonic */
 int64_t loop_wall_ms(const struct loop *l);  /* epoch */
 

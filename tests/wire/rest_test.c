@@ -1,6 +1,8 @@
 /* Requests as bytes on a socket, answers as they come: the REST surface without the files. */
 #include "rest_world.h"
 
+#include "edge/ops/alerts.h"
+
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +290,44 @@ static void a_failing_store_degrades_and_is_not_ready_after_ten_seconds(void **s
     world.ops.store = world.store;
 }
 
+/* The alerts' seconds pass as the test says. */
+static void seconds(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        alerts_tick(&world.ops);
+    }
+}
+
+static void late_deliveries_alert_for_a_minute_and_recover(void **state)
+{
+    (void)state;
+    struct stats_times *t = &world.edge.stats.delivery_times;
+    stats_time_n(t, 100, 990);
+    stats_time_n(t, ALERT_DELIVERY_US, 5);
+    seconds(1);
+    get("/health", "");
+    assert_string_equal(answer_member(&a, "status"), "healthy");
+    stats_time_n(t, ALERT_DELIVERY_US + 1, 11);
+    buf_clear(&world.log_text);
+    seconds(1);
+    buf_append_byte(&world.log_text, 0);
+    assert_non_null(strstr((char *)world.log_text.ptr, "alert name=delivery on=1"));
+    get("/health", "");
+    assert_string_equal(answer_member(&a, "status"), "degraded");
+    assert_non_null(strstr(a.body, "more than 1 % of deliveries take over 100 ms"));
+    get("/metrics", "");
+    assert_non_null(strstr(a.body, "signalbox_alert{name=\"delivery\"} 1\n"));
+    seconds(OPS_MINUTE_S - 2);
+    assert_true(world.ops.alerts[ALERT_DELIVERY]);
+    buf_clear(&world.log_text);
+    seconds(2); /* nothing late in the last minute */
+    buf_append_byte(&world.log_text, 0);
+    assert_non_null(strstr((char *)world.log_text.ptr, "alert name=delivery on=0"));
+    get("/metrics", "");
+    assert_non_null(strstr(a.body, "signalbox_alert{name=\"delivery\"} 0\n"));
+    buf_clear(&world.log_text);
+}
+
 static void a_full_server_is_unhealthy(void **state)
 {
     (void)state;
@@ -309,8 +349,10 @@ static void metrics_ask_those_who_know(void **state)
     (void)state;
     world.ops.log_dropped = three;
     stats_set(&world.edge.stats.devices_stale, 2);
-    stats_name(&world.edge.stats.messages_in[STATS_MONITOR], "subscribe");
-    stats_name(&world.edge.stats.messages_out[STATS_MONITOR], "metrics");
+    stats_add(&world.edge.stats.messages_in[STATS_MONITOR][FRAME_SUBSCRIBE], 1);
+    stats_add(&world.edge.stats.messages_out[STATS_MONITOR][FRAME_EVENTS], 4);
+    stats_time(&world.edge.stats.message_times[FRAME_PING], 300);
+    stats_time_n(&world.edge.stats.delivery_times, 2000, 5);
     stats_name(&world.edge.stats.rate_limited, "rest");
     get("/metrics", "");
     assert_non_null(strstr(a.body, "signalbox_log_dropped_total 3\n"));
@@ -318,6 +360,14 @@ static void metrics_ask_those_who_know(void **state)
     assert_non_null(strstr(a.body, "signalbox_rate_limited_total{what=\"rest\"} 1\n"));
     assert_non_null(strstr(a.body, "signalbox_messages_total{wire=\"monitor\",direction=\"in\","
                                    "event=\"subscribe\"} 1\n"));
+    assert_non_null(strstr(a.body, "signalbox_messages_total{wire=\"monitor\",direction=\"out\","
+                                   "event=\"device:created\"} 4\n"));
+    assert_non_null(strstr(a.body, "signalbox_message_processing_seconds_bucket{event=\"ping\","
+                                   "le=\"0.0005\"} 1\n"));
+    assert_non_null(strstr(a.body, "signalbox_message_processing_seconds_count{event=\"ping\"} 1"));
+    assert_non_null(strstr(a.body, "signalbox_delivery_seconds_sum 0.01\n"));
+    assert_non_null(strstr(a.body, "signalbox_delivery_seconds_bucket{le=\"0.001\"} 0\n"));
+    assert_non_null(strstr(a.body, "signalbox_delivery_seconds_bucket{le=\"0.0025\"} 5\n"));
 }
 
 /* Every line is a comment or NAME{LABELS} NUMBER, and each metric is announced once. */
@@ -482,6 +532,7 @@ int main(void)
         T(health_is_for_this_machine_or_by_permission),
         T(live_and_ready_are_open),
         T(a_failing_store_degrades_and_is_not_ready_after_ten_seconds),
+        T(late_deliveries_alert_for_a_minute_and_recover),
         T(a_full_server_is_unhealthy),
         T(metrics_ask_those_who_know),
         T(metrics_are_well_formed),

@@ -26,14 +26,27 @@
 
 static _Atomic uint64_t counted; /* `i` messages, over all loops */
 
+static void count_in(struct edge *e, enum frame f)
+{
+    stats_add(&e->stats.messages_in[STATS_CONFORMANCE][f], 1);
+}
+
+static void count_out(struct edge *e, enum frame f)
+{
+    stats_add(&e->stats.messages_out[STATS_CONFORMANCE][f], 1);
+}
+
 static void echo_message(struct conn *c, enum ws_opcode op, span payload)
 {
+    count_in(edge_of(c), FRAME_ECHO);
+    count_out(edge_of(c), FRAME_ECHO);
     edge_send(c, op, payload, BLOB_ORDERED);
 }
 
 static void member_closed(struct conn *c, close_reason reason)
 {
     (void)reason;
+    stats_close_untimed(&edge_of(c)->stats, STATS_CONFORMANCE, STATS_CLIENT);
     edge_leave(edge_of(c), c);
 }
 
@@ -124,6 +137,7 @@ static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
     span rest = span_slice(payload, 2, payload.len);
     switch (payload.ptr[0]) {
     case 's':
+        count_in(e, FRAME_SUBSCRIBE);
         if (rest.len == 0 || rest.len > ROOM_BYTES_MAX) {
             conn_close(c, CLOSE_POLICY);
         } else {
@@ -131,6 +145,7 @@ static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
         }
         break;
     case 'p': {
+        count_in(e, FRAME_PUBLISH);
         span room = span_cut(&rest, ' ');
         if (room.len > 0 && room.len <= ROOM_BYTES_MAX) {
             room_publish(e, room, rest);
@@ -138,19 +153,25 @@ static void pubsub_message(struct conn *c, enum ws_opcode op, span payload)
         break;
     }
     case 'e':
+        count_in(e, FRAME_ECHO);
+        count_out(e, FRAME_ECHO);
         edge_send_text(c, rest, BLOB_ORDERED);
         break;
     case 'i':
+        count_in(e, FRAME_INGEST);
         atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
         break;
     case 'c': {
         buf text = {0};
+        count_in(e, FRAME_COUNT);
+        count_out(e, FRAME_COUNT);
         buf_append_u64(&text, atomic_load_explicit(&counted, memory_order_relaxed));
         edge_send_text(c, buf_span(&text), BLOB_ORDERED);
         buf_deinit(&text);
         break;
     }
     default:
+        count_in(e, FRAME_UNKNOWN);
         conn_close(c, CLOSE_POLICY);
     }
 }
@@ -166,19 +187,22 @@ static const struct ws_wire pubsub_wire = {
     .on_close = member_closed,
 };
 
-bool conformance_request(struct http_exchange *x)
+static void join(struct http_exchange *x, const struct ws_wire *wire)
 {
     struct edge *e = edge_of(x->conn);
+    struct conn *c = ws_upgrade(x, wire, NULL, SPAN_NONE);
+    if (c != NULL) {
+        stats_open(&e->stats, STATS_CONFORMANCE, STATS_CLIENT);
+        edge_join(e, c, WIRE_TEXT, 0);
+    }
+}
+
+bool conformance_request(struct http_exchange *x)
+{
     if (span_eq(x->path, SPAN("/conformance/ws"))) {
-        struct conn *c = ws_upgrade(x, &echo_wire, NULL, SPAN_NONE);
-        if (c != NULL) {
-            edge_join(e, c, WIRE_TEXT, 0);
-        }
+        join(x, &echo_wire);
     } else if (span_eq(x->path, SPAN("/conformance/pubsub"))) {
-        struct conn *c = ws_upgrade(x, &pubsub_wire, NULL, SPAN_NONE);
-        if (c != NULL) {
-            edge_join(e, c, WIRE_TEXT, 0);
-        }
+        join(x, &pubsub_wire);
     } else if (span_eq(x->path, SPAN("/conformance/http"))) {
         http_respond(x, 200, "application/octet-stream", x->body);
     } else {

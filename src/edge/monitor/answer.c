@@ -4,11 +4,12 @@
 #include "base/timefmt.h"
 #include "codec/json/write.h"
 
-static struct json_writer open_frame(buf *out, const char *type)
+static struct json_writer open_frame(struct monitor *m, buf *out, enum frame type)
 {
     struct json_writer w = json_writer_of(out);
+    stats_add(&m->edge->stats.messages_out[STATS_MONITOR][type], m->conn != NULL);
     json_open(&w, '{');
-    json_member_string(&w, "type", span_str(type));
+    json_member_string(&w, "type", span_str(frame_name(type)));
     json_member_open(&w, "data", '{');
     return w;
 }
@@ -40,7 +41,7 @@ void monitor_connected(struct monitor *m, const struct monitor_admission *a)
 {
     buf out = {0};
     char id[UUID_TEXT_LEN + 1];
-    struct json_writer w = open_frame(&out, "connected");
+    struct json_writer w = open_frame(m, &out, FRAME_CONNECTED);
     uuid_format(m->device, id);
     json_member_string(&w, "deviceUuid", span_of(id, UUID_TEXT_LEN));
     member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
@@ -57,7 +58,7 @@ void monitor_connected(struct monitor *m, const struct monitor_admission *a)
 void monitor_gap(struct monitor *m, struct pos from, struct pos to)
 {
     buf out = {0};
-    struct json_writer w = open_frame(&out, "gap");
+    struct json_writer w = open_frame(m, &out, FRAME_GAP);
     member_pos(&w, "from", from);
     member_pos(&w, "to", to);
     send_frame(m, &w, &out, BLOB_ORDERED);
@@ -66,7 +67,7 @@ void monitor_gap(struct monitor *m, struct pos from, struct pos to)
 void monitor_pong(struct monitor *m)
 {
     buf out = {0};
-    struct json_writer w = open_frame(&out, "pong");
+    struct json_writer w = open_frame(m, &out, FRAME_PONG);
     member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
     send_frame(m, &w, &out, BLOB_EPHEMERAL);
 }
@@ -74,7 +75,7 @@ void monitor_pong(struct monitor *m)
 void monitor_expiring(struct monitor *m)
 {
     buf out = {0};
-    struct json_writer w = open_frame(&out, "auth_expiring");
+    struct json_writer w = open_frame(m, &out, FRAME_AUTH_EXPIRING);
     member_time(&w, "expiresAt", m->session.grant->expires_ms);
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
@@ -85,7 +86,7 @@ void monitor_ack(struct monitor *m, span id)
     if (id.len == 0) {
         return;
     }
-    struct json_writer w = open_frame(&out, "ack");
+    struct json_writer w = open_frame(m, &out, FRAME_ACK);
     json_member_raw(&w, "id", id);
     json_member_bool(&w, "ok", true);
     send_frame(m, &w, &out, BLOB_ORDERED);
@@ -119,7 +120,7 @@ static void put_error(struct json_writer *w, const struct refusal *r)
 static void refuse(struct monitor *m, span id, const struct refusal *r)
 {
     buf out = {0};
-    struct json_writer w = open_frame(&out, id.len > 0 ? "ack" : "error");
+    struct json_writer w = open_frame(m, &out, id.len > 0 ? FRAME_ACK : FRAME_ERROR);
     stats_add(&m->edge->stats.errors[STATS_MONITOR][r->error], 1);
     if (id.len > 0) {
         json_member_raw(&w, "id", id);

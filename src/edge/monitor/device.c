@@ -80,24 +80,26 @@ static void on_auth_refresh(struct incoming *in)
 }
 
 static const struct {
-    const char *type;
+    enum frame type;
     void (*run)(struct incoming *in);
 } frames[] = {
-    {"metrics", on_metrics},   {"heartbeat", on_heartbeat},       {"state", on_state},
-    {"register", on_register}, {"auth_refresh", on_auth_refresh},
+    {FRAME_METRICS, on_metrics},   {FRAME_HEARTBEAT, on_heartbeat},
+    {FRAME_STATE, on_state},       {FRAME_REGISTER, on_register},
+    {FRAME_AUTH_REFRESH, on_auth_refresh},
 };
 
-void monitor_device_frame(struct monitor *m, const struct monitor_frame *f, struct arena *arena)
+enum frame monitor_device_frame(struct monitor *m, const struct monitor_frame *f,
+                                struct arena *arena)
 {
     struct incoming in = {.m = m,
                           .frame = f,
                           .ctx = {.arena = arena, .now_ms = loop_wall_ms(m->edge->loop)}};
     for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
-        if (json_string_eq(f->type, span_str(frames[i].type))) {
-            stats_name(&m->edge->stats.messages_in[STATS_MONITOR], frames[i].type);
+        if (json_string_eq(f->type, span_str(frame_name(frames[i].type)))) {
             frames[i].run(&in);
-            return;
+            return frames[i].type;
         }
     }
     monitor_refuse(m, f->id, ERR_INVALID_MESSAGE_FORMAT, "type", "is not known");
+    return FRAME_UNKNOWN;
 }

@@ -82,8 +82,8 @@ void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms);
 /* viewer.c */
 /* Subscribes what a kept session had. */
 void monitor_restore(struct monitor *m, span state);
-/* False when the frame is none of these. */
-bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
+/* FRAME_UNKNOWN when the frame is none of these. */
+enum frame monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
 /* Counts a bad frame, and logs now and then. */
 void monitor_ignore(struct monitor *m, const char *why);
 /* The rights changed: which process list, or none at all. */
@@ -105,8 +105,9 @@ void monitor_events_leave(struct monitor *m);
 /* The rights changed. */
 void monitor_events_recheck(struct monitor *m);
 
-/* device.c */
-void monitor_device_frame(struct monitor *m, const struct monitor_frame *f, struct arena *arena);
+/* device.c; answers with an error what it does not know, FRAME_UNKNOWN. */
+enum frame monitor_device_frame(struct monitor *m, const struct monitor_frame *f,
+                                struct arena *arena);
 
 /* socket.c */
 /* Upgrades the call, or answers it and returns false: then free m. */

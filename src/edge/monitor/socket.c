@@ -92,35 +92,46 @@ static bool within_rate(struct monitor *m, const struct monitor_frame *f)
     return false;
 }
 
-static void dispatch(struct monitor *m, span payload, struct arena *arena)
+/* What the frame was, for metrics. */
+static enum frame dispatch(struct monitor *m, span payload, struct arena *arena)
 {
     struct monitor_frame f;
     struct shape_ctx ctx = {.arena = arena};
     bool good = parse_frame(payload, &f, &ctx);
     bool refresh = good && json_string_eq(f.type, SPAN("auth_refresh"));
     if (!refresh && !within_rate(m, &f)) {
-        return;
+        return FRAME_REFUSED;
     }
     if (!good && m->is_device) {
         monitor_refuse(m, f.id, ERR_INVALID_MESSAGE_FORMAT, ctx.path, ctx.why);
-    } else if (!good) {
-        monitor_ignore(m, ctx.why);
-    } else if (!monitor_viewer_frame(m, &f)) {
-        if (m->is_device || refresh) {
-            monitor_device_frame(m, &f, arena);
-        } else {
-            monitor_ignore(m, "unknown type");
-        }
+        return FRAME_REFUSED;
     }
+    if (!good) {
+        monitor_ignore(m, ctx.why);
+        return FRAME_REFUSED;
+    }
+    enum frame what = monitor_viewer_frame(m, &f);
+    if (what == FRAME_UNKNOWN && (m->is_device || refresh)) {
+        what = monitor_device_frame(m, &f, arena);
+    } else if (what == FRAME_UNKNOWN) {
+        monitor_ignore(m, "unknown type");
+    }
+    return what;
 }
 
 static void on_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct monitor *m = ws_user(c);
+    struct edge *e = m->edge;
     struct arena arena = {0};
     (void)op;
-    dispatch(m, payload, &arena);
+    uint64_t began_ns = stats_timed(&e->stats) ? loop_clock_ns(e->loop) : 0;
+    enum frame what = dispatch(m, payload, &arena); /* which may close it and free m */
     arena_reset(&arena);
+    stats_add(&e->stats.messages_in[STATS_MONITOR][what], 1);
+    if (began_ns != 0) {
+        stats_time(&e->stats.message_times[what], (loop_clock_ns(e->loop) - began_ns) / 1000);
+    }
 }
 
 static void on_writable(struct conn *c)

@@ -11,7 +11,6 @@ void monitor_ignore(struct monitor *m, const char *why)
 {
     int64_t now = loop_now_ms(m->edge->loop);
     m->ignored++;
-    stats_name(&m->edge->stats.messages_in[STATS_MONITOR], "ignored");
     if (m->ignored_log_ms == 0 || now - m->ignored_log_ms >= IGNORED_LOG_MS) {
         m->ignored_log_ms = now;
         LOG(loop_log(m->edge->loop), LOG_INFO, "msg.ignored",
@@ -138,23 +137,21 @@ void monitor_restore(struct monitor *m, span state)
     monitor_keep(m);
 }
 
-bool monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
+enum frame monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
 {
-    const char *what;
     if (json_string_eq(f->type, SPAN("subscribe"))) {
-        what = "subscribe";
         each_channel(m, channels_of(f), &joining);
         monitor_keep(m);
-    } else if (json_string_eq(f->type, SPAN("unsubscribe"))) {
-        what = "unsubscribe";
+        return FRAME_SUBSCRIBE;
+    }
+    if (json_string_eq(f->type, SPAN("unsubscribe"))) {
         each_channel(m, channels_of(f), &leaving);
         monitor_keep(m);
-    } else if (json_string_eq(f->type, SPAN("ping"))) {
-        what = "ping";
-        monitor_pong(m);
-    } else {
-        return false;
+        return FRAME_UNSUBSCRIBE;
     }
-    stats_name(&m->edge->stats.messages_in[STATS_MONITOR], what);
-    return true;
+    if (json_string_eq(f->type, SPAN("ping"))) {
+        monitor_pong(m);
+        return FRAME_PING;
+    }
+    return FRAME_UNKNOWN;
 }

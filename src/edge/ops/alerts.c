@@ -13,6 +13,7 @@ const char *alert_name(enum alert a)
         [ALERT_CONNECTIONS] = "connections",
         [ALERT_ERRORS] = "errors",
         [ALERT_AUTH_FAILURES] = "auth_failures",
+        [ALERT_DELIVERY] = "delivery",
         [ALERT_STORE] = "store",
         [ALERT_CERTIFICATE] = "certificate",
     };
@@ -34,13 +35,18 @@ bool alert_certificate(const struct tls_server *tls, int64_t now_s)
     return tls_server_ends_s(tls) - now_s < ALERT_CERTIFICATE_S;
 }
 
+bool alert_delivery(uint64_t late, uint64_t deliveries)
+{
+    return deliveries >= EVENTS_MIN && late * 100 > deliveries;
+}
+
 static uint64_t load(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 struct totals {
-    uint64_t errors, events, failures;
+    uint64_t errors, events, failures, deliveries, late;
 };
 
 static void add_edge(const struct edge *e, struct totals *t)
@@ -53,6 +59,11 @@ static void add_edge(const struct edge *e, struct totals *t)
     for (unsigned i = 0; i < STATS_NAMES_MAX; i++) {
         t->failures += load(&e->stats.auth_failures.rows[i].count);
     }
+    for (unsigned i = 0; i < STATS_BUCKETS; i++) {
+        uint64_t count = load(&e->stats.delivery_times.buckets[i]);
+        t->deliveries += count;
+        t->late += stats_bucket_us(i) > ALERT_DELIVERY_US ? count : 0;
+    }
     t->events += load(&net_stats(e->net)->requests) + load(&net_stats(e->net)->messages_in);
 }
 
@@ -60,7 +71,7 @@ static void set(struct ops *o, enum alert a, bool on)
 {
     if (atomic_load_explicit(&o->alerts[a], memory_order_relaxed) != on) {
         atomic_store_explicit(&o->alerts[a], on, memory_order_relaxed);
-        LOG(loop_log(o->loop), LOG_WARN, "alert", LOG_STR("name", alert_name(a)),
+        LOG(loop_log(o->loop), on ? LOG_WARN : LOG_INFO, "alert", LOG_STR("name", alert_name(a)),
             LOG_BOOL("on", on));
     }
 }
@@ -85,10 +96,14 @@ void alerts_tick(struct ops *o)
                                                              CONNECTIONS_PERCENT);
     set(o, ALERT_CERTIFICATE,
         alert_certificate(net_tls_server(o->edges[0]->net), loop_wall_ms(o->loop) / 1000));
+    set(o, ALERT_DELIVERY, alert_delivery(now.late - h->late[slot],
+                                          now.deliveries - h->deliveries[slot]));
     set(o, ALERT_STORE, load(&o->store_bad_ns) != 0);
     h->errors[slot] = now.errors;
     h->events[slot] = now.events;
     h->failures[slot] = now.failures;
+    h->deliveries[slot] = now.deliveries;
+    h->late[slot] = now.late;
     h->second++;
     if (h->second % OPS_MINUTE_S == 0) {
         h->hour[h->second / OPS_MINUTE_S % OPS_HOUR_MIN] = failures;

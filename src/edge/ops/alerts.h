@@ -15,4 +15,6 @@ bool alert_errors(uint64_t errors, uint64_t events);            /* of one minute
 bool alert_failures(uint64_t minute, uint64_t hour_total);      /* of the hour before it */
 bool alert_certificate(const struct tls_server *tls, int64_t now_s); /* tls may be NULL */
 
+bool alert_delivery(uint64_t late, uint64_t deliveries);        /* of one minute */
+
 #endif

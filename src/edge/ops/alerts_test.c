@@ -26,6 +26,22 @@ static void failures_alert_above_twenty_and_ten_times_the_mean(void **state)
     assert_true(alert_failures(31, 180));
 }
 
+static void deliveries_alert_when_the_p99_is_late(void **state)
+{
+    (void)state;
+    assert_false(alert_delivery(0, 0));
+    assert_false(alert_delivery(99, 99)); /* too few to have a p99 */
+    assert_false(alert_delivery(1, 100));
+    assert_true(alert_delivery(2, 100));
+    assert_false(alert_delivery(1000, 100000));
+    assert_true(alert_delivery(1001, 100000));
+    unsigned at = 0;
+    while (stats_bucket_us(at) < ALERT_DELIVERY_US) {
+        at++;
+    }
+    assert_int_equal(stats_bucket_us(at), ALERT_DELIVERY_US); /* buckets can tell */
+}
+
 static void every_alert_has_a_name(void **state)
 {
     (void)state;
@@ -39,6 +55,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_alert_above_five_percent_of_enough),
         cmocka_unit_test(failures_alert_above_twenty_and_ten_times_the_mean),
+        cmocka_unit_test(deliveries_alert_when_the_p99_is_late),
         cmocka_unit_test(every_alert_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,11 +29,38 @@ static enum health component(struct json_writer *w, const char *name, enum healt
     return status;
 }
 
+static bool alerted(const struct ops *o, enum alert a)
+{
+    return atomic_load_explicit(&o->alerts[a], memory_order_relaxed);
+}
+
 static enum health server_component(struct json_writer *w, const struct ops *o)
 {
     bool draining = atomic_load_explicit(&o->draining, memory_order_relaxed);
-    return component(w, "server", draining ? DEGRADED : HEALTHY,
-                     draining ? "draining" : "accepting", 0);
+    bool failing = alerted(o, ALERT_ERRORS);
+    return component(w, "server", draining || failing ? DEGRADED : HEALTHY,
+                     draining  ? "draining"
+                     : failing ? "more than 5 % of requests and messages are refused"
+                               : "accepting",
+                     0);
+}
+
+static enum health router_component(struct json_writer *w, const struct ops *o)
+{
+    bool late = alerted(o, ALERT_DELIVERY);
+    return component(w, "router", late ? DEGRADED : HEALTHY,
+                     late ? "more than 1 % of deliveries take over 100 ms" : "delivering", 0);
+}
+
+/* Known principals are served from memory; new ones need the store. */
+static enum health auth_component(struct json_writer *w, const struct ops *o, bool known_only)
+{
+    bool failing = alerted(o, ALERT_AUTH_FAILURES);
+    return component(w, "auth", known_only || failing ? DEGRADED : HEALTHY,
+                     known_only ? "principals in memory only"
+                     : failing  ? "many credentials are refused"
+                                : "working",
+                     0);
 }
 
 static enum health connections_component(struct json_writer *w, struct rest_call *c,
@@ -104,10 +131,8 @@ void rest_health(struct rest_call *c)
     enum health all = server_component(&w, o);
     all = worse(all, connections_component(&w, c, o));
     all = worse(all, store_component(&w, o, &stats));
-    /* Known principals are served from memory; new ones need the store. */
-    bool known_only = stats.health != ERR_NONE;
-    all = worse(all, component(&w, "auth", known_only ? DEGRADED : HEALTHY,
-                               known_only ? "principals in memory only" : "working", 0));
+    all = worse(all, router_component(&w, o));
+    all = worse(all, auth_component(&w, o, stats.health != ERR_NONE));
     all = worse(all, tls_component(&w, c));
     json_close(&w, '}');
 

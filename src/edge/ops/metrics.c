@@ -120,8 +120,7 @@ static bool names_seen(const struct scrape *s, size_t at, unsigned edges, const 
     return false;
 }
 
-/* `prefix` is ready label text ending in a comma, or empty. */
-static void names(struct scrape *s, size_t at, const char *prefix, const char *label)
+static void names(struct scrape *s, size_t at, const char *label)
 {
     for (unsigned i = 0; i < s->ops->edge_count; i++) {
         const struct stats_names *set =
@@ -133,7 +132,7 @@ static void names(struct scrape *s, size_t at, const char *prefix, const char *l
                 break;
             }
             if (!names_seen(s, at, i, name)) {
-                snprintf(labels, sizeof labels, "%s%s=\"%s\"", prefix, label, name);
+                snprintf(labels, sizeof labels, "%s=\"%s\"", label, name);
                 sample(s, "", labels, (double)names_sum(s, at, name));
             }
         }
@@ -142,24 +141,28 @@ static void names(struct scrape *s, size_t at, const char *prefix, const char *l
 
 /* --- times --- */
 
-static void times(struct scrape *s, size_t at)
+/* `prefix` is ready label text ending in a comma, or empty; `bare` the same without the comma. */
+static void times_of(struct scrape *s, size_t at, const char *prefix, const char *bare)
 {
-    char labels[48];
+    char labels[128];
     uint64_t below = 0;
     for (unsigned b = 0; b < STATS_BUCKETS; b++) {
         size_t bucket = at + offsetof(struct stats_times, buckets) + b * sizeof(uint64_t);
         below += sum_edge_stats(s, bucket);
         if (b + 1 < STATS_BUCKETS) {
-            snprintf(labels, sizeof labels, "le=\"%g\"", (double)stats_bucket_us(b) / 1e6);
+            snprintf(labels, sizeof labels, "%sle=\"%g\"", prefix,
+                     (double)stats_bucket_us(b) / 1e6);
         } else {
-            snprintf(labels, sizeof labels, "le=\"+Inf\"");
+            snprintf(labels, sizeof labels, "%sle=\"+Inf\"", prefix);
         }
         sample(s, "_bucket", labels, (double)below);
     }
-    sample(s, "_sum", "",
+    sample(s, "_sum", bare,
            (double)sum_edge_stats(s, at + offsetof(struct stats_times, sum_us)) / 1e6);
-    sample(s, "_count", "", (double)below);
+    sample(s, "_count", bare, (double)below);
 }
+
+static void times(struct scrape *s, size_t at) { times_of(s, at, "", ""); }
 
 /* --- one function a row --- */
 
@@ -246,23 +249,43 @@ static void collect_http_request_seconds(struct scrape *s)
     times(s, offsetof(struct edge_stats, request_times));
 }
 
+static void messages_of(struct scrape *s, enum stats_wire w, const char *direction, size_t at)
+{
+    for (unsigned f = 0; f < FRAME_NAME_COUNT; f++) {
+        uint64_t count = sum_edge_stats(s, at + (w * FRAME_NAME_COUNT + f) * sizeof(uint64_t));
+        char labels[160];
+        if (count > 0) {
+            snprintf(labels, sizeof labels, "wire=\"%s\",direction=\"%s\",event=\"%s\"",
+                     stats_wire_name(w), direction, frame_name((enum frame)f));
+            sample(s, "", labels, (double)count);
+        }
+    }
+}
+
 static void collect_messages_total(struct scrape *s)
 {
     for (unsigned w = 0; w < STATS_WIRE_COUNT; w++) {
-        char prefix[64];
-        const char *wire = stats_wire_name((enum stats_wire)w);
-        snprintf(prefix, sizeof prefix, "wire=\"%s\",direction=\"in\",", wire);
-        names(s, offsetof(struct edge_stats, messages_in) + w * sizeof(struct stats_names),
-              prefix, "event");
-        snprintf(prefix, sizeof prefix, "wire=\"%s\",direction=\"out\",", wire);
-        names(s, offsetof(struct edge_stats, messages_out) + w * sizeof(struct stats_names),
-              prefix, "event");
+        messages_of(s, (enum stats_wire)w, "in", offsetof(struct edge_stats, messages_in));
+        messages_of(s, (enum stats_wire)w, "out", offsetof(struct edge_stats, messages_out));
     }
 }
 
 static void collect_message_processing_seconds(struct scrape *s)
 {
-    times(s, offsetof(struct edge_stats, message_times));
+    for (unsigned f = 0; f < FRAME_NAME_COUNT; f++) {
+        char prefix[96], bare[80];
+        size_t at = offsetof(struct edge_stats, message_times) + f * sizeof(struct stats_times);
+        if (sum_edge_stats(s, at + offsetof(struct stats_times, count)) > 0) {
+            snprintf(bare, sizeof bare, "event=\"%s\"", frame_name((enum frame)f));
+            snprintf(prefix, sizeof prefix, "%s,", bare);
+            times_of(s, at, prefix, bare);
+        }
+    }
+}
+
+static void collect_delivery_seconds(struct scrape *s)
+{
+    times(s, offsetof(struct edge_stats, delivery_times));
 }
 
 /* Several rows may share a code: the first of a code says the sum. */
@@ -291,12 +314,12 @@ static void collect_errors_total(struct scrape *s)
 
 static void collect_auth_failures_total(struct scrape *s)
 {
-    names(s, offsetof(struct edge_stats, auth_failures), "", "reason");
+    names(s, offsetof(struct edge_stats, auth_failures), "reason");
 }
 
 static void collect_rate_limited_total(struct scrape *s)
 {
-    names(s, offsetof(struct edge_stats, rate_limited), "", "what");
+    names(s, offsetof(struct edge_stats, rate_limited), "what");
 }
 
 static void collect_devices(struct scrape *s)

@@ -21,11 +21,13 @@ enum alert {
     ALERT_CONNECTIONS,   /* above 80 % of connections_max */
     ALERT_ERRORS,        /* above 5 % of requests and messages over a minute */
     ALERT_AUTH_FAILURES, /* above 20 in a minute and 10 times the mean of the hour before */
+    ALERT_DELIVERY,      /* more than 1 % of a minute's deliveries took over 100 ms: the p99 */
     ALERT_STORE,         /* the last write failed */
     ALERT_CERTIFICATE,   /* a certificate ends within ALERT_CERTIFICATE_S, or has ended */
     ALERT_COUNT
 };
 const char *alert_name(enum alert a); /* "auth_failures" */
+#define ALERT_DELIVERY_US 100000 /* a bound of stats_bucket_us() */
 
 #define OPS_MINUTE_S 60
 #define OPS_HOUR_MIN 60
@@ -35,6 +37,8 @@ struct ops_history {
     uint64_t errors[OPS_MINUTE_S];
     uint64_t events[OPS_MINUTE_S];
     uint64_t failures[OPS_MINUTE_S];
+    uint64_t deliveries[OPS_MINUTE_S];
+    uint64_t late[OPS_MINUTE_S]; /* of them, those over ALERT_DELIVERY_US */
     uint64_t hour[OPS_HOUR_MIN]; /* failures of each minute */
     unsigned second;             /* ticks so far */
 };
