@@ -50,6 +50,8 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .retention_minute_s = config_int(c, CONFIG_retention_minute_days) * DAY_S,
         .retention_hour_s = config_int(c, CONFIG_retention_hour_days) * DAY_S,
         .retention_log_s = config_int(c, CONFIG_retention_log_days) * DAY_S,
+        .retention_events_s = config_int(c, CONFIG_retention_events_hours) * 3600,
+        .events_max = config_int(c, CONFIG_events_max),
         .disk_budget_bytes = config_int(c, CONFIG_disk_budget_mb) * 1000000,
         .recovery_ms = config_int(c, CONFIG_recovery_ms),
         .recovery_bytes_max = (uint64_t)config_int(c, CONFIG_recovery_mb) * 1000000,

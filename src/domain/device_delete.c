@@ -17,6 +17,15 @@ static const enum query purges[] = {QUERY_METRICS_PURGE, QUERY_ROLLUP_PURGE, QUE
 
 static void purge(struct deletion *x);
 
+/* The deletion failed, and what is left was loaded again: what the events told of its presence is
+ * not known any more, so it is told. */
+static void at_home_again(struct ask *a, struct device *d)
+{
+    d->owed = true;
+    presence_touch(d);
+    ask_answer(a, ERR_NONE);
+}
+
 static void finish(struct deletion *x, err error)
 {
     struct device *d = x->ask.device;
@@ -27,7 +36,7 @@ static void finish(struct deletion *x, err error)
     if (error == ERR_NONE) {
         identity_changed(h, id);
     } else {
-        device_get(h, id, NULL, NULL); /* loads what is left, and tells that nobody is connected */
+        ask_start(ask_new(h, sizeof(struct ask), id, at_home_again, NULL, NULL));
     }
 }
 

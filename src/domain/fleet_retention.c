@@ -1,6 +1,7 @@
 /*
- * Retention: what is older than its setting goes, a small batch at a time, so that the writer is
- * never held for long. One sweep visits each table until nothing old is left, then rests.
+ * Retention: what is older than its setting goes, and events beyond their number, a small batch at
+ * a time, so that the writer is never held for long. One sweep visits each table until nothing old
+ * is left, then rests.
  */
 #include "domain/fleet_internal.h"
 
@@ -21,6 +22,7 @@ struct retention {
 static int64_t raw(const struct domain_conf *c) { return c->retention_raw_s; }
 static int64_t minute(const struct domain_conf *c) { return c->retention_minute_s; }
 static int64_t hour(const struct domain_conf *c) { return c->retention_hour_s; }
+static int64_t events(const struct domain_conf *c) { return c->retention_events_s; }
 static int64_t logs(const struct domain_conf *c) { return c->retention_log_s; }
 
 static const struct {
@@ -28,6 +30,8 @@ static const struct {
     int64_t (*keep_s)(const struct domain_conf *c);
     int64_t resolution_ms; /* third parameter, when not 0 */
 } tables[] = {
+    {QUERY_EVENT_EXPIRE, events, 0},
+    {QUERY_EVENT_TRIM, NULL, 0},
     {QUERY_METRICS_EXPIRE, raw, 0},
     {QUERY_PROCESS_EXPIRE, raw, 0},
     {QUERY_STATE_EXPIRE, raw, 0},
@@ -56,10 +60,12 @@ static void sweep(struct deadline *d)
 {
     struct retention *r = CONTAINER_OF(d, struct retention, next);
     struct home *h = r->home;
-    int64_t before = clock_wall_ms(h->clock) - tables[r->table].keep_s(h->conf) * 1000;
+    bool by_age = tables[r->table].keep_s != NULL;
+    int64_t bound = by_age ? clock_wall_ms(h->clock) - tables[r->table].keep_s(h->conf) * 1000
+                           : h->conf->events_max;
     struct store_req *req = store_req_new(h->index, 1, swept, r);
     store_step_init(req, 0, tables[r->table].query, 1);
-    store_set_int(req, 0, 0, 0, before);
+    store_set_int(req, 0, 0, 0, bound);
     store_set_int(req, 0, 0, 1, BATCH_ROWS);
     if (tables[r->table].resolution_ms != 0) {
         store_set_int(req, 0, 0, 2, tables[r->table].resolution_ms);

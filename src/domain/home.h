@@ -40,6 +40,8 @@ struct domain_conf {
     int64_t retention_minute_s;      /* 90 d */
     int64_t retention_hour_s;        /* 2 y */
     int64_t retention_log_s;         /* 30 d: connection and audit logs */
+    int64_t retention_events_s;      /* 24 h: event_log, */
+    int64_t events_max;              /* and at most so many */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EPOCH_NAME SPAN("epoch") /* in store_meta: 16 hexadecimal digits */
+#define EPOCH_NAME SPAN(STORE_META_EPOCH) /* in store_meta: 16 hexadecimal digits */
 #define EPOCH_TEXT_MAX 17
 
 /* --- starting --- */

@@ -37,6 +37,10 @@ struct store_value {
     };
 };
 
+/* store_meta's name of the event log's epoch. A copy of a store must not have it: its numbers would
+ * be given again, to other events. */
+#define STORE_META_EPOCH "epoch"
+
 /* What a step must do for the transaction to go on; else it is rolled back whole and the
  * request's error is ERR_CONFLICT with `failed_step` set. */
 enum store_expect {
@@ -93,7 +97,8 @@ struct store {
      * Only between submit and done, on the loop that submitted. */
     void (*cancel)(struct store *self, struct store_req *req);
     void (*stats)(struct store *self, struct store_stats *out);
-    /* A consistent copy into a new file at `path`, while running. Blocks: call on a worker.
+    /* A consistent copy into a new file at `path`, while running; without the epoch and without
+     * sessions that may come back, which are this store's. Blocks: call on a worker.
      * ERR_CONFLICT when the file exists already; else the errors of a write. */
     err (*backup)(struct store *self, const char *path);
     /* Finishes what is queued, checkpoints, closes. Blocks. */

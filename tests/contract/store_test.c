@@ -339,9 +339,24 @@ static void a_cancelled_read_is_answered_and_a_cancelled_write_happens(void **st
     assert_int_equal(metrics_count(f->store, DEVICE_ID), 1);
 }
 
+static unsigned row_count(struct store *s, struct store_req *req)
+{
+    assert_int_equal(store_run(s, req), ERR_NONE);
+    unsigned n = req->steps[0].row_count;
+    store_req_free(req);
+    return n;
+}
+
 static void a_backup_is_a_store_of_its_own(void **state)
 {
     struct store_fixture *f = *state;
+    char pid[44] = "0123456789abcdefghijABCDEFGHIJ0123456789abc";
+    run_expect(f->store, req_make(QUERY_META_PUT, "tt", STORE_META_EPOCH, "1"), ERR_NONE);
+    run_expect(f->store, req_make(QUERY_META_PUT, "tt", "other", "2"), ERR_NONE);
+    run_expect(f->store,
+               req_make(QUERY_RECOVERY_PUT, "ttttiiii", pid, DEVICE_ID, "w", "{}", INT64_C(1),
+                        INT64_C(2), INT64_C(1), INT64_MAX),
+               ERR_NONE);
     run_expect(f->store, metrics_batch(DEVICE_ID, 0, 50), ERR_NONE);
     char *path = test_path(f->dir, "copy of it's.db");
     assert_int_equal(f->store->backup(f->store, path), ERR_NONE);
@@ -352,8 +367,36 @@ static void a_backup_is_a_store_of_its_own(void **state)
     assert_int_equal(
         sqlite_store_open(&(struct sqlite_store_conf){.path = path}, NULL, NULL, &copy), ERR_NONE);
     assert_int_equal(metrics_count(copy, DEVICE_ID), 50);
+    /* The copy's events will have other numbers than ours, and nobody was cut off from it. */
+    struct store *stores[] = {f->store, copy};
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned own = i == 0;
+        assert_int_equal(row_count(stores[i], req_make(QUERY_META_GET, "t", STORE_META_EPOCH)),
+                         own);
+        assert_int_equal(row_count(stores[i], req_make(QUERY_META_GET, "t", "other")), 1);
+        assert_int_equal(row_count(stores[i], req_make(QUERY_RECOVERY_GET, "tti", pid, DEVICE_ID,
+                                                       INT64_C(0))),
+                         own);
+    }
     copy->close(copy);
     free(path);
+}
+
+static void the_oldest_events_go_first(void **state)
+{
+    struct store_fixture *f = *state;
+    for (int64_t i = 1; i <= 20; i++) {
+        struct store_req *req = req_make(QUERY_EVENT_INSERT, "tittt", DEVICE_ID, i,
+                                         "device:updated", "device/x/events", "{}");
+        run_expect(f->store, req, ERR_NONE);
+    }
+    for (unsigned i = 0; i < 2; i++) { /* in batches of 8, until 5 stay */
+        run_expect(f->store, req_make(QUERY_EVENT_TRIM, "ii", INT64_C(5), INT64_C(8)), ERR_NONE);
+    }
+    struct store_req *req = req_make(QUERY_EVENT_BOUNDS, "");
+    assert_int_equal(store_run(f->store, req), ERR_NONE);
+    assert_int_equal(store_int(store_cell(req, 0, 0, 1)) - store_int(store_cell(req, 0, 0, 0)), 4);
+    store_req_free(req);
 }
 
 int main(void)
@@ -375,6 +418,7 @@ int main(void)
         ON_BOTH(close_finishes_what_is_queued),
         ON_BOTH(a_cancelled_read_is_answered_and_a_cancelled_write_happens),
         ON_BOTH(a_backup_is_a_store_of_its_own),
+        ON_BOTH(the_oldest_events_go_first),
         {"file: a_full_queue_answers_busy", a_full_queue_answers_busy, fixture_small_file,
          fixture_close, NULL},
         {"memory: a_full_queue_answers_busy", a_full_queue_answers_busy, fixture_small_memory,

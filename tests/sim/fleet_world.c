@@ -136,6 +136,8 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
                                  .retention_minute_s = 90 * 86400,
                                  .retention_hour_s = 730 * 86400,
                                  .retention_log_s = 30 * 86400,
+                                 .retention_events_s = 86400,
+                                 .events_max = 1000000,
                                  .recovery_ms = 120000,
                                  .recovery_bytes_max = 64000000,
                                  .timezone = "UTC"},

@@ -40,6 +40,19 @@ static err copy(struct sqlite_store *s, const char *path)
     return e;
 }
 
+err sqlite_store_disown(const char *path)
+{
+    struct db c = {0};
+    int code = sqlite3_open_v2(path, &c.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    err e = code == SQLITE_OK ? ERR_NONE : db_error(&c, code);
+    if (e == ERR_NONE) { /* both or neither: a journal that a crash left would be rolled back */
+        e = db_exec(&c, "BEGIN; DELETE FROM store_meta WHERE name = '" STORE_META_EPOCH "';"
+                        " DELETE FROM recovery_session; COMMIT");
+    }
+    sqlite3_close(c.db);
+    return e;
+}
+
 err backup_run(struct store *self, const char *path)
 {
     struct sqlite_store *s = CONTAINER_OF(self, struct sqlite_store, port);
@@ -52,6 +65,9 @@ err backup_run(struct store *self, const char *path)
     }
     close(fd);
     err e = copy(s, path);
+    if (e == ERR_NONE) {
+        e = sqlite_store_disown(path);
+    }
     if (e == ERR_NONE && !file_sync(path)) {
         e = ERR_STORE_FAILED;
     }

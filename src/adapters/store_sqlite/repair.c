@@ -396,6 +396,10 @@ err sqlite_store_repair(const char *from, const char *to, const char *aside,
         }
         sqlite3_finalize(r->insert);
         db_close(&r->db);
+        err disowned = r->error == ERR_NONE ? sqlite_store_disown(to) : ERR_NONE;
+        if (disowned != ERR_NONE) { /* numbers of lost events would be given again */
+            fail(r, disowned, "the new file cannot be written");
+        }
         bool kept = aside_close(&r->aside);
         if (!kept || !file_sync(to)) {
             fail(r, ERR_STORE_FAILED, "the new files cannot be synced");

@@ -65,6 +65,11 @@ err sqlite_store_open(const struct sqlite_store_conf *conf, struct post *post, s
 /* The newest schema version this build knows. */
 unsigned sqlite_store_schema_version(void);
 
+/* Makes a closed, migrated file a store of its own: it forgets the epoch of its event log, so that
+ * the next start gives it another, and sessions that might come back. Blocks. ERR_NONE or the
+ * store's errors of a write. */
+err sqlite_store_disown(const char *path) MUST_CHECK;
+
 #define SQLITE_REPORT_TABLES_MAX 64 /* tables counted; later ones, by name, are left out */
 
 struct sqlite_report {
