@@ -105,8 +105,11 @@ function everyFront(w) {
       headers: { ...options.headers, ...auth },
     });
     await sender.ask('heartbeat');
-    const rows = await w.front.get(`/api/v1/devices/${id}/connections`, { token });
-    assert.equal(rows.status, 200, rows.text);
+    let rows;
+    do { // the row is written behind the connection
+      rows = await w.front.get(`/api/v1/devices/${id}/connections`, { token });
+      assert.equal(rows.status, 200, rows.text);
+    } while (rows.json.data.length === 0);
     assert.match(rows.text, /"127\.0\.0\.5"/);
     await sender.end();
     await w.server.awaitLine(/"event":"conn\.close".*"peer":"127\.0\.0\.5:/);
