@@ -58,6 +58,17 @@ static void append(uint8_t **to, size_t *len, size_t *cap, const void *bytes, si
     *len += n;
 }
 
+static ssize_t put(struct client *c, const void *bytes, size_t len)
+{
+    return c->tls != NULL ? client_tls_send(c, bytes, len) : send(c->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static ssize_t take(struct client *c)
+{
+    return c->tls != NULL ? client_tls_recv(c, recv_bytes, sizeof recv_bytes)
+                          : recv(c->fd, recv_bytes, sizeof recv_bytes, 0);
+}
+
 bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *path)
 {
     struct client *c = &p->items[index];
@@ -74,13 +85,17 @@ bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *pat
         p->failed++;
         return false;
     }
+    if (p->tls != NULL && !client_tls_open(p, c)) {
+        p->failed++;
+        return false;
+    }
     char head[512];
     int n = snprintf(head, sizeof head,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: "
                      "Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                      "Sec-WebSocket-Version: 13\r\n\r\n",
                      path, port);
-    if (send(c->fd, head, (size_t)n, MSG_NOSIGNAL) != n) {
+    if (put(c, head, (size_t)n) != n) {
         p->failed++;
         return false;
     }
@@ -119,7 +134,7 @@ void client_queue(struct client *c, const void *text, size_t len)
 void client_flush(struct pool *p, struct client *c)
 {
     while (c->out_at < c->out_len) {
-        ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at, MSG_NOSIGNAL);
+        ssize_t n = put(c, c->out + c->out_at, c->out_len - c->out_at);
         if (n < 0) {
             if (errno == EAGAIN && !c->writing) {
                 c->writing = true;
@@ -192,7 +207,7 @@ static size_t handshake(struct pool *p, struct client *c, const uint8_t *b, size
 
 static void readable(struct pool *p, struct client *c)
 {
-    ssize_t n = recv(c->fd, recv_bytes, sizeof recv_bytes, 0);
+    ssize_t n = take(c);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN) {
             fprintf(stderr, "client %u: connection lost\n", c->index);
@@ -250,6 +265,7 @@ void pool_close(struct pool *p)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->items[i].fd >= 0) {
+            client_tls_close(&p->items[i]);
             close(p->items[i].fd);
         }
         free(p->items[i].in);

@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct client {
     int fd;
     uint32_t index;
     bool open;    /* the handshake is done */
     bool writing; /* waits for the socket to take bytes */
+    struct ssl_st *tls; /* owned; NULL: plain */
     uint8_t *in;  /* owned: unparsed bytes; NULL when none */
     size_t in_len, in_cap;
     uint8_t *out; /* owned: bytes to send */
@@ -30,6 +32,7 @@ struct pool {
     uint32_t opened;
     uint32_t failed;
     uint64_t pings;  /* answered */
+    struct ssl_ctx_st *tls; /* owned; NULL: plain */
     uint64_t now_ns; /* when the bytes that are being read arrived */
     void (*on_text)(struct pool *p, struct client *c, const uint8_t *text, size_t len);
     void *user;
@@ -39,6 +42,14 @@ struct pool {
 uint64_t now_ns(void);
 /* Room for `count` clients; nothing is connected. */
 void pool_init(struct pool *p, uint32_t count);
+/* Everything is connected over TLS 1.3 from now on; the server's certificate is not looked at. */
+void pool_use_tls(struct pool *p);
+/* client_tls.c: the handshake, blocking; false on failure. */
+bool client_tls_open(struct pool *p, struct client *c);
+/* As recv and send on a socket that does not block. */
+ssize_t client_tls_recv(struct client *c, void *out, size_t room);
+ssize_t client_tls_send(struct client *c, const void *bytes, size_t len);
+void client_tls_close(struct client *c);
 /* Connects client `index` to 127.0.0.1:port from 127.0.(1 + index / 12000).1; false on failure. */
 bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *path);
 /* Queues one text message of up to 65,535 bytes, masked, and sends what the socket takes. */

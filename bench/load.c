@@ -5,7 +5,7 @@
  *
  *     load --port P --pid SERVER --mode echo|fan|rooms|ingest|idle|storm --conns N
  *          [--inflight K] [--rate MESSAGES/S] [--burst B] [--publishers P] [--members M]
- *          [--warm S] [--seconds S] [--size 128] [--own-room]
+ *          [--warm S] [--seconds S] [--size 128] [--own-room] [--tls]
  *
  * A latency counts from when the message was due: in a closed loop that is when it was sent.
  */
@@ -52,6 +52,10 @@ static void parse(struct options *o, int argc, char **argv)
         }
         if (strcmp(argv[i], "--own-room") == 0) {
             o->own_room = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--tls") == 0) {
+            o->tls = true;
             continue;
         }
         if (strcmp(argv[i], "--mode") == 0) {
@@ -118,6 +122,9 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &lim);
     prctl(PR_SET_TIMERSLACK, 1); /* messages leave when they are due, not in clumps of 50 us */
     pool_init(&l.pool, l.opt.conns + (is(&l, "fan") ? l.opt.publishers : 0));
+    if (l.opt.tls) {
+        pool_use_tls(&l.pool);
+    }
     int rc = is(&l, "idle") ? idle_run(&l) : is(&l, "storm") ? storm_run(&l) : traffic_run(&l);
     pool_close(&l.pool);
     free(l.publishers);

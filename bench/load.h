@@ -24,6 +24,7 @@ struct options {
     double warm_s;
     double seconds;
     uint32_t size;
+    bool tls;
     bool own_room; /* idle: each connection subscribes a room of its own */
 };
 

@@ -58,8 +58,9 @@ PING_WINDOW_S = 27  # every server pings each connection every 25 s
 
 
 class Server:
-    def __init__(self, name, command, warm_s):
+    def __init__(self, name, command, warm_s, load_flags=()):
         self.name, self.command, self.warm_s = name, command, warm_s
+        self.load_flags = load_flags  # more of bench/load's, such as --tls
 
     def start(self, realtime):
         with socket.socket() as s:
@@ -104,7 +105,7 @@ def measure(server, arguments, warm_s, seconds, realtime):
     try:
         command = [os.path.join(ROOT, 'build/release/bench/load'), '--port', str(port), '--pid',
                    str(process.pid), '--warm', str(warm_s), '--seconds', str(seconds), '--mode',
-                   *arguments.split()]
+                   *arguments.split(), *server.load_flags]
         done = subprocess.run(command, stdout=subprocess.PIPE, cwd=ROOT, timeout=RUN_SECONDS_MAX,
                               preexec_fn=on_core(LOAD_CORE, realtime), check=False, text=True)
         if done.returncode != 0:

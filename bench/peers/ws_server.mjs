@@ -1,7 +1,9 @@
 // The pubsub protocol of /conformance/pubsub on npm ws, as its documentation writes broadcasting:
 // a loop over the members' send(). No compression; heartbeats as in its README.
 //
-//     node ws_server.mjs PORT
+//     node ws_server.mjs PORT [CERT KEY]     with CERT and KEY (PEM) over TLS
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
 import { WebSocketServer } from 'ws';
 
 const PING_MS = 25000;
@@ -66,9 +68,13 @@ function onClose() {
     leave(this);
 }
 
+const [cert, key] = process.argv.slice(3);
+const https = cert && createServer({ cert: readFileSync(cert), key: readFileSync(key) });
 const server = new WebSocketServer({
-    host: '127.0.0.1', port, perMessageDeflate: false, maxPayload: 65536, backlog: 4096,
+    ...(https ? { server: https } : { host: '127.0.0.1', port, backlog: 4096 }),
+    perMessageDeflate: false, maxPayload: 65536,
 });
+https?.listen(port, '127.0.0.1', 4096);
 server.on('connection', (socket) => {
     socket.alive = true;
     socket.on('message', onMessage);
