@@ -168,6 +168,7 @@ static void fail(struct tls_session *t)
 /* False when it needs more, or has failed. */
 static bool handshake(struct tls_session *t)
 {
+    ERR_clear_error(); /* SSL_get_error would take another's error for ours */
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1) {
         t->state = TLS_OPEN;
@@ -185,18 +186,20 @@ static bool read_some(struct tls_session *t, uint8_t *plain, size_t room, size_t
     int rc = SSL_read_ex(t->ssl, plain + *len, room - *len, &got);
     if (rc == 1) {
         *len += got;
-        return true;
+        return t->pipe->in.len > 0 || SSL_pending(t->ssl) > 0;
     }
-    switch (SSL_get_error(t->ssl, rc)) {
-    case SSL_ERROR_WANT_READ:
+    /* As SSL_get_error says, without the thread's error queue, whose emptying costs as much as
+     * the decryption of a short record. */
+    if (SSL_want_read(t->ssl)) {
         return false;
-    case SSL_ERROR_ZERO_RETURN:
+    }
+    /* A fatal alert of the peer's ends its direction as well; it shows as an error's state. */
+    if ((SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(t->ssl)) {
         t->state = TLS_ENDED;
-        return false;
-    default:
+    } else {
         fail(t);
-        return false;
     }
+    return false;
 }
 
 enum tls_state tls_feed(struct tls_session *t, span cipher, uint8_t *plain, size_t room,
@@ -207,7 +210,6 @@ enum tls_state tls_feed(struct tls_session *t, span cipher, uint8_t *plain, size
         return t->state;
     }
     ASSERT(room >= cipher.len + TLS_RECORD_BYTES_MAX);
-    ERR_clear_error();
     t->pipe->in = cipher;
     if (t->state == TLS_OPEN || handshake(t)) {
         while (read_some(t, plain, room, len)) {
@@ -228,7 +230,6 @@ bool tls_write(struct tls_session *t, span plain)
     if ((t->state != TLS_OPEN && t->state != TLS_ENDED) || t->end_sent) {
         return false;
     }
-    ERR_clear_error();
     while (plain.len > 0) {
         size_t sent = 0;
         if (SSL_write_ex(t->ssl, plain.ptr, plain.len, &sent) != 1) {
