@@ -108,6 +108,7 @@ struct hub_conf {
 struct hub_stats {
     _Atomic uint64_t published;
     _Atomic uint64_t delivered;     /* messages handed to sockets, each member's counted */
+    _Atomic uint64_t joined;        /* writes saved by the flush window */
     _Atomic uint64_t merged;        /* state values replaced for slow readers */
     _Atomic uint64_t dropped;       /* ephemeral messages dropped for slow readers */
     _Atomic uint64_t slow_closed;

@@ -108,6 +108,7 @@ static void note_kind(struct hub *h, uint32_t at, bool direct)
     if (d->turn != h->turn) {
         d->turn = h->turn;
         h->window.saved += !direct;
+        COUNT(h->stats.joined, 1);
     }
 }
 

@@ -114,6 +114,7 @@ static void under_load_turns_share_a_write_and_nothing_waits_longer(void **state
         }
         assert_true(w.hubs[0].members[m].writes < turns / 4);
     }
+    assert_true(stats(0)->joined > MEMBERS * turns * 3 / 4);
     world_stop();
 }
 

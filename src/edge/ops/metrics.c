@@ -347,6 +347,8 @@ static void collect_delivered_total(struct scrape *s)
     plain(s, (double)SUM(s, hub_stats, delivered));
 }
 
+static void collect_joined_total(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, joined)); }
+
 static void collect_slow_readers_total(struct scrape *s)
 {
     plain(s, (double)SUM(s, hub_stats, slow_closed));
