@@ -74,6 +74,11 @@ void world_stop(struct world *w);
 /* Counts over all homes. */
 struct fleet_stats world_stats(const struct world *w);
 unsigned world_loop(struct world *w); /* any */
+bool world_chance(struct world *w, unsigned percent);
+/* Until nobody waits for an answer, and what follows from the answers is done. */
+void world_settle(struct world *w);
+/* Rows of a query whose first parameter is a device's id, at most `limit`. */
+int64_t world_count(struct world *w, enum query q, uuid device, unsigned limit);
 
 /* The answer of a call, copied. */
 struct result {
