@@ -165,6 +165,18 @@ static void check_published(struct world *w, const struct watcher *x)
     store_req_free(req);
 }
 
+static void check_logs_closed(struct world *w)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_CONNECTION_CLOSE_OPEN, 1);
+    store_set_int(req, 0, 0, 0, 0);
+    store_set_text(req, 0, 0, 1, SPAN("crash"));
+    store_set_int(req, 0, 0, 2, 100);
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    SIM_CHECK(req->steps[0].change_count == 0);
+    store_req_free(req);
+}
+
 static bool settled(void *arg)
 {
     struct world *w = arg;
@@ -269,6 +281,7 @@ static void the_log_tells_what_is_stored(uint64_t seed)
     read_tale(&w, &t);
     check_stored(&w, &t);
     check_published(&w, &x);
+    check_logs_closed(&w);
     for (unsigned i = 0; i < t.count; i++) {
         const struct known *k = &t.devices[i];
         SIM_CHECK(k->deleted ||
@@ -282,6 +295,112 @@ static void the_log_tells_what_is_stored(uint64_t seed)
         socket_close(&sockets[i]);
     }
     watcher_close(&x);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+/* --- presence --- */
+
+/* A wall clock that jumps. */
+struct jumping {
+    struct clock clock;
+    struct clock *inner;
+    int64_t ahead_ms;
+};
+
+static int64_t jumping_wall(struct clock *self)
+{
+    struct jumping *j = CONTAINER_OF(self, struct jumping, clock);
+    return clock_wall_ms(j->inner) + j->ahead_ms;
+}
+
+static uint64_t jumping_mono(struct clock *self)
+{
+    return clock_mono_ns(CONTAINER_OF(self, struct jumping, clock)->inner);
+}
+
+/* The device's newest connection has ended and lasted so long. */
+static int64_t last_duration_s(struct world *w, uuid id)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_CONNECTION_LIST, 1);
+    uuid_format(id, text);
+    store_set_text(req, 0, 0, 0, span_of(text, UUID_TEXT_LEN));
+    store_set_int(req, 0, 0, 1, INT64_MAX);
+    store_set_int(req, 0, 0, 2, 10);
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    SIM_CHECK(req->steps[0].row_count > 0);
+    for (unsigned i = 0; i < req->steps[0].row_count; i++) {
+        SIM_CHECK(store_cell(req, 0, i, 4)->type == STORE_INT);
+    }
+    int64_t seconds = store_int(store_cell(req, 0, 0, 5));
+    store_req_free(req);
+    return seconds;
+}
+
+static void a_clock_that_jumps_ends_nothing(uint64_t seed)
+{
+    static const int64_t jumps_ms[] = {INT64_C(86400000) * 365, -3600000, 0};
+    struct world w;
+    struct socket s;
+    struct tale t;
+    struct result r = {0};
+    struct jumping j = {.clock = {.wall_ms = jumping_wall, .mono_ns = jumping_mono}};
+    world_start(&w, seed, 0);
+    j.inner = sim_clock(w.sim);
+    for (unsigned i = 0; i < w.count; i++) {
+        w.homes[i].clock = &j.clock;
+    }
+    uuid id = world_create(&w, "d");
+    socket_open(&w, &s, id, world_loop(&w));
+    for (unsigned i = 0; i < ARRAY_LEN(jumps_ms); i++) {
+        sim_run_ms(w.sim, 40000);
+        socket_heartbeat(&s, 1);
+        j.ahead_ms = jumps_ms[i];
+        sim_run_ms(w.sim, 40000);
+        socket_heartbeat(&s, 1);
+        settle(&w);
+        SIM_CHECK(s.open);
+        world_get(&w, id, &r);
+        SIM_CHECK(json_holds(&r, "\"connectionStatus\":\"online\""));
+    }
+    read_tale(&w, &t);
+    SIM_CHECK(t.n == 2); /* created, connected */
+    socket_close(&s);
+    settle(&w);
+    SIM_CHECK(last_duration_s(&w, id) >= 240 && last_duration_s(&w, id) < 300);
+    world_get(&w, id, &r);
+    char created[40], seen[40];
+    member(buf_span(&r.json), "createdAt", created, sizeof created);
+    member(buf_span(&r.json), "lastSeen", seen, sizeof seen);
+    SIM_CHECK(memcmp(created, seen, strlen("\"2025")) == 0);
+    result_deinit(&r);
+    world_stop(&w);
+}
+
+static void a_link_that_closes_at_once_leaves_nobody_online(uint64_t seed)
+{
+    enum { DEVICES = 6 };
+    struct world w;
+    struct socket s;
+    struct tale t;
+    struct result r = {0};
+    world_start(&w, seed, 0);
+    for (unsigned i = 0; i < DEVICES; i++) { /* none is in memory yet */
+        socket_open(&w, &s, world_create(&w, "d"), world_loop(&w));
+        sim_run_ms(w.sim, (int64_t)sim_random_below(sim_random(w.sim), 3));
+        socket_close(&s);
+    }
+    settle(&w);
+    read_tale(&w, &t);
+    check_stored(&w, &t);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        SIM_CHECK(!t.devices[i].online);
+        world_get(&w, t.devices[i].id, &r);
+        SIM_CHECK(json_holds(&r, "\"connectionStatus\":\"offline\""));
+    }
+    SIM_CHECK(world_stats(&w).online == 0);
     result_deinit(&r);
     world_stop(&w);
 }
@@ -409,6 +528,9 @@ int main(int argc, char **argv)
 {
     static const struct sim_case cases[] = {
         {"the_log_tells_what_is_stored", the_log_tells_what_is_stored, 60},
+        {"a_clock_that_jumps_ends_nothing", a_clock_that_jumps_ends_nothing, 10},
+        {"a_link_that_closes_at_once_leaves_nobody_online",
+         a_link_that_closes_at_once_leaves_nobody_online, 40},
         {"a_take_over_is_no_disconnect", a_take_over_is_no_disconnect, 20},
         {"silence_is_told", silence_is_told, 10},
         {"who_flaps_is_told_to_and_then_the_truth", who_flaps_is_told_to_and_then_the_truth, 20},
