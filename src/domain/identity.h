@@ -59,8 +59,6 @@ enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION, PROOF_PROVI
 /* A session's rights; owned by the session, freed with grant_free. */
 struct grant {
     uuid principal;         /* nil for anonymous */
-    enum principal_kind kind;
-    enum proof_kind proof;
     uuid credential;        /* key's id, token's jti, or the first half of a cookie's hash; nil
                                when none */
     int64_t expires_ms;     /* epoch ms; 0: never (device keys) */
@@ -70,6 +68,8 @@ struct grant {
     uint32_t claim_roles;   /* private: those of an outside issuer's token, for its life */
     uint32_t global_roles;  /* bit per enum role; claim_roles among them */
     uint16_t binding_count; /* scoped bindings that follow */
+    enum principal_kind kind : 8;
+    enum proof_kind proof : 8;
     struct binding bindings[];
 };
 
@@ -118,7 +118,6 @@ enum session_change {
 };
 struct session {
     struct list link;       /* private */
-    struct list all;        /* private */
     struct deadline expiry; /* private */
     struct home *home;      /* the session's loop; NULL while not open */
     struct grant *grant;    /* owned by the session */

@@ -251,7 +251,6 @@ bool session_open(struct home *h, struct session *s, struct grant *grant)
     }
     s->home = h;
     s->grant = grant;
-    list_init(&s->all);
     list_init(&s->link);
     list_push(&o->sessions, &s->link);
     o->count++;

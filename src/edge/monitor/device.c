@@ -33,7 +33,7 @@ static void on_register(struct incoming *in)
                        "is another device's");
         return;
     }
-    device_link_register(&in->m->link, in->frame->id,
+    device_link_register(monitor_link(in->m), in->frame->id,
                          r.has_capabilities ? device_texts(r.capabilities, in->ctx.arena)
                                             : SPAN_NONE);
 }
@@ -42,7 +42,7 @@ static void on_heartbeat(struct incoming *in)
 {
     struct shape_heartbeat h;
     if (decoded(in, SCHEMA_heartbeat, &h)) {
-        device_link_heartbeat(&in->m->link, in->frame->id);
+        device_link_heartbeat(monitor_link(in->m), in->frame->id);
     }
 }
 
@@ -56,9 +56,9 @@ static void on_metrics(struct incoming *in)
     if (s.has_row && s.row) {
         span processes =
             s.has_top_processes ? host_processes_of(s.top_processes, in->ctx.arena) : SPAN_NONE;
-        device_link_row(&in->m->link, in->frame->id, &p, processes);
+        device_link_row(monitor_link(in->m), in->frame->id, &p, processes);
     } else {
-        device_link_sample(&in->m->link, in->frame->id, &p);
+        device_link_sample(monitor_link(in->m), in->frame->id, &p);
     }
 }
 
@@ -67,7 +67,7 @@ static void on_state(struct incoming *in)
     struct shape_state s;
     if (decoded(in, SCHEMA_state, &s)) {
         struct host_facts f = host_facts_of(&s, in->ctx.arena, in->ctx.now_ms);
-        device_link_state(&in->m->link, in->frame->id, &f);
+        device_link_state(monitor_link(in->m), in->frame->id, &f);
     }
 }
 

@@ -32,11 +32,17 @@
 /* Refusals by the rate limit in a minute that close the socket (4003). */
 #define MONITOR_FLOOD 100
 
+/* An auth_refresh under way; it outlives the socket, for there is no cancelling. */
+struct monitor_refresh {
+    struct monitor *m; /* NULL once closed */
+    struct auth auth;
+    buf ack; /* its id */
+};
+
 struct monitor {
     struct session session;
-    struct device_link link;
     struct edge *edge;
-    struct conn *conn; /* NULL once closed, while a refresh is under way */
+    struct conn *conn; /* NULL before the upgrade */
     uuid device;
     bool is_device;
     bool events;           /* the channel `events` is subscribed */
@@ -46,10 +52,20 @@ struct monitor {
     uint32_t ignored;      /* bad frames */
     int64_t ignored_log_ms; /* when they were last logged, monotonic */
     uint64_t opened_ns;
-    bool refreshing;
-    struct auth auth;      /* of auth_refresh */
-    buf refresh_ack;       /* its id */
+    struct monitor_refresh *refresh; /* NULL: none */
 };
+
+/* A device's own socket is all that has a link. */
+struct monitor_device {
+    struct monitor m;
+    struct device_link link;
+};
+
+static inline struct device_link *monitor_link(struct monitor *m)
+{
+    ASSERT(m->is_device);
+    return &CONTAINER_OF(m, struct monitor_device, m)->link;
+}
 
 /* One frame: its parts as JSON, checked. */
 struct monitor_frame {

@@ -148,7 +148,6 @@ static void on_writable(struct conn *c)
 void monitor_free(struct monitor *m)
 {
     session_close(&m->session);
-    buf_deinit(&m->refresh_ack);
     mem_free(m);
 }
 
@@ -161,15 +160,14 @@ static void on_close(struct conn *c, close_reason reason)
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
     if (m->is_device) {
-        device_link_close(&m->link, reason);
+        device_link_close(monitor_link(m), reason);
     } else {
         device_viewer_leave(e->home, m->device);
     }
-    session_close(&m->session);
-    m->conn = NULL;
-    if (!m->refreshing) {
-        monitor_free(m);
+    if (m->refresh != NULL) {
+        m->refresh->m = NULL;
     }
+    monitor_free(m);
 }
 
 /* --- rights --- */
@@ -199,16 +197,9 @@ static void on_change(struct session *s, enum session_change change)
     }
 }
 
-static void refreshed(struct auth *a)
+static void refresh_end(struct monitor *m, const struct auth *a, span id)
 {
-    struct monitor *m = a->owner;
-    m->refreshing = false;
-    if (m->conn == NULL) {
-        grant_free(a->grant);
-        monitor_free(m);
-        return;
-    }
-    span id = buf_span(&m->refresh_ack);
+    m->refresh = NULL;
     if (a->error == ERR_NONE && session_refresh(&m->session, a->grant)) {
         monitor_ack(m, id);
         monitor_recheck(m);
@@ -221,24 +212,37 @@ static void refreshed(struct auth *a)
     conn_close(m->conn, CLOSE_POLICY);
 }
 
+static void refreshed(struct auth *a)
+{
+    struct monitor_refresh *r = a->owner;
+    if (r->m == NULL) {
+        grant_free(a->grant);
+    } else {
+        refresh_end(r->m, a, buf_span(&r->ack));
+    }
+    buf_deinit(&r->ack);
+    mem_free(r);
+}
+
 void monitor_refresh(struct monitor *m, span id, span token)
 {
-    if (m->refreshing) {
+    if (m->refresh != NULL) {
         monitor_refuse(m, id, ERR_CONFLICT, NULL, "another refresh is under way");
         return;
     }
-    m->refreshing = true;
-    buf_clear(&m->refresh_ack);
-    buf_append_span(&m->refresh_ack, id);
-    m->auth = (struct auth){.credential = token, .done = refreshed, .owner = m};
-    auth_start(m->edge->home, &m->auth);
+    struct monitor_refresh *r = mem_calloc(1, sizeof *r);
+    r->m = m;
+    buf_append_span(&r->ack, id);
+    r->auth = (struct auth){.credential = token, .done = refreshed, .owner = r};
+    m->refresh = r;
+    auth_start(m->edge->home, &r->auth);
 }
 
 /* --- the device's side of the link --- */
 
 static void link_ended(struct device_link *l, close_reason reason)
 {
-    struct monitor *m = CONTAINER_OF(l, struct monitor, link);
+    struct monitor *m = &CONTAINER_OF(l, struct monitor_device, link)->m;
     if (m->conn != NULL) {
         conn_close(m->conn, reason);
     }
@@ -246,7 +250,7 @@ static void link_ended(struct device_link *l, close_reason reason)
 
 static void link_answered(struct device_link *l, span ack, err error)
 {
-    struct monitor *m = CONTAINER_OF(l, struct monitor, link);
+    struct monitor *m = &CONTAINER_OF(l, struct monitor_device, link)->m;
     if (error == ERR_NONE) {
         monitor_ack(m, ack);
     } else {
@@ -263,9 +267,9 @@ static void open_link(struct monitor *m)
         addr_format_host(&addr, peer);
     }
     int len = snprintf(name, sizeof name, "%u-%u-%u", ref.loop, ref.slot, ref.gen);
-    m->link.on_close = link_ended;
-    m->link.on_answer = link_answered;
-    device_link_open(m->edge->home, &m->link,
+    monitor_link(m)->on_close = link_ended;
+    monitor_link(m)->on_answer = link_answered;
+    device_link_open(m->edge->home, monitor_link(m),
                      &(struct device_link_conf){.device = m->device,
                                                 .wire = "monitor",
                                                 .socket_id = span_of(name, (size_t)len),
