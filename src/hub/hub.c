@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct member) == 40, "a member stands beside every connection");
+_Static_assert(sizeof(struct member) == 24, "a member stands beside every connection");
 
 struct hub *hub_new(const struct hub_conf *conf)
 {
@@ -31,10 +31,10 @@ static void turn_reset_all(struct hub *h)
 
 void hub_free(struct hub *h)
 {
-    for (uint32_t i = 0; i < h->member_cap; i++) {
+    for (uint32_t i = 0; i < h->member_top; i++) {
         struct member *m = &h->members[i];
         if (m->flags & MEMBER_OPEN) {
-            outbox_free(h, m);
+            outbox_free(h, i);
             if (m->sub_count > 1) {
                 mem_free(m->many);
             }
@@ -44,6 +44,7 @@ void hub_free(struct hub *h)
     home_free_all(h);
     turn_reset_all(h);
     mem_free(h->members);
+    mem_free(h->waiting);
     mem_free(h->events);
     mem_free(h);
 }
@@ -53,28 +54,45 @@ uint64_t topic_hash(span name) { return hash_bytes(name); }
 
 struct member *member_get(const struct hub *h, uint32_t member)
 {
-    if (member >= h->member_cap || !(h->members[member].flags & MEMBER_OPEN)) {
+    if (member >= h->member_top || !(h->members[member].flags & MEMBER_OPEN)) {
         return NULL;
     }
     return &h->members[member];
 }
 
-void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire,
-                     uint32_t queue_messages_max)
+/* Members come with small numbers first, so memory behind the highest stays untouched. */
+static void make_room(struct hub *h, uint32_t member)
 {
-    ASSERT(wire < HUB_WIRES_MAX && member_get(h, member) == NULL);
     if (member >= h->member_cap) {
         uint32_t cap = h->member_cap == 0 ? 64 : h->member_cap;
         while (cap <= member) {
             cap *= 2;
         }
         h->members = mem_realloc(h->members, cap * sizeof *h->members);
-        memset(h->members + h->member_cap, 0, (cap - h->member_cap) * sizeof *h->members);
+        union waiting *waiting = mem_calloc(cap, sizeof *waiting);
+        for (uint32_t i = 0; i < h->member_cap; i++) {
+            if (h->waiting[i].place != 0) {
+                waiting[i] = h->waiting[i];
+            }
+        }
+        mem_free(h->waiting);
+        h->waiting = waiting;
         h->member_cap = cap;
     }
+    if (member >= h->member_top) {
+        memset(h->members + h->member_top, 0,
+               (member + 1 - h->member_top) * sizeof *h->members);
+        h->member_top = member + 1;
+    }
+}
+
+void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire,
+                     uint32_t queue_messages_max)
+{
+    ASSERT(wire < HUB_WIRES_MAX && member_get(h, member) == NULL);
+    make_room(h, member);
     uint32_t max = queue_messages_max == 0 ? h->conf.outbox_messages_max : queue_messages_max;
     h->members[member] = (struct member){.gen = gen,
-                                         .dirty = NONE,
                                          .queue_max = max > UINT16_MAX ? UINT16_MAX : (uint16_t)max,
                                          .wire = (uint8_t)wire,
                                          .flags = MEMBER_OPEN};
@@ -86,16 +104,14 @@ void hub_member_close(struct hub *h, uint32_t member)
     if (m == NULL) {
         return;
     }
-    if (m->out == NULL) {
-        turn_flush_member(h, member); /* what was said before the close leaves before it */
-    }
+    turn_flush_member(h, member); /* what was said before the close leaves before it */
     local_drop_all(h, member);
-    m = &h->members[member]; /* an owner of its topics may have opened others */
-    outbox_free(h, m);
-    if (m->dirty != NONE) {
-        h->dirty[m->dirty].member = NONE;
+    outbox_free(h, member);
+    if (member_dirty(h, member) != NONE) {
+        h->dirty[member_dirty(h, member)].member = NONE;
+        h->waiting[member].place = 0;
     }
-    m->flags = 0;
+    h->members[member].flags = 0; /* not m: an owner of its topics may have opened others */
 }
 
 void hub_member_events(struct hub *h, uint32_t member, uint64_t events)
@@ -113,7 +129,7 @@ void hub_member_events(struct hub *h, uint32_t member, uint64_t events)
 void hub_writable(struct hub *h, uint32_t member)
 {
     struct member *m = member_get(h, member);
-    if (m != NULL && m->out != NULL) {
+    if (m != NULL && (m->flags & MEMBER_BLOCKED)) {
         outbox_drain(h, member);
     }
 }
@@ -121,8 +137,9 @@ void hub_writable(struct hub *h, uint32_t member)
 void hub_member_queue(const struct hub *h, uint32_t member, uint32_t *messages, uint64_t *bytes)
 {
     struct member *m = member_get(h, member);
-    *messages = m == NULL || m->out == NULL ? 0 : m->out->messages;
-    *bytes = m == NULL || m->out == NULL ? 0 : m->out->bytes;
+    const struct outbox *o = m == NULL ? NULL : member_out(h, member);
+    *messages = o == NULL ? 0 : o->messages;
+    *bytes = o == NULL ? 0 : o->bytes;
 }
 
 bool hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic)

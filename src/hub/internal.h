@@ -32,30 +32,38 @@ struct local;
 
 #define LOCAL_FEW 2 /* what fits in place of a pointer */
 
-struct sub {
+#define COMPACT __attribute__((packed, aligned(4))) /* without padding behind pointers */
+
+struct COMPACT sub {
     struct local *topic;
     uint32_t index; /* place in topic->members, or SUB_PENDING | token */
 };
 
-/* 40 bytes, for it stands beside every connection. */
-struct member {
-    struct outbox *out; /* owned; not NULL exactly while the socket is full */
-    union {
+/* 24 bytes, for it stands beside every connection. What is waiting to be written stands apart
+ * (union waiting), in memory that a connection at rest never touches. */
+struct COMPACT member {
+    union COMPACT {
         struct sub one;    /* sub_count <= 1 */
         struct sub *many;  /* owned; room for the next power of two */
     };
     uint32_t sub_count;
     uint32_t gen;
-    uint32_t dirty; /* its place in hub->dirty, or NONE */
     uint16_t queue_max;
     uint8_t wire;
     uint8_t flags;
+};
+
+/* A member has one or the other, or neither: zero. */
+union waiting {
+    struct outbox *out; /* owned; with MEMBER_BLOCKED: the socket is full */
+    uintptr_t place;    /* in hub->dirty, and 1 */
 };
 
 enum member_flags {
     MEMBER_OPEN = 1,
     MEMBER_SLOW = 2,     /* to be closed at the end of the turn */
     MEMBER_FILTERED = 4, /* hub->events says what of the log it wants */
+    MEMBER_BLOCKED = 8,  /* it has an outbox */
 };
 
 /* A topic with subscribers on this loop; or a pattern, one for each home that was asked for it, for
@@ -186,6 +194,8 @@ struct hub {
     struct hub_conf conf;
     struct member *members; /* owned; by connection slot */
     uint32_t member_cap;
+    uint32_t member_top; /* members below it are initialised */
+    union waiting *waiting; /* owned; member_cap of them */
     uint64_t *events; /* owned; by member, where MEMBER_FILTERED; few have one */
     uint32_t event_cap;
     uint32_t token;
@@ -233,6 +243,19 @@ static inline uint32_t blob_age_us(const struct blob *b, uint32_t now_us)
 {
     uint32_t us = now_us - b->made_us;
     return b->made_us == 0 ? HUB_UNTIMED : us > INT32_MAX ? 0 : us;
+}
+
+/* The outbox of a member, or NULL. */
+static inline struct outbox *member_out(const struct hub *h, uint32_t member)
+{
+    return h->members[member].flags & MEMBER_BLOCKED ? h->waiting[member].out : NULL;
+}
+
+/* Its place in hub->dirty, or NONE. */
+static inline uint32_t member_dirty(const struct hub *h, uint32_t member)
+{
+    return h->members[member].flags & MEMBER_BLOCKED ? NONE
+                                                     : (uint32_t)h->waiting[member].place - 1;
 }
 
 /* The member, when it is open; else NULL. */
@@ -298,6 +321,6 @@ void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uin
                  enum blob_class cls, uint32_t encoded_bytes);
 /* Writes until the outbox is empty (it is then freed) or the socket is full. */
 void outbox_drain(struct hub *h, uint32_t member);
-void outbox_free(struct hub *h, struct member *m);
+void outbox_free(struct hub *h, uint32_t member);
 
 #endif

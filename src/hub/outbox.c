@@ -21,16 +21,18 @@ static void entry_free(struct hub *h, struct outbox *o, struct outbox_entry *e)
     mem_free(e);
 }
 
-void outbox_free(struct hub *h, struct member *m)
+void outbox_free(struct hub *h, uint32_t member)
 {
-    if (m->out == NULL) {
+    struct outbox *o = member_out(h, member);
+    if (o == NULL) {
         return;
     }
-    LIST_EACH(it, &m->out->entries) {
-        entry_free(h, m->out, LIST_ITEM(it, struct outbox_entry, link));
+    LIST_EACH(it, &o->entries) {
+        entry_free(h, o, LIST_ITEM(it, struct outbox_entry, link));
     }
-    mem_free(m->out);
-    m->out = NULL;
+    mem_free(o);
+    h->members[member].flags &= (uint8_t)~MEMBER_BLOCKED;
+    h->waiting[member].place = 0;
 }
 
 static void mark_slow(struct hub *h, uint32_t member)
@@ -74,7 +76,7 @@ void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uin
                  enum blob_class cls, uint32_t encoded_bytes)
 {
     struct member *m = &h->members[member];
-    struct outbox *o = m->out;
+    struct outbox *o = member_out(h, member);
     if (m->flags & MEMBER_SLOW) {
         return;
     }
@@ -133,7 +135,7 @@ static void tell_sent(struct hub *h, const struct member *m, const struct outbox
 static bool drain_some(struct hub *h, uint32_t member)
 {
     struct member *m = &h->members[member];
-    struct outbox *o = m->out;
+    struct outbox *o = member_out(h, member);
     buf_clear(&h->gather);
     LIST_EACH(it, &o->entries) {
         struct outbox_entry *e = LIST_ITEM(it, struct outbox_entry, link);
@@ -168,11 +170,10 @@ static bool drain_some(struct hub *h, uint32_t member)
 
 void outbox_drain(struct hub *h, uint32_t member)
 {
-    struct member *m = &h->members[member];
-    while (!list_empty(&m->out->entries)) {
+    while (!list_empty(&member_out(h, member)->entries)) {
         if (!drain_some(h, member)) {
             return;
         }
     }
-    outbox_free(h, m);
+    outbox_free(h, member);
 }

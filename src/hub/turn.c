@@ -123,7 +123,7 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
                  (h->events[member] >> t->blob->event & 1) == 0)) {
         return;
     }
-    if (UNLIKELY(m->out != NULL)) {
+    if (UNLIKELY(m->flags & MEMBER_BLOCKED)) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         struct blob *b = outbox_blob(h, t);
         outbox_push(h, member, b, bytes, t->key, (enum blob_class)t->cls, t->len);
@@ -131,18 +131,20 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
     }
     t->members++;
     COUNT(h->stats.delivered, 1); /* keep_range takes back what the socket leaves */
-    if (m->dirty != NONE) {
-        note_kind(h, m->dirty, t->direct);
-        add_range(h, &h->dirty[m->dirty], t->from, t->from + t->len);
+    uint32_t at = (uint32_t)h->waiting[member].place - 1;
+    if (at != NONE) {
+        note_kind(h, at, t->direct);
+        add_range(h, &h->dirty[at], t->from, t->from + t->len);
         return;
     }
     GROW(h->dirty, h->dirty_count, h->dirty_cap);
-    m->dirty = h->dirty_count;
+    at = h->dirty_count;
+    h->waiting[member].place = (uintptr_t)at + 1;
     h->dirty[h->dirty_count++] = (struct dirty){
         .member = member, .from = t->from, .to = t->from + t->len, .more = NONE, .last = NONE,
         .turn = h->turn};
     h->window.writes += !t->direct;
-    note_kind(h, m->dirty, t->direct);
+    note_kind(h, at, t->direct);
 }
 
 /* The message that covers a position of the segment. */
@@ -183,9 +185,10 @@ static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to
 
 static void keep_unsent(struct hub *h, uint32_t member, const struct dirty *d, size_t sent)
 {
-    struct member *m = &h->members[member];
-    m->out = mem_calloc(1, sizeof *m->out);
-    list_init(&m->out->entries);
+    struct outbox *o = mem_calloc(1, sizeof *o);
+    list_init(&o->entries);
+    h->members[member].flags |= MEMBER_BLOCKED;
+    h->waiting[member].out = o;
     uint32_t from = d->from;
     uint32_t to = d->to;
     uint32_t next = d->more;
@@ -221,10 +224,9 @@ static span gather(struct hub *h, const struct dirty *d)
 
 static void flush(struct hub *h, struct dirty *d)
 {
-    struct member *m = &h->members[d->member];
     span all = gather(h, d);
     struct iovec iov = {.iov_base = (void *)all.ptr, .iov_len = all.len};
-    m->dirty = NONE;
+    h->waiting[d->member].place = 0;
     size_t sent = h->conf.sink->send(h->conf.sink, d->member, &iov, 1);
     if (sent < all.len) {
         keep_unsent(h, d->member, d, sent);
@@ -233,7 +235,7 @@ static void flush(struct hub *h, struct dirty *d)
 
 void turn_flush_member(struct hub *h, uint32_t member)
 {
-    uint32_t at = h->members[member].dirty;
+    uint32_t at = member_dirty(h, member);
     if (at != NONE) {
         struct dirty *d = &h->dirty[at];
         flush(h, d);
