@@ -5,6 +5,7 @@
  */
 #include "domain/identity_op.h"
 
+#include "domain/audit.h"
 
 #include <string.h>
 
@@ -105,6 +106,20 @@ static void put_session(struct login *l, unsigned step, int64_t now)
     store_set_text(req, step, 0, 5, l->address);
 }
 
+/* What is handed out and the trail of it are one transaction. */
+static void note_sign_in(struct login *l, unsigned step)
+{
+    char id[UUID_TEXT_LEN + 1];
+    const struct actor who = {
+        .id = l->op.result.principal, .name = l->username, .address = l->address};
+    uuid_format(l->op.result.principal, id);
+    audit_step(l->op.task.home, l->op.task.req, step,
+               &(struct audit_entry){.who = &who,
+                                     .action = "auth.login",
+                                     .target_kind = "user",
+                                     .target = span_of(id, UUID_TEXT_LEN)});
+}
+
 /* The password was right: what follows is made for the account as it was read. */
 static void grant_login(struct login *l, int64_t valid_after_ms)
 {
@@ -121,7 +136,7 @@ static void grant_login(struct login *l, int64_t valid_after_ms)
                                            .valid_after_ms = valid_after_ms,
                                            .lifetime_s = h->conf->token_access_s});
     }
-    struct store_req *req = task_req(&l->op.task, 1 + tokens + session);
+    struct store_req *req = task_req(&l->op.task, 2 + tokens + session);
     store_step_init(req, 0, QUERY_USER_SET_LOGIN, 1);
     op_set_uuid(&l->op, 0, 0, l->op.result.principal);
     store_set_int(req, 0, 0, 1, now);
@@ -131,6 +146,7 @@ static void grant_login(struct login *l, int64_t valid_after_ms)
     if (session) {
         put_session(l, 1 + tokens, now);
     }
+    note_sign_in(l, 1 + tokens + session);
     l->step = LOGIN_WRITTEN;
     task_store(&l->op.task);
 }

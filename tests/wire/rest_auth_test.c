@@ -150,6 +150,18 @@ static void a_refresh_token_works_once(void **state)
     expect_error(401, "AUTHENTICATION_FAILED"); /* the family ended with the reuse */
 }
 
+/* The trail of a sign-in is there as soon as the sign-in is: they are one transaction. */
+static void a_sign_in_is_in_the_audit_log_when_it_is_answered(void **state)
+{
+    (void)state;
+    char token[4096], refresh[4096];
+    log_in(token, refresh);
+    get("/api/v1/audit?action=auth.login", bearer(token));
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body, "\"actor_name\":\"admin\""));
+    assert_non_null(strstr(a.body, "\"outcome\":\"ok\",\"remote_addr\":\"127.0.0.1\""));
+}
+
 static void a_token_ends_with_its_logout(void **state)
 {
     (void)state;
@@ -266,6 +278,7 @@ int main(void)
         T(tokens_work_wherever_they_may_stand),
         T(no_credential_is_401),
         T(a_refresh_token_works_once),
+        T(a_sign_in_is_in_the_audit_log_when_it_is_answered),
         T(a_token_ends_with_its_logout),
         T(the_console_signs_in_with_a_cookie),
         T(a_device_key_becomes_a_token),

@@ -270,6 +270,7 @@ static void a_failing_store_degrades_and_is_not_ready_after_ten_seconds(void **s
     world.ops.perf_ns = 0;
     turn_until_logged("alert name=store");
     turn_until_logged("perf connections=");
+    turn_until_logged("delivery_p99_ms=");
     get("/health", "");
     assert_int_equal(a.status, 200);
     assert_string_equal(answer_member(&a, "status"), "degraded");

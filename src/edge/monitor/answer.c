@@ -7,7 +7,11 @@
 static struct json_writer open_frame(struct monitor *m, buf *out, enum frame type)
 {
     struct json_writer w = json_writer_of(out);
-    stats_add(&m->edge->stats.messages_out[STATS_MONITOR][type], m->conn != NULL);
+    if (m->conn != NULL) {
+        stats_add(&m->edge->stats.messages_out[STATS_MONITOR][type], 1);
+        LOG(loop_log(m->edge->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(m->conn)),
+            LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(type)));
+    }
     json_open(&w, '{');
     json_member_string(&w, "type", span_str(frame_name(type)));
     json_member_open(&w, "data", '{');

@@ -124,11 +124,15 @@ static void on_message(struct conn *c, enum ws_opcode op, span payload)
     struct monitor *m = ws_user(c);
     struct edge *e = m->edge;
     struct arena arena = {0};
+    uint32_t slot = conn_slot(c);
     (void)op;
     uint64_t began_ns = stats_timed(&e->stats) ? loop_clock_ns(e->loop) : 0;
     enum frame what = dispatch(m, payload, &arena); /* which may close it and free m */
     arena_reset(&arena);
     stats_add(&e->stats.messages_in[STATS_MONITOR][what], 1);
+    LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", slot),
+        LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(what)),
+        LOG_U64("bytes", payload.len));
     if (began_ns != 0) {
         stats_time(&e->stats.message_times[what], (loop_clock_ns(e->loop) - began_ns) / 1000);
     }

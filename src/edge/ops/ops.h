@@ -61,6 +61,10 @@ struct ops {
     struct timer tick;
     uint64_t started_ns;
     uint64_t perf_ns;
+    struct ops_perf {
+        uint64_t requests, messages_in, delivered;
+        uint64_t delivery[STATS_BUCKETS];
+    } perf_was; /* as of the last perf line */
     struct ops_history history;
     _Atomic bool alerts[ALERT_COUNT];
     _Atomic uint64_t store_bad_ns; /* monotonic time since when the store fails; 0: it does not */

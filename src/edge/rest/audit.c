@@ -41,13 +41,6 @@ void rest_audit(struct rest_call *c, const char *action, const char *target_kind
     note(c, &who, action, target_kind, target);
 }
 
-void rest_audit_sign_in(struct rest_call *c, uuid principal, span username)
-{
-    char address[ADDR_TEXT_MAX];
-    struct actor who = {.id = principal, .name = username, .address = peer_address(c, address)};
-    note(c, &who, "auth.login", "user", principal);
-}
-
 /* --- the list --- */
 
 static void text_or_null(struct json_writer *w, const char *name, span text)

@@ -10,7 +10,5 @@
 struct actor rest_actor(const struct rest_call *c, char text[ADDR_TEXT_MAX]);
 /* Notes what the caller of this request did, with success. */
 void rest_audit(struct rest_call *c, const char *action, const char *target_kind, uuid target);
-/* Notes a sign-in: who asks is known by its answer only. */
-void rest_audit_sign_in(struct rest_call *c, uuid principal, span username);
 
 #endif

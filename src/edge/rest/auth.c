@@ -3,7 +3,6 @@
  * address and account are kept by domain/identity.
  */
 #include "base/timefmt.h"
-#include "edge/rest/audit.h"
 #include "edge/rest/handlers.h"
 #include "domain/identity_ops.h"
 #include "loop/addr.h"
@@ -243,9 +242,6 @@ static void signed_in_done(void *owner, const struct identity_result *r)
         LOG(loop_log(c->edge->loop), LOG_INFO, "auth.ok",
             LOG_U64("conn", conn_slot(c->x->conn)), LOG_STR("req", c->request_id),
             LOG_STR("route", c->route->name));
-        if (c->route_index == ROUTE_auth_login) {
-            rest_audit_sign_in(c, r->principal, r->username);
-        }
         signed_in(c, r);
     }
 }
