@@ -24,7 +24,7 @@ const tokenOf = (server, name, role) => (
 async function makeDevice(server, token, name) {
   const made = await server.post('/api/v1/devices', { name }, { token });
   assert.equal(made.status, 201, made.text);
-  return made.json.data.id;
+  return made.json.data.device.id;
 }
 
 const patch = (server, id, token, body) => (
@@ -123,7 +123,7 @@ class Record {
 }
 
 /** A listener on SSE that comes back with its last id; `query` may name one device. */
-async function followStream(world, record, query, lifeMs) {
+async function followStream(world, record, query, lifeMs = null) {
   while (!world.over) {
     try {
       const stream = await listen(world.server, query, { token: world.viewer, since: record.pos });
@@ -138,7 +138,7 @@ async function followStream(world, record, query, lifeMs) {
       };
       stream.watchers.add(take);
       for (const e of stream.events) take(e);
-      await Promise.race([stream.ended, pause(lifeMs())]);
+      await (lifeMs === null ? stream.ended : Promise.race([stream.ended, pause(lifeMs())]));
       stream.watchers.delete(take);
       record.pos = stream.lastId || record.pos;
       stream.drop();
@@ -192,13 +192,23 @@ async function run(rounds, end) {
   const world = new World(FLAGS);
   await world.start();
   await world.makeDevices(DEVICES);
+  try {
+    return await faults(world, rounds, end);
+  } finally {
+    world.over = true;
+    world.writing = false;
+    await world.server.crash();
+  }
+}
+
+async function faults(world, rounds, end) {
   const lifeMs = () => between(50, 600);
   const ids = world.devices.map((d) => d.id);
   const records = [];
   const record = (name, of) => records[records.push(Object.assign(new Record(name), { of })) - 1];
   const followers = [
     followStream(world, record('restless, all', ids), '', lifeMs),
-    followStream(world, record('steady, all', ids), '', () => 1e6),
+    followStream(world, record('steady, all', ids), ''),
     ...ids.flatMap((id) => [
       followStream(world, record('stream', [id]), `?device_id=${id}&types=device:updated`, lifeMs),
       followChannel(world, record('channel', [id]), id, lifeMs),
@@ -214,6 +224,7 @@ async function run(rounds, end) {
   await until(() => 'somebody never got in', () => records.every((r) => r.pos !== undefined));
 
   const writers = world.devices.map((d) => write(world, d));
+  writers.forEach((w) => w.catch(() => (failed = true)));
   for (let round = 0; round < rounds && !failed; round++) {
     await pause(between(LIFE_MS_MIN, LIFE_MS_MAX));
     await end(world.server);
