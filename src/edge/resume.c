@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 
-#include <stdio.h>
 #include <string.h>
 
 bool resume_ask_parse(span since, span session, struct resume_ask *out)
@@ -125,12 +124,4 @@ size_t edge_pos(const struct edge *e, const struct blob *b, char out[POS_TEXT_MA
 {
     struct pos p = {.epoch = journal_now(e->home->journal).epoch, .n = b->pos};
     return pos_text(p, out);
-}
-
-span edge_device_topic(uuid device, char text[EDGE_DEVICE_TOPIC_MAX])
-{
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(device, id);
-    int len = snprintf(text, EDGE_DEVICE_TOPIC_MAX, "device/%s/events", id);
-    return span_of(text, (size_t)len);
 }

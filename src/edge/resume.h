@@ -85,9 +85,4 @@ void resume_claim(struct edge *e, const struct resume_wire *wire, const struct r
 /* The position of a logged blob as text, with a NUL; its length. */
 size_t edge_pos(const struct edge *e, const struct blob *b, char out[POS_TEXT_MAX]);
 
-/* The topic of a device's ordered events; of every device. */
-#define EDGE_DEVICE_TOPIC_MAX 64
-span edge_device_topic(uuid device, char text[EDGE_DEVICE_TOPIC_MAX]);
-#define EDGE_DEVICES_PATTERN SPAN("device/+/events")
-
 #endif

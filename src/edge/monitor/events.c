@@ -87,19 +87,19 @@ bool monitor_state_fits(span state, uuid device)
 
 static void drop(struct monitor *m)
 {
-    char text[EDGE_DEVICE_TOPIC_MAX];
+    char text[DEVICE_EVENTS_TOPIC_MAX];
     m->events = false;
-    (void)resume_unsubscribe(m->resume, edge_device_topic(m->device, text));
+    (void)resume_unsubscribe(m->resume, device_events_topic(m->device, text));
 }
 
 void monitor_events_join(struct monitor *m)
 {
-    char text[EDGE_DEVICE_TOPIC_MAX];
+    char text[DEVICE_EVENTS_TOPIC_MAX];
     if (!may_read(m)) {
         monitor_refuse(m, SPAN_NONE, ERR_PERMISSION_DENIED, "channels", "events");
     } else if (!m->events) {
         m->events = true;
-        resume_subscribe(m->resume, edge_device_topic(m->device, text));
+        resume_subscribe(m->resume, device_events_topic(m->device, text));
     }
 }
 

@@ -268,12 +268,12 @@ static bool read_device(struct rest_call *c, struct wish *w)
 
 static void subscribe(struct sse *s)
 {
-    char text[EDGE_DEVICE_TOPIC_MAX];
+    char text[DEVICE_EVENTS_TOPIC_MAX];
     if (s->reach.all) {
-        resume_subscribe(&s->resume, EDGE_DEVICES_PATTERN);
+        resume_subscribe(&s->resume, SPAN(DEVICE_EVENTS_PATTERN));
     }
     for (unsigned i = 0; i < s->reach.count; i++) {
-        resume_subscribe(&s->resume, edge_device_topic(s->reach.devices[i], text));
+        resume_subscribe(&s->resume, device_events_topic(s->reach.devices[i], text));
     }
 }
 
