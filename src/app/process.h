@@ -76,6 +76,8 @@ void process_free_tokens(struct process *p);
 bool process_build(struct process *p, buf *why) MUST_CHECK;
 /* Listens on every address from every loop; appends the addresses in use as JSON strings. */
 bool process_listen(struct process *p, buf *addresses, buf *why) MUST_CHECK;
+/* Removes the files of unix sockets, before their descriptors close (unix_socket_remove). */
+void process_unlisten(struct process *p);
 /* One thread a loop; afterwards its descriptors may be its own (app/descriptors.h). */
 void process_start(struct process *p);
 /* Asks every loop to stop accepting, to close its peers, and to end when they are gone or after
