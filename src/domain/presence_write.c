@@ -186,7 +186,9 @@ void presence_loaded(struct device *d, int stored)
 {
     d->told = (struct told){.on = stored == CONNECTION_ONLINE || stored == CONNECTION_STALE,
                             .stale = stored == CONNECTION_STALE};
-    if (d->told.on) { /* nobody is: the row says what a deletion that failed left behind */
+    /* Nobody is: the row says what a deletion that failed left behind. (A command beside no server
+     * has no journal: what it finds after a crash is the next start's affair.) */
+    if (d->told.on && d->fleet->home->journal != NULL) {
         d->disconnected_ms = clock_wall_ms(d->fleet->home->clock);
         presence_touch(d);
     }

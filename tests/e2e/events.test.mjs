@@ -123,7 +123,9 @@ test('the_event_log_tells_what_is_stored_across_kill_9', { timeout: 600_000 }, a
     await server.crash();
     live = false;
     await Promise.all(acting);
-    assertTold(dataDir, `after kill -9 in round ${round}`);
+    const ended = assertTold(dataDir, `after kill -9 in round ${round}`);
+    await server.cli('device', 'list'); // a command that reads changes nothing
+    assert.deepEqual(assertTold(dataDir, `a list after round ${round}`).events, ended.events);
     server = await startServer({ dataDir });
     const seen = assertTold(dataDir, `after the start of round ${round}`);
     assert.ok(seen.devices.every((d) => d[3] === 'offline'));
