@@ -4,12 +4,15 @@ import asyncio
 import datetime
 import json
 import os
+import ssl
+import subprocess
 import sys
+import tempfile
 import unittest
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
-from server import PATIENCE, Server  # noqa: E402
+from server import PATIENCE, ROOT, Server  # noqa: E402
 
 try:
     import websockets
@@ -133,6 +136,28 @@ class PythonClient(unittest.TestCase):
                              403)
             self.assertEqual(await status(f'{self.base}/self/ws', subprotocols=['bearer', 'x']), 401)
         asyncio.run(run())
+
+    def test_everything_goes_over_tls_too(self):
+        async def run(server, context):
+            uuid, _ = server.add_device('tls')
+            port = server.listen[1].rsplit(':', 1)[1]
+            async with websockets.connect(f'wss://localhost:{port}/api/v1/devices/{uuid}/ws',
+                                          ssl=context) as v:
+                self.assertEqual(v.transport.get_extra_info('ssl_object').version(), 'TLSv1.3')
+                await Wire(v).send(type='ping')
+                await Wire(v).receive('pong')
+                await v.close(1000)
+                self.assertEqual(v.close_code, 1000)
+
+        with tempfile.TemporaryDirectory(dir=os.path.join(ROOT, 'build/tmp')) as folder:
+            cert, key = os.path.join(folder, 'cert.pem'), os.path.join(folder, 'key.pem')
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                            'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert,
+                            '-days', '2', '-subj', '/CN=localhost', '-addext',
+                            'subjectAltName=DNS:localhost'], check=True, capture_output=True)
+            with Server('--listen', '127.0.0.1:0,tls://127.0.0.1:0', '--tls-cert', cert,
+                        '--tls-key', key) as server:
+                asyncio.run(run(server, ssl.create_default_context(cafile=cert)))
 
     def test_a_stopping_server_says_so(self):
         async def run():

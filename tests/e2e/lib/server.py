@@ -32,7 +32,8 @@ class Server:
             env=ENV)
         for line in self.process.stdout:
             if line.startswith('{') and json.loads(line).get('event') == 'ready':
-                address = json.loads(line)['listen'][0].removeprefix('http://')
+                self.listen = json.loads(line)['listen']
+                address = self.listen[0].removeprefix('http://')
                 self.url = f'http://{address}'
                 self.host, port = address.rsplit(':', 1)
                 self.port = int(port)
