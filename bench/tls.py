@@ -2,7 +2,7 @@
 """What TLS costs: the same work over TCP and over TLS 1.3 (AES-128-GCM, P-256 certificate), on
 signalbox and on npm ws, in common rounds of bench/run.py.
 
-    python3 bench/tls.py [--quick] [--rounds N] [--only WORD]
+    ./dev build && python3 bench/tls.py [--quick] [--rounds N] [--only WORD]
 
 Prints a table in Markdown and keeps it in build/bench/tls.md. `kept` is a server's CPU time a
 message over TCP divided by that over TLS: the share of its throughput that TLS leaves.
@@ -74,7 +74,7 @@ def main():
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
     os.makedirs(run.OUT, exist_ok=True)
-    subprocess.run(['ninja', '-C', 'build/release', 'signalbox', 'bench/load'], cwd=run.ROOT,
+    subprocess.run(['ninja', '-C', 'build/release', 'bench/load'], cwd=run.ROOT,
                    check=True, stdout=subprocess.DEVNULL)
     cases = [c for c in CASES if options.only in c[0]]
     load_begin = os.getloadavg()[0]
