@@ -66,7 +66,8 @@ const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
 
 test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
-    ['README.md js', 'README.md sh', 'README.md js'], 'add the new example to this file');
+    ['README.md js', 'README.md sh', 'README.md js', 'docs/OPERATIONS.md js', 'docs/OPERATIONS.md sh'],
+    'add the new example to this file');
 });
 
 test('readme_a_viewer_sees_its_channels', async () => {
@@ -95,7 +96,7 @@ test('readme_a_viewer_sees_its_channels', async () => {
 
 test('readme_a_script_lists_the_devices', async () => {
   await server.addDevice('listed');
-  const got = spawnSync('sh', ['-eu', '-c', shell(block('curl'))], {
+  const got = spawnSync('sh', ['-eu', '-c', shell(block('--sub script'))], {
     cwd: ROOT,
     encoding: 'utf8',
     timeout: SOON_MS,
@@ -117,6 +118,64 @@ test('readme_a_device_without_our_agent_reports', async () => {
     assert.deepEqual(data.network, { download: 1200, upload: 300 });
   });
   await watching.end();
+});
+
+test('operations_a_client_that_was_cut_off_misses_nothing', async () => {
+  const { id } = await server.addDevice('followed');
+  const names = [];
+  let heard;
+  const last = new Promise((resolve) => (heard = resolve));
+  const log = (type, data) => {
+    if (type !== 'device:updated') return; // a position may be older than the device by a moment
+    names.push(data.name);
+    if (data.name === 'three') heard();
+  };
+  const rename = async (name) => {
+    const got = await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name } });
+    assert.equal(got.status, 200, got.text);
+  };
+  let stopped = false;
+  const setTimeout_ = (f) => stopped || setTimeout(f, 10);
+  await script(block('function follow'), { id, token, console: { log }, setTimeout: setTimeout_ },
+    async (opened) => {
+      const connected = new Promise((resolve) => opened[0].addEventListener('message', resolve));
+      await within(SOON_MS, 'connected', connected);
+      await rename('one');
+      for (const end = Date.now() + SOON_MS; !names.includes('one');) {
+        assert.ok(Date.now() < end, 'the first was not heard');
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      opened[0].terminate();
+      await rename('two');
+      await rename('three');
+      await within(SOON_MS, 'the others', last);
+      stopped = true;
+    });
+  assert.deepEqual(names, ['one', 'two', 'three']);
+});
+
+test('operations_a_script_listens_to_every_device', async () => {
+  const { id } = await server.addDevice('listened');
+  const peer = await viewer(server, id, ['events'], { token });
+  const { pos } = (await peer.first('connected')).data;
+  const got = await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name: 'new' } });
+  assert.equal(got.status, 200, got.text);
+  const listening = spawn('sh', ['-eu', '-c', shell(block('Last-Event-ID'))], {
+    cwd: ROOT,
+    detached: true, // a group of its own: its end must reach curl
+    env: environment({ SIGNALBOX_DATA_DIR: server.dataDir, POS: pos }),
+  });
+  let text = '';
+  const seen = new Promise((resolve) => {
+    listening.stdout.on('data', (d) => (text += d).includes('"eventId"') && resolve());
+  });
+  try {
+    await within(SOON_MS, 'an event', seen);
+  } finally {
+    process.kill(-listening.pid, 'SIGTERM');
+  }
+  assert.match(text, /\nevent: device:updated\ndata: \{.*"name":"new".*\}\n/);
+  await peer.end();
 });
 
 test('readme_an_agent_is_enrolled_and_started', async () => {
