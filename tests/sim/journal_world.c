@@ -202,8 +202,9 @@ static void take_line(struct client *c, const char *line)
     } else if (sscanf(line, "g %" SCNu64 " %" SCNu64, &n, &to) == 2) {
         SIM_CHECK(to > n);
         v.seen_gaps++;
-        l->gap_from = l->gap_to == 0 || n < l->gap_from ? n : l->gap_from;
-        l->gap_to = to > l->gap_to ? to : l->gap_to;
+        SIM_CHECK(l->gap_count < GAPS_MAX);
+        l->gap_from[l->gap_count] = n;
+        l->gap_to[l->gap_count++] = to;
         n = to;
     } else {
         SIM_CHECK(sscanf(line + 1, " %" SCNu64, &n) == 1);

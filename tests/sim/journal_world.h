@@ -15,6 +15,7 @@
 #define CLIENTS 6
 #define EVENTS_MAX 1024
 #define LINKS_MAX 256 /* connections of a client */
+#define GAPS_MAX 16   /* told to one of them */
 
 struct station {
     struct hub_sink sink;
@@ -47,7 +48,8 @@ extern struct journal_world v;
 /* One connection, as the client saw it. */
 struct link {
     uint64_t since;
-    uint64_t gap_from, gap_to; /* the widest told; 0: none */
+    uint64_t gap_from[GAPS_MAX], gap_to[GAPS_MAX];
+    unsigned gap_count;
     uint32_t first, count;     /* of client->seen */
 };
 
