@@ -3,11 +3,12 @@
  * has its own table of descriptors, so that one process holds more than a table does, and as
  * little as it can of each client: its descriptor. Prints one JSON line.
  *
- *     crowd --port P --pid SERVER --path TARGET --credentials FILE --conns N
+ *     crowd --port P --pid SERVER --clients FILE --conns N
  *           [--ahead 256] [--rest S] [--seconds S] [--limit S]
  *
- * Client i sends line i (in turn) of the file as its bearer token. Memory of the kernel is slab
- * and socket memory of the whole machine, half of what it grew by: each connection has two ends.
+ * Client i takes line i (in turn) of the file: its bearer token, a space, its target. Memory of the
+ * kernel is slab and socket memory of the whole machine, half of what it grew by: each connection
+ * has two ends.
  */
 #include "stats.h"
 
@@ -38,7 +39,7 @@
 
 struct options {
     uint32_t port, pid, conns, ahead, rest_s, seconds, limit_s;
-    const char *path, *credentials;
+    const char *clients;
 };
 
 static struct options opt = {.ahead = 256, .rest_s = 2, .seconds = 1, .limit_s = 300};
@@ -63,13 +64,13 @@ static void die(const char *what)
 
 static void read_lines(void)
 {
-    FILE *f = fopen(opt.credentials, "re");
+    FILE *f = fopen(opt.clients, "re");
     char *line = NULL;
     size_t cap = 0;
     size_t room = 0;
     ssize_t len;
     if (f == NULL) {
-        die(opt.credentials);
+        die(opt.clients);
     }
     while ((len = getline(&line, &cap, f)) > 1) {
         line[len - 1] = '\0';
@@ -82,7 +83,7 @@ static void read_lines(void)
     free(line);
     fclose(f);
     if (line_count == 0) {
-        die("no credentials");
+        die("no clients");
     }
 }
 
@@ -102,11 +103,14 @@ static int client_open(uint32_t index)
         connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         die("connect");
     }
+    const char *line = lines[index % line_count];
+    int token_len = (int)strcspn(line, " ");
+    const char *target = line[token_len] == '\0' ? "/" : line + token_len + 1;
     int n = snprintf(head, sizeof head,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: "
                      "Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                     "Sec-WebSocket-Version: 13\r\nAuthorization: Bearer %s\r\n\r\n",
-                     opt.path, opt.port, lines[index % line_count]);
+                     "Sec-WebSocket-Version: 13\r\nAuthorization: Bearer %.*s\r\n\r\n",
+                     target, opt.port, token_len, line);
     if (send(fd, head, (size_t)n, MSG_NOSIGNAL) != n) {
         die("send");
     }
@@ -262,8 +266,7 @@ static void parse(int argc, char **argv)
     } known[] = {{"--port", &opt.port, NULL},       {"--pid", &opt.pid, NULL},
                  {"--conns", &opt.conns, NULL},     {"--ahead", &opt.ahead, NULL},
                  {"--rest", &opt.rest_s, NULL},     {"--seconds", &opt.seconds, NULL},
-                 {"--limit", &opt.limit_s, NULL},   {"--path", NULL, &opt.path},
-                 {"--credentials", NULL, &opt.credentials}};
+                 {"--limit", &opt.limit_s, NULL},   {"--clients", NULL, &opt.clients}};
     for (int i = 1; i + 1 < argc; i += 2) {
         size_t k = 0;
         while (k < sizeof known / sizeof *known && strcmp(argv[i], known[k].name) != 0) {
@@ -278,7 +281,7 @@ static void parse(int argc, char **argv)
             *known[k].text = argv[i + 1];
         }
     }
-    if (opt.conns == 0 || opt.ahead == 0 || opt.path == NULL || opt.credentials == NULL) {
+    if (opt.conns == 0 || opt.ahead == 0 || opt.clients == NULL) {
         fprintf(stderr, "crowd: see the head of bench/crowd.c\n");
         exit(2);
     }

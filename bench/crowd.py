@@ -28,6 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, 'build/bench')
 SECRET = 'of the load test, and of nothing else at all'
 SESSIONS_A_USER = 50  # connections_per_principal_max
+VIEWERS_A_DEVICE = 50000
 SERVER_CORE, LOAD_CORE = 0, 1
 
 
@@ -82,33 +83,34 @@ def device_rows(db, ids, now):
 
 
 def fill(options, path):
-    """Rows for the crowd; its credentials, a line each."""
+    """Rows for the crowd; a line each: bearer token and target."""
     now = int(time.time())
     db = sqlite3.connect(path)
     lines = []
     if options.devices:
         ids = [str(uuid.uuid4()) for _ in range(options.devices)]
         device_rows(db, ids, now * 1000)
-        lines = ['sbk_' + b64(os.urandom(32)) for _ in ids]
+        keys = ['sbk_' + b64(os.urandom(32)) for _ in ids]
         db.executemany(
             'INSERT INTO credential (id, principal_id, kind, hash, name, created_at)'
             " VALUES (?, ?, 'device_key', ?, '', ?)",
             [(str(uuid.uuid4()), i, hashlib.sha256(k.encode()).digest(), now * 1000)
-             for i, k in zip(ids, lines)])
-        target = '/api/v1/devices/self/ws'
+             for i, k in zip(ids, keys)])
+        lines = [key + ' /api/v1/devices/self/ws' for key in keys]
     else:
-        device = str(uuid.uuid4())
-        device_rows(db, [device], now * 1000)
+        devices = [str(uuid.uuid4()) for _ in range((options.viewers - 1) // VIEWERS_A_DEVICE + 1)]
+        device_rows(db, devices, now * 1000)
         users = [str(uuid.uuid4()) for _ in range((options.viewers - 1) // SESSIONS_A_USER + 1)]
         principal_rows(db, users, 'user', now * 1000)
         db.executemany(
             'INSERT INTO role_binding (principal_id, role, scope_kind, scope_id, created_at)'
             " VALUES (?, 'viewer', 'global', '', ?)", [(u, now * 1000) for u in users])
-        lines = [token(users[i // SESSIONS_A_USER], now) for i in range(options.viewers)]
-        target = f'/api/v1/devices/{device}/ws'
+        lines = [f'{token(users[i // SESSIONS_A_USER], now)} '
+                 f'/api/v1/devices/{devices[i // VIEWERS_A_DEVICE]}/ws'
+                 for i in range(options.viewers)]
     db.commit()
     db.close()
-    return lines, target
+    return lines
 
 
 def free_port():
@@ -123,15 +125,15 @@ def one_round(options):
     os.makedirs(data_dir)
     port = free_port()
     stop(start(options, data_dir, port))  # makes the schema
-    lines, target = fill(options, os.path.join(data_dir, 'signalbox.db'))
-    credentials = os.path.join(data_dir, 'credentials')
-    with open(credentials, 'w', encoding='ascii') as f:
+    lines = fill(options, os.path.join(data_dir, 'signalbox.db'))
+    clients = os.path.join(data_dir, 'clients')
+    with open(clients, 'w', encoding='ascii') as f:
         f.write('\n'.join(lines) + '\n')
     server = start(options, data_dir, port)
     try:
         done = subprocess.run(
             [os.path.join(ROOT, 'build/release/bench/crowd'), '--port', str(port), '--pid',
-             str(server.pid), '--path', target, '--credentials', credentials, '--conns',
+             str(server.pid), '--clients', clients, '--conns',
              str(len(lines)), '--rest', str(options.rest), '--seconds', str(options.seconds),
              '--ahead', str(options.ahead)],
             stdout=subprocess.PIPE, check=False, text=True,
