@@ -420,6 +420,11 @@ void process_free(struct process *p)
         workers_free(p->workers);
         offload_free(p->offload);
     }
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->journals[i] != NULL) {
+            journal_stop(p->journals[i]);
+        }
+    }
     finish(p);
     if (p->store != NULL) {
         p->store->close(p->store);

@@ -75,6 +75,8 @@ struct journal *journal_new(const struct journal_conf *conf, struct pos start)
     return j;
 }
 
+void journal_stop(struct journal *j) { j->stopped = true; }
+
 void journal_free(struct journal *j)
 {
     if (j == NULL) {

@@ -50,6 +50,8 @@ err journal_start(struct store *s, uint64_t new_epoch, struct pos *out) MUST_CHE
 
 /* Owned by the caller; the conf is copied, what it points to is borrowed. `start` as above. */
 struct journal *journal_new(const struct journal_conf *conf, struct pos start);
+/* Before the store is closed: nothing is read from the log any more. */
+void journal_stop(struct journal *j);
 /* No reader may be open, and the store owes this loop no answer. Before the hub. */
 void journal_free(struct journal *j);
 /* Every turn, after mail was run and before hub_turn_end: what the turn's subscriptions ask for

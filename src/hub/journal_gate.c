@@ -291,7 +291,7 @@ void gate_tick(struct journal *j)
         return;
     }
     uint64_t now_ns = clock_mono_ns(j->conf.clock);
-    if (g->hole_ns != 0 && !g->reading && now_ns - g->hole_ns >= HOLE_NS) {
+    if (g->hole_ns != 0 && !g->reading && !j->stopped && now_ns - g->hole_ns >= HOLE_NS) {
         read_hole(j);
     }
     if (g->told != g->published && now_ns - g->told_ns >= TELL_NS) {

@@ -60,6 +60,7 @@ struct journal {
     uint64_t newest;           /* number up to which this loop has seen what concerns it */
     struct journal_gate *gate; /* owned; NULL on other loops */
     struct journal_counts counts;
+    bool stopped;              /* the store goes away */
     /* Readers with a position; mail and answers of the store name them by id. */
     struct map readers;
     uint64_t reader_id;

@@ -422,7 +422,7 @@ void readers_tick(struct journal *j)
     for (struct journal_reader_state *s = first_of(&j->due); s != NULL; s = first_of(&j->due)) {
         step(s);
     }
-    while (j->pages < PAGES_MAX && !list_empty(&j->queued)) {
+    while (!j->stopped && j->pages < PAGES_MAX && !list_empty(&j->queued)) {
         page_read(first_of(&j->queued));
     }
     j->turn++;

@@ -122,6 +122,18 @@ static void the_epoch_stays_and_numbers_go_on_after_a_restart(void **state)
     journals_close();
 }
 
+static void nothing_is_read_once_it_is_stopped(void **state)
+{
+    journals_open(1, 10);
+    twin.last = 1;
+    record(0, "a", "2");
+    journal_stop(journals[0]);
+    pass_ms(HOLE_MS);
+    journals_settle(1);
+    assert_int_equal(twin.reads, 0);
+    journals_close();
+}
+
 static void every_loop_learns_how_far_the_gate_is(void **state)
 {
     journals_open(3, 10);
@@ -150,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_hole_that_stays_is_read_from_the_log),
         cmocka_unit_test(numbers_that_were_never_used_are_skipped),
         cmocka_unit_test(the_epoch_stays_and_numbers_go_on_after_a_restart),
+        cmocka_unit_test(nothing_is_read_once_it_is_stopped),
         cmocka_unit_test(every_loop_learns_how_far_the_gate_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

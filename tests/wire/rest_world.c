@@ -160,6 +160,7 @@ void world_close(struct world *w)
         owed = stats.unanswered > 0 || loop_wait_ns(w->loops[0]) == 0;
         world_turn(w);
     }
+    journal_stop(w->journals[0]);
     w->store->close(w->store);
     while (loop_wait_ns(w->loops[0]) == 0) {
         loop_turn(w->loops[0], 0);
