@@ -109,6 +109,41 @@ static void events_without_words_on_a_wire_are_nothing(void **state)
 
 /* ---- slow readers ---- */
 
+static struct blob *logged(uint16_t event, const char *text)
+{
+    struct blob *b = blob(BLOB_ORDERED, event, text);
+    b->pos = 1;
+    return b;
+}
+
+static void a_member_hears_of_the_log_what_it_wants(void **state)
+{
+    world_start(1, 10, 1000);
+    for (uint32_t m = 0; m < 2; m++) {
+        join(0, m, 0);
+        subscribe(0, m, 0, "a");
+    }
+    hub_member_events(w.hubs[0].hub, 1, 1ull << 63 | 1ull << 2);
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), logged(1, "1"));
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), logged(2, "2"));
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), logged(63, "3"));
+    publish(0, 0, "a", BLOB_ORDERED, "4"); /* is not logged */
+    hub_send(w.hubs[0].hub, 1, logged(1, "5"));
+    hub_send(w.hubs[0].hub, 1, logged(2, "6"));
+    turn(0);
+    expect(0, 0, "<1><2><3><4>");
+    expect(0, 1, "<2><3><4><6>");
+    leave(0, 1);
+    join(0, 1, 0); /* another member in its place wants all */
+    subscribe(0, 1, 0, "a");
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), logged(1, "7"));
+    turn(0);
+    expect(0, 1, "<7>");
+    leave(0, 0);
+    leave(0, 1);
+    world_stop();
+}
+
 static void messages_wait_whole_for_a_full_socket_in_order(void **state)
 {
     for (size_t room = 0; room < 16; room++) { /* cut at every byte */
@@ -317,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_turn_is_one_write_a_member_in_order),
         cmocka_unit_test(what_was_said_before_a_close_leaves_before_it),
         cmocka_unit_test(events_without_words_on_a_wire_are_nothing),
+        cmocka_unit_test(a_member_hears_of_the_log_what_it_wants),
         cmocka_unit_test(messages_wait_whole_for_a_full_socket_in_order),
         cmocka_unit_test(a_dear_encoding_is_made_once_for_slow_readers_too),
         cmocka_unit_test(ordered_overflow_closes_the_slow_member_only),

@@ -57,9 +57,14 @@ struct listener {
     bool ended;
 };
 
+static struct listener listen_as(const char *token, const char *query, const char *lines)
+{
+    return (struct listener){.fd = world_send(&world, request("GET", query, token, lines))};
+}
+
 static struct listener listen_to(const char *query, const char *lines)
 {
-    return (struct listener){.fd = world_send(&world, request("GET", query, admin, lines))};
+    return listen_as(admin, query, lines);
 }
 
 static void hear(struct listener *l)
@@ -230,6 +235,153 @@ static void the_server_says_why_it_ends_a_stream(void **state)
     listener_free(&l);
 }
 
+/* --- rights on single devices --- */
+
+static struct {
+    bool done;
+    uuid principal;
+    char token[4096];
+} told;
+
+static void on_told(void *owner, const struct identity_result *r)
+{
+    (void)owner;
+    assert_int_equal(r->error, ERR_NONE);
+    told.done = true;
+    told.principal = r->principal;
+    snprintf(told.token, sizeof told.token, "%.*s", SPAN_FMT(r->access_token));
+}
+
+static void await_told(void)
+{
+    for (unsigned i = 0; i < TURNS_MAX && !told.done; i++) {
+        world_turn(&world);
+    }
+    assert_true(told.done);
+    told.done = false;
+}
+
+static struct scope device_scope(const char *id)
+{
+    uuid device;
+    assert_true(uuid_parse(span_str(id), &device));
+    return scope_device(device);
+}
+
+static void bind_role(uuid who, enum role role, struct scope s, bool bind)
+{
+    (bind ? identity_bind : identity_unbind)(&world.home, who, role, s, on_told, NULL);
+    await_told();
+}
+
+/* A user whose only global role has nothing to do with devices. */
+static uuid make_user(const char *name, char token[4096])
+{
+    const enum role role = ROLE_EMPLOYEE;
+    span password = SPAN("a long enough password");
+    identity_user_add(&world.home, span_str(name), password, &role, 1, on_told, NULL);
+    await_told();
+    uuid who = told.principal;
+    identity_issue(&world.home, who, 3600, on_told, NULL);
+    await_told();
+    memcpy(token, told.token, sizeof told.token);
+    return who;
+}
+
+/* Of both devices an event each; what they say is `n`. */
+static void record_both(int n)
+{
+    char one[64], two[64];
+    snprintf(one, sizeof one, "{\"one\":%d}", n);
+    snprintf(two, sizeof two, "{\"two\":%d}", n);
+    record(TWO, EVENT_DEVICE_UPDATED, two);
+    record(ONE, EVENT_DEVICE_UPDATED, one);
+}
+
+/* The fields with which a listener comes back. */
+static const char *last_id(const struct listener *l)
+{
+    static char line[128];
+    const char *found = NULL;
+    for (size_t i = 0; i + 4 < l->in.len; i++) {
+        if (memcmp(l->in.ptr + i, "\nid: ", 5) == 0) {
+            found = (const char *)l->in.ptr + i + 5;
+        }
+    }
+    assert_non_null(found);
+    snprintf(line, sizeof line, "Last-Event-ID: %.*s\r\n", (int)strcspn(found, "\n"), found);
+    return line;
+}
+
+static void a_binding_reaches_its_device_and_no_other(void **state)
+{
+    static char token[4096];
+    uuid who = make_user("bound", token);
+    expect_refusal("", token, "", 403, "PERMISSION_DENIED");
+    bind_role(who, ROLE_VIEWER, device_scope(ONE), true);
+    bind_role(who, ROLE_OPERATOR, device_scope(ONE), true);
+    bind_role(who, ROLE_VIEWER,
+              (struct scope){.kind = SCOPE_DEVICE_GROUP, .id = device_scope(TWO).id}, true);
+    expect_refusal("?device_id=" TWO, token, "", 404, "DEVICE_NOT_FOUND");
+    struct listener l = listen_as(token, "", "");
+    await(&l, "\n\n");
+    record_both(1);
+    await(&l, "{\"one\":1,");
+
+    bind_role(who, ROLE_OPERATOR, device_scope(ONE), false); /* the other role reaches as far */
+    record_both(2);
+    await(&l, "{\"one\":2,");
+    assert_false(heard(&l, "two"));
+
+    bind_role(who, ROLE_VIEWER, device_scope(TWO), true);
+    await_end(&l);
+    assert_true(heard(&l, "\n\nevent: closing\ndata: {\"code\":4201,"));
+    record_both(3);
+    struct listener again = listen_as(token, "", last_id(&l));
+    await(&again, "{\"one\":3,");
+    assert_true(heard(&again, "{\"two\":3,"));
+
+    bind_role(who, ROLE_VIEWER, device_scope(ONE), false);
+    await_end(&again);
+    record_both(4);
+    struct listener other = listen_as(token, "", last_id(&again));
+    await(&other, "{\"two\":4,");
+    assert_false(heard(&other, "{\"one\""));
+
+    bind_role(who, ROLE_VIEWER, device_scope(TWO), false);
+    await_end(&other);
+    assert_true(heard(&other, "\n\nevent: closing\ndata: {\"code\":4000,"));
+    listener_free(&l);
+    listener_free(&again);
+    listener_free(&other);
+}
+
+static void who_loses_a_global_right_keeps_what_is_bound(void **state)
+{
+    static char token[4096];
+    uuid who = make_user("fallen", token);
+    bind_role(who, ROLE_VIEWER, SCOPE_ALL, true);
+    bind_role(who, ROLE_VIEWER, device_scope(ONE), true);
+    struct listener l = listen_as(token, "", "");
+    await(&l, "\nid: ");
+    struct listener one = listen_as(token, "?device_id=" ONE, last_id(&l));
+    await(&one, "retry: ");
+    record_both(5);
+    await(&l, "{\"one\":5,");
+    assert_true(heard(&l, "{\"two\":5,"));
+    bind_role(who, ROLE_VIEWER, SCOPE_ALL, false);
+    await_end(&l);
+    record_both(6);
+    await(&one, "{\"one\":6,"); /* its reach is what it was */
+    assert_false(heard(&one, "two") || one.ended);
+    struct listener again = listen_as(token, "", last_id(&l));
+    await(&again, "{\"one\":6,");
+    assert_false(heard(&again, "two"));
+    listener_free(&l);
+    listener_free(&one);
+    listener_free(&again);
+}
+
 static int setup(void **state)
 {
     world_open(&world);
@@ -251,6 +403,8 @@ int main(void)
         cmocka_unit_test(bad_wishes_are_refused),
         cmocka_unit_test(head_and_old_versions_are_answered),
         cmocka_unit_test(a_quiet_stream_tells_where_it_is),
+        cmocka_unit_test(a_binding_reaches_its_device_and_no_other),
+        cmocka_unit_test(who_loses_a_global_right_keeps_what_is_bound),
         cmocka_unit_test(the_server_says_why_it_ends_a_stream),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
