@@ -382,6 +382,21 @@ static void who_loses_a_global_right_keeps_what_is_bound(void **state)
     listener_free(&again);
 }
 
+static void a_principal_has_so_many_streams_and_no_more(void **state)
+{
+    static char token[4096];
+    uuid who = make_user("busy", token);
+    bind_role(who, ROLE_VIEWER, SCOPE_ALL, true);
+    uint32_t max = world.domain_conf.connections_per_principal_max;
+    world.domain_conf.connections_per_principal_max = 1;
+    struct listener l = listen_as(token, "", "");
+    await(&l, "retry: ");
+    expect_refusal("", token, "", 429, "RATE_LIMIT_EXCEEDED");
+    assert_false(l.ended);
+    listener_free(&l);
+    world.domain_conf.connections_per_principal_max = max;
+}
+
 static int setup(void **state)
 {
     world_open(&world);
@@ -405,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_quiet_stream_tells_where_it_is),
         cmocka_unit_test(a_binding_reaches_its_device_and_no_other),
         cmocka_unit_test(who_loses_a_global_right_keeps_what_is_bound),
+        cmocka_unit_test(a_principal_has_so_many_streams_and_no_more),
         cmocka_unit_test(the_server_says_why_it_ends_a_stream),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
