@@ -74,6 +74,11 @@ void fleet_stats(const struct fleet *f, struct fleet_stats *out)
     };
 }
 
+void fleet_ages(const struct fleet *f, struct heard_ages *sum)
+{
+    heard_sum(&f->heard, clock_mono_ms(f->home->clock), sum);
+}
+
 /* --- devices --- */
 
 static bool same_device(const struct map_node *n, const void *key)

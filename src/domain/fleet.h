@@ -6,6 +6,7 @@
 #ifndef SB_DOMAIN_FLEET_H
 #define SB_DOMAIN_FLEET_H
 
+#include "domain/heard.h"
 #include "domain/home.h"
 
 /* Devices that nobody needs now and that stay loaded, a home: a list page of 200 devices finds
@@ -34,5 +35,8 @@ struct fleet_stats {
 };
 /* Counts of this home; on its loop. */
 void fleet_stats(const struct fleet *f, struct fleet_stats *out);
+/* Adds the ages of the last application messages of this home's connected devices. Any thread,
+ * while the fleet is there. */
+void fleet_ages(const struct fleet *f, struct heard_ages *sum);
 
 #endif

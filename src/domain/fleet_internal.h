@@ -29,6 +29,7 @@
 #include "domain/device.h"
 #include "domain/device_link.h"
 #include "domain/fleet.h"
+#include "domain/heard.h"
 #include "domain/hostmetrics.h"
 
 #define HOST_ROWS_MAX 30 /* of `history` (CONTRACT 6) */
@@ -122,6 +123,7 @@ struct fleet {
     struct list idle; /* the longest unused first */
     unsigned idle_count;
     unsigned online, stale, viewers, timers, asks;
+    struct heard heard; /* of the live links' heard_ms */
     int offset_min; /* of clock labels */
     struct map links; /* struct device_link of this loop */
     uint64_t link_last;

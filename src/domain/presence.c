@@ -110,6 +110,7 @@ static void detach(struct device *d, close_reason reason)
     deadline_clear(&d->silence);
     d->fleet->stale -= d->live.stale;
     d->fleet->online--;
+    heard_remove(&d->fleet->heard, d->live.heard_ms);
     d->live = (struct live){0};
 }
 
@@ -183,6 +184,7 @@ void presence_heard(struct device *d, bool linked)
     int64_t now = clock_mono_ms(h->clock);
     d->row.last_seen_ms = clock_wall_ms(h->clock);
     if (linked && d->live.on) {
+        heard_again(&d->fleet->heard, d->live.heard_ms, now);
         d->live.heard_ms = now;
         if (d->live.stale) {
             set_stale(d, false);
@@ -223,6 +225,7 @@ void presence_open(struct device *d, const struct opening *o)
                             .heard_ms = clock_mono_ms(h->clock)};
     d->live.opened_ms = d->live.heard_ms;
     d->fleet->online++;
+    heard_add(&d->fleet->heard, d->live.heard_ms);
     d->row.last_seen_ms = now_ms;
     d->silence.fire = silence;
     deadline_set(h, &d->silence, (int64_t)h->conf->device_stale_s * 1000);

@@ -9,6 +9,17 @@
 #define STEPS_MAX 16
 #define ROWS_DEFAULT_MAX 10000
 
+/* A group of rows syncs in a millisecond or few; a busy disk takes seconds. */
+static const uint64_t commit_bounds_us[STORE_COMMIT_BUCKETS] = {
+    100,   250,    500,    1000,   2500,    5000,    10000,
+    25000, 50000, 100000, 250000, 1000000, 5000000, UINT64_MAX,
+};
+
+uint64_t store_commit_bound_ns(unsigned i)
+{
+    return i + 1 < STORE_COMMIT_BUCKETS ? commit_bounds_us[i] * 1000 : UINT64_MAX;
+}
+
 struct store_req *store_req_new(unsigned loop, unsigned step_count,
                                 void (*done)(struct store_req *), void *owner)
 {

@@ -75,6 +75,11 @@ struct store_req {
     void *owner; /* the caller's */
 };
 
+/* Transactions by their length: [i] took at most store_commit_bound_ns(i), and more than the bound
+ * before; the last is everything longer. */
+#define STORE_COMMIT_BUCKETS 14
+uint64_t store_commit_bound_ns(unsigned i); /* the last is UINT64_MAX */
+
 struct store_stats {
     uint64_t write_waiting; /* requests queued for the writer */
     uint64_t read_waiting;
@@ -82,7 +87,8 @@ struct store_stats {
     uint64_t commits;
     uint64_t rows_written;
     uint64_t commit_ns_last;
-    uint64_t commit_ns_max;
+    uint64_t commit_ns_sum;
+    uint64_t commit_buckets[STORE_COMMIT_BUCKETS];
     uint64_t failures;
     uint64_t file_bytes;
     err health; /* ERR_NONE, or why the last write failed (full, read-only, corrupt) */

@@ -236,6 +236,12 @@ static void writes_are_answered_in_the_order_submitted(void **state)
     struct store_stats stats;
     f->store->stats(f->store, &stats);
     assert_true(stats.commits < 500); /* the queue was taken in groups */
+    uint64_t timed = 0;
+    for (unsigned i = 0; i < STORE_COMMIT_BUCKETS; i++) {
+        timed += stats.commit_buckets[i];
+    }
+    assert_int_equal(timed, stats.commits);
+    assert_true(stats.commit_ns_sum >= stats.commit_ns_last);
     assert_true(stats.rows_written >= 2000);
     assert_int_equal(stats.write_waiting, 0);
     assert_int_equal(stats.health, ERR_NONE);

@@ -58,6 +58,15 @@ static void one_live_socket_a_device(uint64_t seed)
     world_stop(&w);
 }
 
+static struct heard_ages ages(const struct world *w)
+{
+    struct heard_ages sum = {0};
+    for (unsigned i = 0; i < w->count; i++) {
+        fleet_ages(w->homes[i].fleet, &sum);
+    }
+    return sum;
+}
+
 static void silence_makes_stale_then_ends(uint64_t seed)
 {
     struct world w;
@@ -66,8 +75,11 @@ static void silence_makes_stale_then_ends(uint64_t seed)
     world_start(&w, seed, 0);
     uuid id = world_create(&w, "quiet");
     socket_open(&w, &s, id, world_loop(&w));
-    sim_run_ms(w.sim, 85000);
+    sim_run_ms(w.sim, 1000);
+    SIM_CHECK(ages(&w).buckets[0] == 1);
+    sim_run_ms(w.sim, 84000);
     SIM_CHECK(world_stats(&w).stale == 0);
+    SIM_CHECK(ages(&w).count == 1 && ages(&w).buckets[5] == 1 && heard_bound_s(5) == 90);
     sim_run_ms(w.sim, 6000);
     world_get(&w, id, &r);
     SIM_CHECK(json_holds(&r, "\"connectionStatus\":\"stale\"") && world_stats(&w).stale == 1);
@@ -75,10 +87,12 @@ static void silence_makes_stale_then_ends(uint64_t seed)
     world_settle(&w);
     world_get(&w, id, &r);
     SIM_CHECK(json_holds(&r, "\"connectionStatus\":\"online\"") && world_stats(&w).stale == 0);
+    SIM_CHECK(ages(&w).buckets[0] == 1);
     sim_run_ms(w.sim, 290000);
     SIM_CHECK(s.open && world_stats(&w).stale == 1);
     sim_run_ms(w.sim, 12000);
     SIM_CHECK(s.told && s.reason == CLOSE_TIMEOUT);
+    SIM_CHECK(ages(&w).count == 0 && ages(&w).sum_s == 0);
     world_get(&w, id, &r);
     SIM_CHECK(json_holds(&r, "\"connectionStatus\":\"offline\""));
     result_deinit(&r);

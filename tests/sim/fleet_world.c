@@ -191,6 +191,11 @@ void world_stop(struct world *w)
 {
     SIM_CHECK(sim_until(w->sim, at_rest, w, WAIT_MS));
     struct fleet_stats s = world_stats(w);
+    struct heard_ages ages = {0};
+    for (unsigned i = 0; i < w->count; i++) {
+        fleet_ages(w->homes[i].fleet, &ages);
+    }
+    SIM_CHECK(ages.count == 0 && ages.sum_s == 0);
     SIM_CHECK(s.online == 0 && s.stale == 0 && s.viewers == 0 && s.timers == 0 && s.links == 0);
     for (unsigned i = 0; i < w->count; i++) {
         timer_stop(sim_loop(w->sim, i), &w->sides[i].timer);

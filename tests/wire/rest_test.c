@@ -359,6 +359,11 @@ static void metrics_ask_those_who_know(void **state)
     assert_non_null(strstr(a.body, "signalbox_log_dropped_total 3\n"));
     assert_non_null(strstr(a.body, "signalbox_devices{connection_status=\"stale\"} 2\n"));
     assert_non_null(strstr(a.body, "signalbox_rate_limited_total{what=\"rest\"} 1\n"));
+    assert_non_null(strstr(a.body, "signalbox_device_heartbeat_age_seconds_bucket{le=\"90\"} 0\n"));
+    assert_non_null(strstr(a.body, "signalbox_device_heartbeat_age_seconds_count 0\n"));
+    const char *synced = strstr(a.body, "signalbox_store_commit_seconds_bucket{le=\"+Inf\"} ");
+    assert_non_null(synced);
+    assert_true(strtoul(strchr(synced, '}') + 1, NULL, 10) > 0);
     assert_non_null(strstr(a.body, "signalbox_messages_total{wire=\"monitor\",direction=\"in\","
                                    "event=\"subscribe\"} 1\n"));
     assert_non_null(strstr(a.body, "signalbox_messages_total{wire=\"monitor\",direction=\"out\","

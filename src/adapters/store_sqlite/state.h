@@ -44,7 +44,8 @@ struct sqlite_store {
     _Atomic uint64_t commits;
     _Atomic uint64_t rows_written;
     _Atomic uint64_t commit_ns_last;
-    _Atomic uint64_t commit_ns_max;
+    _Atomic uint64_t commit_ns_sum;
+    _Atomic uint64_t commit_buckets[STORE_COMMIT_BUCKETS];
     _Atomic uint64_t failures;
     _Atomic int health; /* an err */
 };

@@ -95,11 +95,14 @@ static void on_stats(struct store *self, struct store_stats *out)
         .commits = s->commits,
         .rows_written = s->rows_written,
         .commit_ns_last = s->commit_ns_last,
-        .commit_ns_max = s->commit_ns_max,
+        .commit_ns_sum = s->commit_ns_sum,
         .failures = s->failures,
         .file_bytes = s->memory ? 0 : file_bytes(s->path, "") + file_bytes(s->path, "-wal"),
         .health = (err)atomic_load(&s->health),
     };
+    for (unsigned i = 0; i < STORE_COMMIT_BUCKETS; i++) {
+        out->commit_buckets[i] = s->commit_buckets[i];
+    }
 }
 
 static void release(struct sqlite_store *s)

@@ -127,6 +127,18 @@ static void answer_group(struct sqlite_store *s, struct store_req *first, err gr
     }
 }
 
+static void count_commit(struct sqlite_store *s, uint64_t took_ns)
+{
+    unsigned bucket = 0;
+    while (took_ns > store_commit_bound_ns(bucket)) {
+        bucket++;
+    }
+    s->commits++;
+    s->commit_ns_last = took_ns;
+    s->commit_ns_sum += took_ns;
+    s->commit_buckets[bucket]++;
+}
+
 static void run_group(struct sqlite_store *s, struct store_req *first)
 {
     for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
@@ -140,10 +152,7 @@ static void run_group(struct sqlite_store *s, struct store_req *first)
         sqlite3_snprintf(sizeof detail, detail, "%s", sqlite3_errmsg(s->conn.db));
         roll_back(&s->conn);
     } else {
-        uint64_t took = store_now_ns() - start;
-        s->commits++;
-        s->commit_ns_last = took;
-        s->commit_ns_max = took > s->commit_ns_max ? took : s->commit_ns_max;
+        count_commit(s, store_now_ns() - start);
     }
     pthread_mutex_unlock(&s->conn_lock);
     answer_group(s, first, e, detail);

@@ -5,6 +5,8 @@
 #include "edge/ops/ops.h"
 #include "edge/ops/process.h"
 #include "edge/rest/handlers.h"
+
+#include "domain/fleet.h"
 #include "tables/metrics.h"
 
 #include <stdio.h>
@@ -160,6 +162,23 @@ static void times_of(struct scrape *s, size_t at, const char *prefix, const char
     sample(s, "_sum", bare,
            (double)sum_edge_stats(s, at + offsetof(struct stats_times, sum_us)) / 1e6);
     sample(s, "_count", bare, (double)below);
+}
+
+/* A histogram that is counted elsewhere: `bounds` in seconds, the last of `n` stands for all. */
+static void histogram(struct scrape *s, const double *bounds, const uint64_t *counts, unsigned n,
+                      double sum)
+{
+    char labels[48];
+    uint64_t below = 0;
+    for (unsigned i = 0; i < n; i++) {
+        below += counts[i];
+        if (i + 1 < n) {
+            snprintf(labels, sizeof labels, "le=\"%g\"", bounds[i]);
+        }
+        sample(s, "_bucket", i + 1 < n ? labels : "le=\"+Inf\"", (double)below);
+    }
+    sample(s, "_sum", "", sum);
+    sample(s, "_count", "", (double)below);
 }
 
 static void times(struct scrape *s, size_t at) { times_of(s, at, "", ""); }
@@ -328,6 +347,22 @@ static void collect_devices(struct scrape *s)
     labelled(s, "connection_status", "stale", (double)SUM(s, edge_stats, devices_stale));
 }
 
+static void collect_device_heartbeat_age_seconds(struct scrape *s)
+{
+    struct heard_ages ages = {0};
+    double bounds[HEARD_BUCKETS];
+    for (unsigned i = 0; i < HEARD_BUCKETS; i++) {
+        bounds[i] = heard_bound_s(i);
+    }
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        if (home != NULL && home->fleet != NULL) {
+            fleet_ages(home->fleet, &ages);
+        }
+    }
+    histogram(s, bounds, ages.buckets, HEARD_BUCKETS, ages.sum_s);
+}
+
 static void collect_viewers(struct scrape *s) { plain(s, (double)SUM(s, edge_stats, viewers)); }
 
 static void collect_topics(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, topics)); }
@@ -395,8 +430,12 @@ COLLECT_JOURNAL(gaps_total, gaps)
 
 static void collect_store_commit_seconds(struct scrape *s)
 {
-    labelled(s, "stat", "last", (double)s->store.commit_ns_last / 1e9);
-    labelled(s, "stat", "max", (double)s->store.commit_ns_max / 1e9);
+    double bounds[STORE_COMMIT_BUCKETS];
+    for (unsigned i = 0; i < STORE_COMMIT_BUCKETS; i++) {
+        bounds[i] = (double)store_commit_bound_ns(i) / 1e9;
+    }
+    histogram(s, bounds, s->store.commit_buckets, STORE_COMMIT_BUCKETS,
+              (double)s->store.commit_ns_sum / 1e9);
 }
 
 static void collect_store_commits_total(struct scrape *s) { plain(s, (double)s->store.commits); }
