@@ -10,11 +10,11 @@
 #define USAGE "device add|list|show|key|keys|revoke|enable|disable|delete"
 
 const struct option_row device_options[] = {
-    {"name", "NAME", "the device's name (add)"},
-    {"type", "TYPE", "its type (add); default host"},
-    {"id", "UUID", "which device"},
-    {"key-id", "UUID", "which key (revoke)"},
-    {NULL, NULL, NULL},
+    {"name", "NAME", "the device's name (add)", false},
+    {"type", "TYPE", "its type (add); default host", false},
+    {"id", "UUID", "which device", false},
+    {"key-id", "UUID", "which key (revoke)", false},
+    {.name = NULL},
 };
 
 static const struct actor command_line = {.name = {(const uint8_t *)"command line", 12}};
@@ -69,10 +69,17 @@ static void list_from(struct command_call *call, span after)
     device_list(call->home, &all, listed, call);
 }
 
+/* What was done is noted with it, in its transaction; what was refused is noted here. */
+static void note_failed(struct command_call *call, const char *action)
+{
+    command_audit(call, action, "device", options_get(&call->options, "id"));
+}
+
 static void key_made(void *owner, const struct identity_result *r)
 {
     struct command_call *call = owner;
     if (r->error != ERR_NONE) {
+        note_failed(call, "device.key.create");
         command_end(call, EXIT_FAILED,
                     r->error == ERR_CONFLICT ? "two keys are valid already; revoke one first"
                                              : err_text(r->error));
@@ -106,6 +113,7 @@ static void revoked(void *owner, const struct identity_result *r)
 {
     struct command_call *call = owner;
     if (r->error != ERR_NONE) {
+        note_failed(call, "device.key.revoke");
         command_fail(call, r->error);
     } else {
         command_end(call, EXIT_OK, NULL);
@@ -139,14 +147,13 @@ static void of_one(struct command_call *call, const char *what)
     if (strcmp(what, "show") == 0) {
         device_get(call->home, call->subject, shown, call);
     } else if (strcmp(what, "key") == 0) {
-        command_audit(call, "device.key.create", "device", options_get(&call->options, "id"));
-        identity_key_make(call->home, call->subject, SPAN("command line"), key_made, call);
+        identity_key_make(call->home, call->subject, SPAN("command line"), &command_line, key_made,
+                          call);
     } else if (strcmp(what, "keys") == 0) {
         identity_key_list(call->home, call->subject, keys_listed, call);
     } else if (strcmp(what, "revoke") == 0 && key_id != NULL &&
                uuid_parse(span_str(key_id), &key)) {
-        command_audit(call, "device.key.revoke", "device", options_get(&call->options, "id"));
-        identity_key_revoke(call->home, call->subject, key, revoked, call);
+        identity_key_revoke(call->home, call->subject, key, &command_line, revoked, call);
     } else if (strcmp(what, "enable") == 0) {
         set_status(call, DEVICE_ACTIVE);
     } else if (strcmp(what, "disable") == 0) {

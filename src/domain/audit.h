@@ -1,7 +1,7 @@
 /*
- * The audit log: who did what to whom, with what outcome, from where. Operations on devices write
- * their row in their own transaction (domain/device.h), as sign-ins do; what only the edge and the
- * command line know of (keys, commands) is noted when it has been answered.
+ * The audit log: who did what to whom, with what outcome, from where. Operations on devices and
+ * keys write their row in their own transaction, as sign-ins do; what only the command line knows
+ * of (its commands, and what was refused there) is noted when it has been answered.
  *
  * Not in it: failed sign-ins, which any stranger could cause without end; each is a log line
  * (auth.fail) and counted. Rows live for retention_log_days.

@@ -1,4 +1,5 @@
-/* Device keys: made, rotated, revoked, listed. The key is in the answer only; SHA-256 is kept. */
+/* Device keys: made, rotated, revoked, listed. The key is in the answer only; SHA-256 is kept.
+ * Each change and its audit row are one transaction. */
 #include "domain/identity_op.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@ struct key_op {
     bool begun;
     bool rotate;
     bool too_long;
+    struct actor who;
     span name;
     uuid key_id;
     char key[DEVICE_KEY_LEN + 1];
@@ -45,7 +47,7 @@ static void insert_key(struct key_op *k)
     uint8_t hash[HASH_BYTES];
     identity_key_generate(h, k->key, hash);
     o->result.credential = home_new_id(h);
-    struct store_req *req = task_req(&o->task, 2);
+    struct store_req *req = task_req(&o->task, 3);
     if (k->rotate) {
         store_step_init(req, 0, QUERY_CREDENTIAL_END_OLD, 1);
         op_set_uuid(o, 0, 0, o->result.principal);
@@ -62,6 +64,8 @@ static void insert_key(struct key_op *k)
     store_set_blob(req, 1, 0, 3, span_of(hash, sizeof hash));
     store_set_text(req, 1, 0, 4, k->name);
     store_set_int(req, 1, 0, 8, now);
+    op_audit(o, 2, &k->who, k->rotate ? "device.key.rotate" : "device.key.create", "device",
+             o->result.principal);
     task_store(&o->task);
 }
 
@@ -85,36 +89,40 @@ static void on_make(struct task *t)
     }
 }
 
-static void make(struct home *h, uuid device, span name, bool rotate, identity_done done,
-                 void *owner)
+static void make(struct home *h, uuid device, span name, bool rotate, const struct actor *who,
+                 identity_done done, void *owner)
 {
     struct key_op *k = op_new(h, sizeof *k, on_make, done, owner);
     k->op.result.principal = device;
     k->too_long = name.len > NAME_BYTES_MAX;
     k->name = arena_dup(&k->op.arena, span_slice(name, 0, NAME_BYTES_MAX));
     k->rotate = rotate;
+    k->who = op_actor(&k->op, who);
 }
 
-void identity_key_make(struct home *h, uuid device, span name, identity_done done, void *owner)
+void identity_key_make(struct home *h, uuid device, span name, const struct actor *who,
+                       identity_done done, void *owner)
 {
-    make(h, device, name, false, done, owner);
+    make(h, device, name, false, who, done, owner);
 }
 
-void identity_key_rotate(struct home *h, uuid device, span name, identity_done done, void *owner)
+void identity_key_rotate(struct home *h, uuid device, span name, const struct actor *who,
+                         identity_done done, void *owner)
 {
-    make(h, device, name, true, done, owner);
+    make(h, device, name, true, who, done, owner);
 }
 
 static void on_revoke(struct task *t)
 {
     struct key_op *k = OP_OF(t, struct key_op);
     if (begin(k)) {
-        struct store_req *req = task_req(t, 1);
+        struct store_req *req = task_req(t, 2);
         store_step_init(req, 0, QUERY_CREDENTIAL_END, 1);
         req->steps[0].expect = STORE_SOME;
         op_set_uuid(&k->op, 0, 0, k->key_id);
         op_set_uuid(&k->op, 0, 1, k->op.result.principal);
         store_set_int(req, 0, 0, 2, clock_wall_ms(t->home->clock));
+        op_audit(&k->op, 1, &k->who, "device.key.revoke", "device", k->op.result.principal);
         task_store(t);
     } else if (t->req->error == ERR_CONFLICT) {
         op_finish(&k->op, ERR_NOT_FOUND, "unknown_key");
@@ -126,12 +134,14 @@ static void on_revoke(struct task *t)
     }
 }
 
-void identity_key_revoke(struct home *h, uuid device, uuid key, identity_done done, void *owner)
+void identity_key_revoke(struct home *h, uuid device, uuid key, const struct actor *who,
+                         identity_done done, void *owner)
 {
     struct key_op *k = op_new(h, sizeof *k, on_revoke, done, owner);
     k->op.result.principal = device;
     k->op.result.credential = key;
     k->key_id = key;
+    k->who = op_actor(&k->op, who);
 }
 
 static void on_list(struct task *t)

@@ -1,6 +1,5 @@
 /* Provisioning keys: made, listed, revoked. Each pays for so many new devices (device_ops.c) and
  * may do nothing else; the key is in the answer only, SHA-256 is kept. */
-#include "domain/audit.h"
 #include "domain/identity_op.h"
 
 #include "base/mem.h"
@@ -38,9 +37,7 @@ static struct provision_op *start(struct home *h, void (*resume)(struct task *t)
 {
     struct provision_op *p = op_new(h, sizeof *p, resume, done, owner);
     if (who != NULL) {
-        p->who = (struct actor){.id = who->id,
-                                .name = arena_dup(&p->op.arena, who->name),
-                                .address = arena_dup(&p->op.arena, who->address)};
+        p->who = op_actor(&p->op, who);
     }
     return p;
 }
@@ -54,13 +51,7 @@ static bool begin(struct provision_op *p)
 
 static void audit(struct provision_op *p, unsigned step, const char *action, uuid key)
 {
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(key, id);
-    audit_step(p->op.task.home, p->op.task.req, step,
-               &(struct audit_entry){.who = &p->who,
-                                     .action = action,
-                                     .target_kind = "provisioning_key",
-                                     .target = span_of(id, UUID_TEXT_LEN)});
+    op_audit(&p->op, step, &p->who, action, "provisioning_key", key);
 }
 
 /* --- make --- */

@@ -63,6 +63,25 @@ void op_finish_store(struct op *o)
     op_finish(o, taken ? ERR_CONFLICT : e, taken ? "conflict" : "store");
 }
 
+struct actor op_actor(struct op *o, const struct actor *who)
+{
+    return (struct actor){.id = who->id,
+                          .name = arena_dup(&o->arena, who->name),
+                          .address = arena_dup(&o->arena, who->address)};
+}
+
+void op_audit(struct op *o, unsigned step, const struct actor *who, const char *action,
+              const char *target_kind, uuid target)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(target, id);
+    audit_step(o->task.home, o->task.req, step,
+               &(struct audit_entry){.who = who,
+                                     .action = action,
+                                     .target_kind = target_kind,
+                                     .target = span_of(id, UUID_TEXT_LEN)});
+}
+
 void op_set_uuid(struct op *o, unsigned step, unsigned param, uuid id)
 {
     char text[UUID_TEXT_LEN + 1];

@@ -6,6 +6,7 @@
 #ifndef SB_DOMAIN_IDENTITY_OP_H
 #define SB_DOMAIN_IDENTITY_OP_H
 
+#include "domain/audit.h"
 #include "domain/identity_internal.h"
 
 #include "base/buf.h"
@@ -33,6 +34,12 @@ void op_finish(struct op *o, err e, const char *reason);
 static inline void op_finish_ok(struct op *o) { op_finish(o, ERR_NONE, NULL); }
 /* Answers when the last store request failed: ERR_CONFLICT and the store's rows as they are. */
 void op_finish_store(struct op *o);
+
+/* Whose operation it is, copied into the arena. */
+struct actor op_actor(struct op *o, const struct actor *who);
+/* Step `step` of the task's request: an audit row, in the same transaction. */
+void op_audit(struct op *o, unsigned step, const struct actor *who, const char *action,
+              const char *target_kind, uuid target);
 
 /* Parameters. */
 void op_set_uuid(struct op *o, unsigned step, unsigned param, uuid id);

@@ -132,14 +132,18 @@ void identity_bind(struct home *h, uuid principal, enum role role, struct scope 
 void identity_unbind(struct home *h, uuid principal, enum role role, struct scope scope,
                      identity_done done, void *owner);
 
-/* --- device keys: `sbk_` and 43 characters of base64url; SHA-256 is stored --- */
+/* --- device keys: `sbk_` and 43 characters of base64url; SHA-256 is stored ---
+ * Each change and its audit row (by `who`, of the device) are one transaction. */
 
 /* The device's principal must exist. Result: credential, secret. Two valid: ERR_CONFLICT. */
-void identity_key_make(struct home *h, uuid device, span name, identity_done done, void *owner);
+void identity_key_make(struct home *h, uuid device, span name, const struct actor *who,
+                       identity_done done, void *owner);
 /* As key_make, but of the keys valid so far only the newest stays valid. */
-void identity_key_rotate(struct home *h, uuid device, span name, identity_done done, void *owner);
+void identity_key_rotate(struct home *h, uuid device, span name, const struct actor *who,
+                         identity_done done, void *owner);
 /* Live sessions by it end (SESSION_REVOKED). ERR_NOT_FOUND unless it is a valid key of `device`. */
-void identity_key_revoke(struct home *h, uuid device, uuid key, identity_done done, void *owner);
+void identity_key_revoke(struct home *h, uuid device, uuid key, const struct actor *who,
+                         identity_done done, void *owner);
 /* Result: keys, oldest first. */
 void identity_key_list(struct home *h, uuid device, identity_done done, void *owner);
 

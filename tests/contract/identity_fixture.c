@@ -316,6 +316,8 @@ void on_answer(void *owner, const struct identity_result *r)
     }
 }
 
+const struct actor somebody = {.name = {(const uint8_t *)"somebody", 8}};
+
 void wait_answer(struct answer *a)
 {
     assert_false(a->done); /* never inside the call */
@@ -363,7 +365,7 @@ uuid device_new(void)
 void key_new(uuid device, struct answer *a)
 {
     *a = (struct answer){0};
-    identity_key_make(any_home(), device, SPAN("k"), on_answer, a);
+    identity_key_make(any_home(), device, SPAN("k"), &somebody, on_answer, a);
     wait_answer(a);
     expect(a, ERR_NONE, NULL);
 }

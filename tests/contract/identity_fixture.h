@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "domain/audit.h"
 #include "domain/identity.h"
 #include "domain/identity_ops.h"
 
@@ -80,6 +81,7 @@ struct answer {
     char names[200][128];
     struct key_row keys[100];
 };
+extern const struct actor somebody; /* who changes keys */
 void on_answer(void *owner, const struct identity_result *r); /* identity_done; owner: an answer */
 void wait_answer(struct answer *a);
 

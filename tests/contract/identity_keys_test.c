@@ -89,7 +89,7 @@ static void two_keys_are_valid_and_rotation_keeps_the_newer(void **state)
     key_new(device, &one);
     pass_ms(1);
     key_new(device, &two);
-    identity_key_make(any_home(), device, SPAN("third"), on_answer, &a);
+    identity_key_make(any_home(), device, SPAN("third"), &somebody, on_answer, &a);
     wait_answer(&a);
     expect(&a, ERR_CONFLICT, "conflict");
     expect_accepted(one.secret, false);
@@ -100,7 +100,7 @@ static void two_keys_are_valid_and_rotation_keeps_the_newer(void **state)
     probe_open(&kept, any_home(), two.secret, false);
     pass_ms(1);
     a = (struct answer){0};
-    identity_key_rotate(any_home(), device, SPAN("third"), on_answer, &a);
+    identity_key_rotate(any_home(), device, SPAN("third"), &somebody, on_answer, &a);
     wait_answer(&a);
     expect(&a, ERR_NONE, NULL);
     assert_int_equal(old.told[SESSION_REVOKED], 1);
@@ -114,6 +114,54 @@ static void two_keys_are_valid_and_rotation_keeps_the_newer(void **state)
     wait_answer(&a);
     assert_int_equal(a.count, 3);
     assert_true(a.keys[0].revoked_ms != 0 && a.keys[1].revoked_ms == 0);
+}
+
+struct rows {
+    bool done;
+    buf text; /* an action and a name a line, newest first */
+};
+
+static void on_rows(void *owner, const struct audit_result *r)
+{
+    struct rows *rows = owner;
+    assert_int_equal(r->error, ERR_NONE);
+    for (unsigned i = 0; i < r->count; i++) {
+        buf_printf(&rows->text, "%.*s by %.*s\n", SPAN_FMT(r->rows[i].action),
+                   SPAN_FMT(r->rows[i].actor_name));
+    }
+    buf_append_byte(&rows->text, '\0');
+    rows->done = true;
+}
+
+static void changes_of_keys_are_in_the_audit_log_and_refusals_are_not(void **state)
+{
+    (void)state;
+    uuid device = device_new();
+    char target[UUID_TEXT_LEN + 1];
+    struct answer one, a = {0};
+    struct rows rows = {0};
+    key_new(device, &one);
+    pass_ms(1);
+    identity_key_rotate(any_home(), device, SPAN("second"), &somebody, on_answer, &a);
+    wait_answer(&a);
+    expect(&a, ERR_NONE, NULL);
+    pass_ms(1);
+    for (unsigned i = 0; i < 2; i++) {
+        a = (struct answer){0};
+        identity_key_revoke(any_home(), device, one.credential, &somebody, on_answer, &a);
+        wait_answer(&a);
+        expect(&a, i == 0 ? ERR_NONE : ERR_NOT_FOUND, i == 0 ? NULL : "unknown_key");
+    }
+    uuid_format(device, target);
+    audit_list(any_home(),
+               &(struct audit_filter){
+                   .to_ms = INT64_MAX, .target = span_str(target), .limit = 10},
+               on_rows, &rows);
+    assert_true(run_until(&rows.done));
+    assert_string_equal((char *)rows.text.ptr, "device.key.revoke by somebody\n"
+                                               "device.key.rotate by somebody\n"
+                                               "device.key.create by somebody\n");
+    buf_deinit(&rows.text);
 }
 
 static void a_revoked_key_ends_its_sessions_everywhere(void **state)
@@ -130,22 +178,22 @@ static void a_revoked_key_ends_its_sessions_everywhere(void **state)
     probe_open(&probes[0], any_home(), one.secret, false);
     probe_open(&probes[1], any_home(), one.secret, false);
     probe_open(&probes[2], any_home(), two.secret, false);
-    identity_key_revoke(any_home(), device, one.credential, on_answer, &a);
+    identity_key_revoke(any_home(), device, one.credential, &somebody, on_answer, &a);
     done_ok(&a);
     assert_int_equal(probes[0].told[SESSION_REVOKED], 1);
     assert_int_equal(probes[1].told[SESSION_REVOKED], 1);
     assert_int_equal(probe_total(&probes[2]), 0);
     expect_refused(one.secret, false, "revoked");
     session_close(&probes[2].session);
-    identity_key_revoke(any_home(), device, one.credential, on_answer, &a);
+    identity_key_revoke(any_home(), device, one.credential, &somebody, on_answer, &a);
     wait_answer(&a);
     expect(&a, ERR_NOT_FOUND, "unknown_key");
     a = (struct answer){0};
-    identity_key_revoke(any_home(), device_new(), two.credential, on_answer, &a);
+    identity_key_revoke(any_home(), device_new(), two.credential, &somebody, on_answer, &a);
     wait_answer(&a);
     expect(&a, ERR_NOT_FOUND, "unknown_key");
     a = (struct answer){0};
-    identity_key_make(any_home(), home_new_id(any_home()), SPAN(""), on_answer, &a);
+    identity_key_make(any_home(), home_new_id(any_home()), SPAN(""), &somebody, on_answer, &a);
     wait_answer(&a);
     expect(&a, ERR_NOT_FOUND, "unknown_principal");
 }
@@ -223,6 +271,7 @@ int main(void)
         T(credentials_are_not_taken_for_one_another),
         T(tokens_of_strangers_are_refused),
         T(two_keys_are_valid_and_rotation_keeps_the_newer),
+        T(changes_of_keys_are_in_the_audit_log_and_refusals_are_not),
         T(a_revoked_key_ends_its_sessions_everywhere),
         T(a_key_gives_device_tokens_within_limits),
         T(tokens_can_be_issued_to_a_known_principal),

@@ -87,10 +87,10 @@ static void mutate(enum mutation m)
     struct answer *a = &answers[m];
     switch (m) {
     case REVOKE_KEY:
-        identity_key_revoke(h, device, key.credential, on_answer, a);
+        identity_key_revoke(h, device, key.credential, &somebody, on_answer, a);
         break;
     case ROTATE_KEY: /* twice: the key is the only one, so the first one keeps it */
-        identity_key_rotate(h, device, SPAN("1"), on_answer, a);
+        identity_key_rotate(h, device, SPAN("1"), &somebody, on_answer, a);
         break;
     case DISABLE_DEVICE:
         identity_set_active(h, device, false, on_answer, a);

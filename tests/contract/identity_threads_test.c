@@ -7,6 +7,7 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
+#include "domain/audit.h"
 #include "domain/identity_ops.h"
 #include "loop/loop.h"
 
@@ -24,7 +25,7 @@
 #define ROUNDS 300
 #define CHANGES 60
 
-struct actor {
+struct worker {
     struct mail mail;
     struct home *home;
     unsigned rounds;
@@ -38,7 +39,7 @@ struct actor {
 static struct loop *loops[LOOPS];
 static struct home all_homes[LOOPS];
 static struct home *homes[LOOPS];
-static struct actor actors[LOOPS];
+static struct worker actors[LOOPS];
 static struct post *post;
 static struct store *store;
 static sem_t ended;
@@ -69,24 +70,24 @@ static const struct domain_conf conf = {.token_access_s = 900,
 
 /* --- the load --- */
 
-static void begin(struct actor *a);
+static void begin(struct worker *a);
 
 static void on_told(struct session *s, enum session_change change)
 {
     (void)change;
-    CONTAINER_OF(s, struct actor, session)->told++;
+    CONTAINER_OF(s, struct worker, session)->told++;
 }
 
 static void on_again(struct mail *m)
 {
-    struct actor *a = CONTAINER_OF(m, struct actor, mail);
+    struct worker *a = CONTAINER_OF(m, struct worker, mail);
     session_close(&a->session);
     begin(a);
 }
 
 static void on_auth(struct auth *auth)
 {
-    struct actor *a = auth->owner;
+    struct worker *a = auth->owner;
     if (auth->grant != NULL) {
         a->accepted++;
         a->session.on_change = on_told;
@@ -96,7 +97,7 @@ static void on_auth(struct auth *auth)
     post_mail(post, a->home->index, &a->mail);
 }
 
-static void begin(struct actor *a)
+static void begin(struct worker *a)
 {
     if (a->rounds-- == 0) {
         sem_post(&ended);
@@ -110,11 +111,11 @@ static void begin(struct actor *a)
     auth_start(a->home, &a->auth);
 }
 
-static void on_begin(struct mail *m) { begin(CONTAINER_OF(m, struct actor, mail)); }
+static void on_begin(struct mail *m) { begin(CONTAINER_OF(m, struct worker, mail)); }
 
 static void change_rights(void *owner, const struct identity_result *r)
 {
-    struct actor *a = owner;
+    struct worker *a = owner;
     assert_true(r == NULL || r->error == ERR_NONE);
     if (a->changes-- == 0) {
         sem_post(&ended);
@@ -127,7 +128,7 @@ static void change_rights(void *owner, const struct identity_result *r)
 
 static void sign_in(void *owner, const struct identity_result *r)
 {
-    struct actor *a = owner;
+    struct worker *a = owner;
     assert_true(r == NULL || r->error == ERR_NONE || r->error == ERR_RATE_LIMIT_EXCEEDED);
     if (a->changes-- == 0) {
         sem_post(&ended);
@@ -180,7 +181,7 @@ static void make_principals(void)
     struct home *h = homes[0];
     identity_user_add(h, SPAN("alice"), SPAN("correct horse"), &viewer, 1, on_made, &m);
     turn_until(&m);
-    identity_key_make(h, user, SPAN("k"), on_made, &m);
+    identity_key_make(h, user, SPAN("k"), &(struct actor){.name = SPAN("t")}, on_made, &m);
     turn_until(&m);
     identity_login(h,
                    &(struct login_args){.username = SPAN("alice"),
@@ -207,14 +208,14 @@ static void *run_loop(void *arg)
 
 static void on_changes(struct mail *m)
 {
-    change_rights(CONTAINER_OF(m, struct actor, mail), NULL);
+    change_rights(CONTAINER_OF(m, struct worker, mail), NULL);
 }
 
-static void on_sign_ins(struct mail *m) { sign_in(CONTAINER_OF(m, struct actor, mail), NULL); }
+static void on_sign_ins(struct mail *m) { sign_in(CONTAINER_OF(m, struct worker, mail), NULL); }
 
 static void run_load(void)
 {
-    static struct actor extra[2];
+    static struct worker extra[2];
     pthread_t threads[LOOPS];
     for (unsigned i = 0; i < LOOPS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, run_loop, loops[i]), 0);

@@ -114,7 +114,7 @@ test('the_audit_log_says_who_did_what_from_where', async (t) => {
   };
   const rows = (await list()).data;
   assert.deepEqual(rows.map((r) => `${r.action} ${r.outcome}`), [
-    'user.disable failed', 'user.add ok', 'device.delete ok', 'device.key.create ok',
+    'user.disable failed', 'user.add ok', 'device.delete ok', 'device.key.rotate ok',
     'device.enable ok', 'device.disable ok', 'device.create ok', 'auth.login ok',
   ]);
   const { timestamp, id: rowId, ...create } = rows[6];

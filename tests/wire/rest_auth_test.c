@@ -1,6 +1,8 @@
 /* Signing in and out over a real socket: bodies, tokens, cookies, keys. */
 #include "rest_world.h"
 
+#include "domain/audit.h"
+
 #include <stdio.h>
 
 #define HOST "Host: localhost:{port}\r\n"
@@ -238,7 +240,8 @@ static void a_device_key_becomes_a_token(void **state)
     assert_int_equal(store_run(world.store, req), ERR_NONE);
     store_req_free(req);
     device_key[0] = '\0';
-    identity_key_make(&world.home, id, SPAN("first"), key_made, NULL);
+    identity_key_make(&world.home, id, SPAN("first"), &(struct actor){.name = SPAN("test")},
+                      key_made, NULL);
     for (unsigned i = 0; i < 1000 && device_key[0] == '\0'; i++) {
         world_turn(&world);
     }

@@ -1,4 +1,4 @@
-/* The audit log: noting from routes, and GET /api/v1/audit. */
+/* The audit log: who a route acts for, and GET /api/v1/audit. */
 #include "edge/rest/audit.h"
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
@@ -19,26 +19,6 @@ static span peer_address(const struct rest_call *c, char text[ADDR_TEXT_MAX])
 struct actor rest_actor(const struct rest_call *c, char text[ADDR_TEXT_MAX])
 {
     return (struct actor){.id = c->grant->principal, .address = peer_address(c, text)};
-}
-
-static void note(struct rest_call *c, const struct actor *who, const char *action,
-                 const char *target_kind, uuid target)
-{
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(target, id);
-    audit_note(c->edge->home,
-               &(struct audit_entry){.who = who,
-                                     .action = action,
-                                     .target_kind = target_kind,
-                                     .target = span_of(id, UUID_TEXT_LEN)},
-               NULL, NULL);
-}
-
-void rest_audit(struct rest_call *c, const char *action, const char *target_kind, uuid target)
-{
-    char address[ADDR_TEXT_MAX];
-    struct actor who = rest_actor(c, address);
-    note(c, &who, action, target_kind, target);
 }
 
 /* --- the list --- */

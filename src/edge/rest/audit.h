@@ -1,4 +1,4 @@
-/* What the routes note in the audit log (domain/audit.h), and who asks them. */
+/* Who asks a route, for the audit log (domain/audit.h). */
 #ifndef SB_EDGE_REST_AUDIT_H
 #define SB_EDGE_REST_AUDIT_H
 
@@ -8,7 +8,5 @@
 
 /* Who asks; needs a grant. The address is written into `text`, which the actor borrows. */
 struct actor rest_actor(const struct rest_call *c, char text[ADDR_TEXT_MAX]);
-/* Notes what the caller of this request did, with success. */
-void rest_audit(struct rest_call *c, const char *action, const char *target_kind, uuid target);
 
 #endif

@@ -41,7 +41,6 @@ static void key_made(void *owner, const struct identity_result *r)
     if (c == NULL) {
         return;
     }
-    rest_audit(c, "device.key.create", "device", c->uuids[0]);
     struct json_writer w = json_writer_of(&c->data);
     json_open(&w, '{');
     member_uuid(&w, "id", r->credential);
@@ -55,9 +54,11 @@ void rest_device_credential_create(struct rest_call *c)
 {
     struct shape_credential_create in;
     if (device_body(c, SCHEMA_credential_create, &in)) {
+        char address[ADDR_TEXT_MAX];
+        struct actor who = rest_actor(c, address);
         span name = in.has_name ? in.name : SPAN("");
         rest_later(c);
-        identity_key_rotate(c->edge->home, c->uuids[0], name, key_made, c);
+        identity_key_rotate(c->edge->home, c->uuids[0], name, &who, key_made, c);
     }
 }
 
@@ -91,13 +92,14 @@ static void key_revoked(void *owner, const struct identity_result *r)
 {
     struct rest_call *c = answered(owner, r);
     if (c != NULL) {
-        rest_audit(c, "device.key.revoke", "device", c->uuids[0]);
         rest_no_content(c);
     }
 }
 
 void rest_device_credential_delete(struct rest_call *c)
 {
+    char address[ADDR_TEXT_MAX];
+    struct actor who = rest_actor(c, address);
     rest_later(c);
-    identity_key_revoke(c->edge->home, c->uuids[0], c->uuids[1], key_revoked, c);
+    identity_key_revoke(c->edge->home, c->uuids[0], c->uuids[1], &who, key_revoked, c);
 }
