@@ -200,7 +200,9 @@ void proof_want(struct identity *id, struct proof_wait *w)
     list_push(&id->proofs_used, &e->used);
     bool stale = e->load == LOADED && e->proof.kind == PROOF_NONE &&
                  clock_mono_ms(id->home->clock) >= e->unknown_until_ms;
-    if (e->load == LOADED && !stale) {
+    bool hit = e->load == LOADED && !stale;
+    home_cache_count(id->home, CACHE_PROOFS, hit);
+    if (hit) {
         touch(e);
         w->ready(w, &e->proof, false);
         return;

@@ -186,6 +186,7 @@ static void load(struct device *d)
 void device_need(struct fleet *f, uuid id, struct wait *w)
 {
     struct device *d = device_peek(f, id);
+    home_cache_count(f->home, CACHE_DEVICES, d != NULL && d->state != DEVICE_LOADING);
     if (d == NULL) {
         d = mem_calloc(1, sizeof *d);
         d->fleet = f;

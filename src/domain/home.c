@@ -34,3 +34,18 @@ uuid home_new_id(struct home *h)
     entropy_fill(h->entropy, entropy, sizeof entropy);
     return uuid_gen_next(&h->ids, clock_wall_ms(h->clock), entropy);
 }
+
+const char *home_cache_name(enum home_cache c)
+{
+    static const char *const names[] = {
+        [CACHE_PROOFS] = "proofs", [CACHE_PRINCIPALS] = "principals", [CACHE_DEVICES] = "devices"};
+    _Static_assert(ARRAY_LEN(names) == CACHE_COUNT, "a name each");
+    return names[c];
+}
+
+void home_cache_count(struct home *h, enum home_cache c, bool hit)
+{
+    _Atomic uint64_t *n = hit ? &h->caches[c].hits : &h->caches[c].misses;
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}

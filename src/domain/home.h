@@ -6,6 +6,8 @@
 #ifndef SB_DOMAIN_HOME_H
 #define SB_DOMAIN_HOME_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/uuid.h"
@@ -48,6 +50,22 @@ struct domain_conf {
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
 };
 
+/* What a home keeps in memory of rows in the store. */
+enum home_cache {
+    CACHE_PROOFS,     /* device keys, provisioning keys, console cookies */
+    CACHE_PRINCIPALS, /* status and rights */
+    CACHE_DEVICES,
+    CACHE_COUNT
+};
+const char *home_cache_name(enum home_cache c); /* "proofs" */
+
+/* Times that somebody wanted a row: it was there, or the store was asked. Written by the home's
+ * thread only, read by any: relaxed. */
+struct cache_count {
+    _Atomic uint64_t hits;
+    _Atomic uint64_t misses;
+};
+
 struct home {
     unsigned index;
     unsigned count;
@@ -68,12 +86,16 @@ struct home {
     struct identity *identity;
     struct fleet *fleet;
     struct recovery *recovery;
+    struct cache_count caches[CACHE_COUNT];
 };
 
 static inline unsigned home_of(const struct home *h, uuid id)
 {
     return (unsigned)(uuid_hash(id) % h->count);
 }
+
+/* On the home's thread. */
+void home_cache_count(struct home *h, enum home_cache c, bool hit);
 
 /* A domain deadline: fire(d) runs on the home's loop at or up to 100 ms after it is due. A zeroed
  * one is not armed. */

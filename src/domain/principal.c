@@ -228,7 +228,9 @@ void principal_want(struct identity *id, uuid principal, struct principal_wait *
     struct principal *p = entry(id, principal);
     bool stale = p->load == LOADED && !p->state.known &&
                  clock_mono_ms(id->home->clock) >= p->unknown_until_ms;
-    if (p->load == LOADED && !stale) {
+    bool hit = p->load == LOADED && !stale;
+    home_cache_count(id->home, CACHE_PRINCIPALS, hit);
+    if (hit) {
         w->ready(w, &p->state, p->live, false);
         return;
     }

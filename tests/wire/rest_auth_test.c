@@ -256,6 +256,12 @@ static void a_device_key_becomes_a_token(void **state)
     assert_string_equal(answer_data(&a, "kind"), "device");
     get("/metrics", bearer(device_key));
     expect_error(403, "PERMISSION_DENIED");
+    assert_true(world.home.caches[CACHE_PROOFS].misses > 0);
+    uint64_t hits = world.home.caches[CACHE_PROOFS].hits;
+    uint64_t misses = world.home.caches[CACHE_PROOFS].misses;
+    get("/api/v1/auth/me", bearer(device_key));
+    assert_int_equal(world.home.caches[CACHE_PROOFS].hits, hits + 1);
+    assert_int_equal(world.home.caches[CACHE_PROOFS].misses, misses);
 }
 
 static int setup(void **state)

@@ -361,6 +361,8 @@ static void metrics_ask_those_who_know(void **state)
     assert_non_null(strstr(a.body, "signalbox_rate_limited_total{what=\"rest\"} 1\n"));
     assert_non_null(strstr(a.body, "signalbox_device_heartbeat_age_seconds_bucket{le=\"90\"} 0\n"));
     assert_non_null(strstr(a.body, "signalbox_device_heartbeat_age_seconds_count 0\n"));
+    assert_non_null(strstr(a.body, "signalbox_cache_hits_total{cache=\"principals\"} "));
+    assert_non_null(strstr(a.body, "signalbox_cache_misses_total{cache=\"devices\"} "));
     const char *synced = strstr(a.body, "signalbox_store_commit_seconds_bucket{le=\"+Inf\"} ");
     assert_non_null(synced);
     assert_true(strtoul(strchr(synced, '}') + 1, NULL, 10) > 0);

@@ -454,6 +454,32 @@ static void collect_store_bytes(struct scrape *s) { plain(s, (double)s->store.fi
 
 static void collect_store_up(struct scrape *s) { plain(s, s->store.health == ERR_NONE ? 1 : 0); }
 
+/* `at` is of one of the two counts. */
+static void caches(struct scrape *s, size_t at)
+{
+    for (unsigned c = 0; c < CACHE_COUNT; c++) {
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < s->ops->edge_count; i++) {
+            const struct home *home = s->ops->edges[i]->home;
+            if (home != NULL) {
+                const char *count = (const char *)&home->caches[c];
+                sum += load((const _Atomic uint64_t *)(const void *)(count + at));
+            }
+        }
+        labelled(s, "cache", home_cache_name((enum home_cache)c), (double)sum);
+    }
+}
+
+static void collect_cache_hits_total(struct scrape *s)
+{
+    caches(s, offsetof(struct cache_count, hits));
+}
+
+static void collect_cache_misses_total(struct scrape *s)
+{
+    caches(s, offsetof(struct cache_count, misses));
+}
+
 static void collect_alert(struct scrape *s)
 {
     for (unsigned a = 0; a < ALERT_COUNT; a++) {
