@@ -99,8 +99,7 @@ static void load(struct entry *e)
     task_store(&e->task);
 }
 
-/* The first half of a cookie's hash names its session: the table has no other id. */
-static uuid half(const uint8_t hash[HASH_BYTES])
+uuid hash_half(const uint8_t hash[HASH_BYTES])
 {
     uuid u;
     memcpy(u.bytes, hash, sizeof u.bytes);
@@ -117,7 +116,7 @@ static void read_row(struct entry *e)
     if (e->kind == PROOF_SESSION) {
         e->last_seen_ms = store_int(store_cell(req, 0, 0, 3));
         e->proof = (struct proof){.kind = PROOF_SESSION,
-                                  .credential = half(e->hash),
+                                  .credential = hash_half(e->hash),
                                   .created_ms = store_int(store_cell(req, 0, 0, 1)),
                                   .expires_ms = store_int(store_cell(req, 0, 0, 2))};
         if (!uuid_parse(store_text(store_cell(req, 0, 0, 0)), &e->proof.principal)) {

@@ -103,6 +103,9 @@ struct proof_wait {
     void (*ready)(struct proof_wait *w, const struct proof *p, bool waited);
 };
 
+/* The first half of a secret's hash: the credential of a cookie's session, which has no other id,
+ * and the jti of the access token that was handed out with a refresh token. */
+uuid hash_half(const uint8_t hash[HASH_BYTES]);
 /* The index of the home that caches the proof of this hash. */
 unsigned proof_home(const struct home *h, const uint8_t hash[HASH_BYTES]);
 /* At the proof's home: calls ready, at once when cached. */

@@ -73,7 +73,8 @@ static void check(struct login *l)
     task_offload(&l->op.task, check_password);
 }
 
-static void put_refresh(struct login *l, unsigned step, int64_t now)
+/* Returns the jti of the access token that goes with it. */
+static uuid put_refresh(struct login *l, unsigned step, int64_t now)
 {
     struct home *h = l->op.task.home;
     struct store_req *req = l->op.task.req;
@@ -87,6 +88,7 @@ static void put_refresh(struct login *l, unsigned step, int64_t now)
     op_set_uuid(&l->op, step, 2, l->op.result.principal);
     store_set_int(req, step, 0, 3, now);
     store_set_int(req, step, 0, 4, l->op.result.refresh_expires_ms);
+    return hash_half(hash);
 }
 
 static void put_session(struct login *l, unsigned step, int64_t now)
@@ -130,18 +132,16 @@ static void grant_login(struct login *l, int64_t valid_after_ms)
     }
     bool tokens = (l->wants & LOGIN_TOKENS) != 0;
     bool session = (l->wants & LOGIN_SESSION) != 0;
-    if (tokens) {
-        op_access(&l->op, &(struct access){.principal = l->op.result.principal,
-                                           .kind = PRINCIPAL_USER,
-                                           .valid_after_ms = valid_after_ms,
-                                           .lifetime_s = h->conf->token_access_s});
-    }
     struct store_req *req = task_req(&l->op.task, 2 + tokens + session);
     store_step_init(req, 0, QUERY_USER_SET_LOGIN, 1);
     op_set_uuid(&l->op, 0, 0, l->op.result.principal);
     store_set_int(req, 0, 0, 1, now);
     if (tokens) {
-        put_refresh(l, 1, now);
+        op_access(&l->op, &(struct access){.principal = l->op.result.principal,
+                                           .kind = PRINCIPAL_USER,
+                                           .valid_after_ms = valid_after_ms,
+                                           .lifetime_s = h->conf->token_access_s,
+                                           .jti = put_refresh(l, 1, now)});
     }
     if (session) {
         put_session(l, 1 + tokens, now);

@@ -121,7 +121,7 @@ void op_access(struct op *o, const struct access *a)
     struct token_claims c = {.iat_s = now_s > after_s ? now_s : after_s,
                              .exp_s = now_s + a->lifetime_s};
     uuid_format(a->principal, c.sub);
-    uuid_format(home_new_id(h), c.jti);
+    uuid_format(uuid_is_nil(a->jti) ? home_new_id(h) : a->jti, c.jti);
     snprintf(c.kind, sizeof c.kind, "%s", kinds[a->kind]);
     if (a->kind == PRINCIPAL_DEVICE) {
         uuid_format(a->principal, c.device_id);

@@ -85,7 +85,9 @@ struct login_args {
  * Limits: 5 a minute an address, 10 a minute an account. Costs one argon2id on a worker. */
 void identity_login(struct home *h, const struct login_args *in, identity_done done, void *owner);
 /* A new pair for a refresh token, which is spent. One that was spent before (or is revoked) ends
- * the whole family it belongs to: reason "reused". */
+ * the whole family it belongs to: reason "reused". Then the access tokens that were handed out
+ * with it end too, and live sessions by them (SESSION_REVOKED); after more than 100 refreshes
+ * within their life, every token of the principal. */
 void identity_refresh(struct home *h, span refresh_token, identity_done done, void *owner);
 
 struct logout_args {

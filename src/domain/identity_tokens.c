@@ -3,7 +3,8 @@
  *
  * A refresh token is of one use. Its use and its successor are one transaction; a second use
  * finds the first one's mark, and then the whole family is revoked, for one of the two users is
- * a thief (RFC 9700 4.14.2).
+ * a thief (RFC 9700 4.14.2). So are the access tokens that went with it: their jti is half of the
+ * refresh token's hash, which is what the store has.
  */
 #include "domain/identity_op.h"
 
@@ -11,23 +12,76 @@
 
 /* --- refresh --- */
 
+/* Access tokens of a family that are revoked one by one; no honest client has refreshed more often
+ * within their life. Beyond, every token of the principal ends. */
+#define FAMILY_TOKENS_MAX 100
+/* An access token says the time at which its refresh token was stored, or a little later. */
+#define COMMIT_MS 60000
+
 struct refresh {
     struct op op;
-    enum { REFRESH_BEGIN, REFRESH_READ, REFRESH_WRITTEN, REFRESH_ENDED } step;
+    enum { REFRESH_BEGIN, REFRESH_READ, REFRESH_WRITTEN, REFRESH_ENDED, REFRESH_TOLD } step;
     uint8_t hash[HASH_BYTES];
     uuid family;
     struct access access;
+    bool all_end;
     char next[8 + OPAQUE_LEN];
 };
 
 static void end_family(struct refresh *r)
 {
-    struct store_req *req = task_req(&r->op.task, 1);
+    struct home *h = r->op.task.home;
+    int64_t now = clock_wall_ms(h->clock);
+    struct store_req *req = task_req(&r->op.task, 2);
     store_step_init(req, 0, QUERY_REFRESH_REVOKE_FAMILY, 1);
     op_set_uuid(&r->op, 0, 0, r->family);
-    store_set_int(req, 0, 0, 1, clock_wall_ms(r->op.task.home->clock));
+    store_set_int(req, 0, 0, 1, now);
+    store_step_init(req, 1, QUERY_REFRESH_OF_FAMILY, 1);
+    op_set_uuid(&r->op, 1, 0, r->family);
+    store_set_int(req, 1, 0, 1, now - h->conf->token_access_s * 1000 - COMMIT_MS);
+    store_set_int(req, 1, 0, 2, FAMILY_TOKENS_MAX + 1);
     r->step = REFRESH_ENDED;
     task_store(&r->op.task);
+}
+
+/* The access tokens of the family, which is on disk as revoked: in memory at once, then stored. */
+static void end_tokens(struct refresh *r)
+{
+    struct op *o = &r->op;
+    struct home *h = o->task.home;
+    int64_t now = clock_wall_ms(h->clock);
+    int64_t until_ms = now + h->conf->token_access_s * 1000 + COMMIT_MS;
+    uuid ended[FAMILY_TOKENS_MAX];
+    unsigned count = o->task.req->steps[1].row_count;
+    r->step = REFRESH_TOLD;
+    r->all_end = count > FAMILY_TOKENS_MAX;
+    for (unsigned i = 0; i < count && !r->all_end; i++) {
+        span hash = store_text(store_cell(o->task.req, 1, i, 0));
+        ASSERT(hash.len == HASH_BYTES);
+        ended[i] = hash_half(hash.ptr);
+        changes_tell(h, &(struct change){.principal = r->access.principal,
+                                         .credential = ended[i],
+                                         .revoked_until_ms = until_ms});
+    }
+    if (count == 0) {
+        op_finish(o, ERR_AUTHENTICATION_FAILED, "reused");
+        return;
+    }
+    struct store_req *req = task_req(&o->task, 1);
+    store_step_init(req, 0, r->all_end ? QUERY_PRINCIPAL_REVOKE_TOKENS : QUERY_REVOKED_INSERT,
+                    r->all_end ? 1 : count);
+    if (r->all_end) {
+        op_set_uuid(o, 0, 0, r->access.principal);
+        store_set_int(req, 0, 0, 1, now + 1);
+        store_set_int(req, 0, 0, 2, now);
+    }
+    for (unsigned i = 0; i < count && !r->all_end; i++) {
+        char text[UUID_TEXT_LEN + 1];
+        uuid_format(ended[i], text);
+        store_set_text(req, 0, i, 0, span_str(text));
+        store_set_int(req, 0, i, 1, until_ms);
+    }
+    task_store(&o->task);
 }
 
 static void rotate(struct refresh *r, int64_t now)
@@ -35,6 +89,7 @@ static void rotate(struct refresh *r, int64_t now)
     struct home *h = r->op.task.home;
     uint8_t hash[HASH_BYTES];
     secret_make(h, "sbr_", r->next, hash);
+    r->access.jti = hash_half(hash);
     r->op.result.refresh_expires_ms = now + h->conf->token_refresh_s * 1000;
     struct store_req *req = task_req(&r->op.task, 2);
     store_step_init(req, 0, QUERY_REFRESH_USE, 1);
@@ -120,6 +175,16 @@ static void on_refresh(struct task *t)
         if (t->req->error != ERR_NONE) {
             op_finish_store(&r->op);
         } else {
+            end_tokens(r);
+        }
+        return;
+    case REFRESH_TOLD:
+        if (r->all_end) {
+            identity_changed(t->home, r->access.principal);
+        }
+        if (t->req->error != ERR_NONE) {
+            op_finish_store(&r->op);
+        } else {
             op_finish(&r->op, ERR_AUTHENTICATION_FAILED, "reused");
         }
         return;
@@ -197,9 +262,7 @@ static void on_logout(struct task *t)
     uuid owner;
     if (l->has_session && t->req->steps[l->session_step].row_count > 0 &&
         op_cell_uuid(&l->op, l->session_step, 0, 0, &owner)) {
-        uuid half;
-        memcpy(half.bytes, l->session_hash, sizeof half.bytes);
-        proof_revoked(t->home, l->session_hash, owner, half);
+        proof_revoked(t->home, l->session_hash, owner, hash_half(l->session_hash));
     }
     op_finish_ok(&l->op);
 }

@@ -203,6 +203,15 @@ static void attempts_are_limited_by_address(void **state)
     }
 }
 
+/* The tables are all that remains. */
+static void homes_restart(void)
+{
+    for (unsigned i = 0; i < w.count; i++) {
+        identity_free(w.homes[i].identity);
+        (void)identity_new(&w.homes[i]);
+    }
+}
+
 static void refresh_tokens_are_of_one_use(void **state)
 {
     (void)state;
@@ -220,12 +229,53 @@ static void refresh_tokens_are_of_one_use(void **state)
     assert_true(uuid_eq(two.principal, id));
     assert_string_not_equal(two.refresh, one.refresh);
     expect_accepted(two.access, false);
+    struct answer other;
+    login_as(&other, "ivan", "correct horse", LOGIN_TOKENS);
+    struct probe live, kept;
+    probe_open(&live, any_home(), two.access, false);
+    probe_open(&kept, any_home(), other.access, false);
     identity_refresh(any_home(), span_str(one.refresh), on_answer, &three);
     wait_answer(&three);
     expect(&three, ERR_AUTHENTICATION_FAILED, "reused");
+    assert_int_equal(live.told[SESSION_REVOKED], 1);
+    assert_int_equal(probe_total(&kept), 0);
+    session_close(&kept.session);
+    expect_refused(two.access, false, "revoked");
+    expect_accepted(other.access, false);
+    homes_restart();
+    expect_refused(two.access, false, "revoked");
+    expect_accepted(other.access, false);
     identity_refresh(any_home(), span_str(two.refresh), on_answer, &four);
     wait_answer(&four);
     expect(&four, ERR_AUTHENTICATION_FAILED, "revoked");
+}
+
+static void a_family_of_many_tokens_ends_with_all_of_the_principal(void **state)
+{
+    (void)state;
+    (void)user_new("ida", "correct horse", ROLE_VIEWER);
+    struct answer first, last, other;
+    login_as(&other, "ida", "correct horse", LOGIN_TOKENS);
+    login_as(&first, "ida", "correct horse", LOGIN_TOKENS);
+    last = first;
+    for (unsigned i = 0; i < 100; i++) {
+        struct answer next = {0};
+        identity_refresh(any_home(), span_str(last.refresh), on_answer, &next);
+        wait_answer(&next);
+        expect(&next, ERR_NONE, NULL);
+        last = next;
+    }
+    struct probe live;
+    probe_open(&live, any_home(), first.access, false);
+    pass_ms(2000);
+    struct answer a = {0};
+    identity_refresh(any_home(), span_str(first.refresh), on_answer, &a);
+    wait_answer(&a);
+    expect(&a, ERR_AUTHENTICATION_FAILED, "reused");
+    assert_int_equal(live.told[SESSION_REVOKED], 1);
+    expect_refused(first.access, false, "superseded");
+    expect_refused(last.access, false, "superseded");
+    expect_refused(other.access, false, "superseded");
 }
 
 static void two_refreshes_at_once_end_the_family(void **state)
@@ -318,7 +368,6 @@ static void logging_out_ends_token_family_and_session(void **state)
     expect(&a, ERR_NONE, NULL);
 }
 
-/* A restart: the tables are all that remains. */
 static void revoked_tokens_stay_revoked_after_a_restart(void **state)
 {
     (void)state;
@@ -330,10 +379,7 @@ static void revoked_tokens_stay_revoked_after_a_restart(void **state)
     identity_logout(any_home(), &(struct logout_args){.grant = g}, on_answer, &a);
     grant_free(g);
     wait_answer(&a);
-    for (unsigned i = 0; i < w.count; i++) {
-        identity_free(w.homes[i].identity);
-        (void)identity_new(&w.homes[i]);
-    }
+    homes_restart();
     expect_refused(one.access, false, "revoked"); /* waits for the table */
 }
 
@@ -355,10 +401,7 @@ static void a_long_table_of_revoked_tokens_is_read_whole(void **state)
     store_set_int(req, 0, 12000, 1, START_MS + 800000);
     assert_int_equal(store_run(w.store, req), ERR_NONE);
     store_req_free(req);
-    for (unsigned i = 0; i < w.count; i++) {
-        identity_free(w.homes[i].identity);
-        (void)identity_new(&w.homes[i]);
-    }
+    homes_restart();
     struct token_claims c = {
         .kind = "user", .jti = "of another tool", .iat_s = START_MS / 1000 + 1,
         .exp_s = START_MS / 1000 + 800};
@@ -475,6 +518,7 @@ int main(void)
         T(attempts_are_limited_by_account),
         T(attempts_are_limited_by_address),
         T(refresh_tokens_are_of_one_use),
+        T(a_family_of_many_tokens_ends_with_all_of_the_principal),
         T(two_refreshes_at_once_end_the_family),
         T(refresh_tokens_expire_and_strangers_are_refused),
         T(logging_out_ends_token_family_and_session),
