@@ -207,11 +207,18 @@ static inline const struct stream_wire *conn_stream(const struct conn *c)
     return c->net->wires[c->wire];
 }
 
+/* Reads take all there is, so the poller need not say twice that bytes have arrived. */
+#define CONN_READING (IO_READ | IO_EDGE)
+
+/* conn_read.c */
+void conn_ready(struct io *io, unsigned events); /* for struct io */
+
 /* conn.c */
 /* The place of a wire in net->wires, the same for ever. */
 uint8_t net_wire(struct net *n, const void *wire);
 struct conn *conn_open(struct net *n, int fd, enum conn_kind kind);
 void conn_interest(struct conn *c); /* sets what the poller reports, from the record's state */
+void conn_flush(struct conn *c); /* the socket takes bytes: what is kept here, then the owner's */
 void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */
 void conn_log_close(struct conn *c, close_reason reason);
 void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes */
