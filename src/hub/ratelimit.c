@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define WINDOW_MS 60000
+#define WINDOW_S 60
 #define STREAK_MAX 16 /* doubling 1 ms sixteen times passes the longest answer */
 
 bool bucket_take(struct bucket *b, const struct bucket_rule *r, int64_t now_ms,
@@ -26,8 +26,9 @@ bool bucket_take(struct bucket *b, const struct bucket_rule *r, int64_t now_ms,
         b->streak = 0;
         return true;
     }
-    if (now_ms - b->window_ms >= WINDOW_MS || b->refused == 0) {
-        b->window_ms = now_ms;
+    uint32_t now_s = (uint32_t)(now_ms / 1000);
+    if (now_s - b->window_s >= WINDOW_S || b->refused == 0) {
+        b->window_s = now_s;
         b->refused = 0;
     }
     b->refused += b->refused < UINT16_MAX;
@@ -44,7 +45,7 @@ bool bucket_take(struct bucket *b, const struct bucket_rule *r, int64_t now_ms,
 
 unsigned bucket_refused(const struct bucket *b, int64_t now_ms)
 {
-    return now_ms - b->window_ms < WINDOW_MS ? b->refused : 0;
+    return (uint32_t)(now_ms / 1000) - b->window_s < WINDOW_S ? b->refused : 0;
 }
 
 /* Keys are kept as 64-bit seeded hashes: two that collide share a bucket, which a stranger cannot

@@ -24,7 +24,7 @@ struct bucket_rule {
 /* Zeroed: full. */
 struct bucket {
     int64_t empty_us;     /* monotonic time at which all taken tokens are repaid */
-    int64_t window_ms;    /* when the minute of `refused` began */
+    uint32_t window_s;    /* when the minute of `refused` began, in seconds */
     uint16_t refused;     /* in that minute, for closing who never stops */
     uint8_t streak;       /* refusals without a success between them */
 };

@@ -35,7 +35,6 @@ static void give_back(const struct admission *a)
 static void open_socket(const struct admission *a)
 {
     struct monitor *m = mem_calloc(1, a->is_device ? sizeof(struct monitor_device) : sizeof *m);
-    m->edge = a->edge;
     m->device = a->device;
     m->is_device = a->is_device;
     if (!monitor_open(m, a->call, &a->in)) {

@@ -8,8 +8,9 @@ static struct json_writer open_frame(struct monitor *m, buf *out, enum frame typ
 {
     struct json_writer w = json_writer_of(out);
     if (m->conn != NULL) {
-        stats_add(&m->edge->stats.messages_out[STATS_MONITOR][type], 1);
-        LOG(loop_log(m->edge->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(m->conn)),
+        struct edge *e = monitor_edge(m);
+        stats_add(&e->stats.messages_out[STATS_MONITOR][type], 1);
+        LOG(loop_log(e->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(m->conn)),
             LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(type)));
     }
     json_open(&w, '{');
@@ -48,9 +49,9 @@ void monitor_connected(struct monitor *m, const struct monitor_admission *a)
     struct json_writer w = open_frame(m, &out, FRAME_CONNECTED);
     uuid_format(m->device, id);
     json_member_string(&w, "deviceUuid", span_of(id, UUID_TEXT_LEN));
-    member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
-    if (m->resume != NULL) {
-        member_pos(&w, "pos", resume_start(m->resume));
+    member_time(&w, "timestamp", loop_wall_ms(monitor_edge(m)->loop));
+    if (monitor_has_events(m)) {
+        member_pos(&w, "pos", monitor_start(m));
     }
     if (m->resume != NULL && a->ask.session) {
         json_member_string(&w, "session", resume_pid(m->resume));
@@ -72,7 +73,7 @@ void monitor_pong(struct monitor *m)
 {
     buf out = {0};
     struct json_writer w = open_frame(m, &out, FRAME_PONG);
-    member_time(&w, "timestamp", loop_wall_ms(m->edge->loop));
+    member_time(&w, "timestamp", loop_wall_ms(monitor_edge(m)->loop));
     send_frame(m, &w, &out, BLOB_EPHEMERAL);
 }
 
@@ -125,7 +126,7 @@ static void refuse(struct monitor *m, span id, const struct refusal *r)
 {
     buf out = {0};
     struct json_writer w = open_frame(m, &out, id.len > 0 ? FRAME_ACK : FRAME_ERROR);
-    stats_add(&m->edge->stats.errors[STATS_MONITOR][r->error], 1);
+    stats_add(&monitor_edge(m)->stats.errors[STATS_MONITOR][r->error], 1);
     if (id.len > 0) {
         json_member_raw(&w, "id", id);
         json_member_bool(&w, "ok", false);

@@ -93,7 +93,7 @@ enum frame monitor_device_frame(struct monitor *m, const struct monitor_frame *f
 {
     struct incoming in = {.m = m,
                           .frame = f,
-                          .ctx = {.arena = arena, .now_ms = loop_wall_ms(m->edge->loop)}};
+                          .ctx = {.arena = arena, .now_ms = loop_wall_ms(monitor_edge(m)->loop)}};
     for (unsigned i = 0; i < ARRAY_LEN(frames); i++) {
         if (json_string_eq(f->type, span_str(frame_name(frames[i].type)))) {
             frames[i].run(&in);

@@ -12,9 +12,15 @@
 
 #define STATE_DEPTH_MAX 2 /* of what monitor_keep writes */
 
+bool monitor_has_events(const struct monitor *m)
+{
+    return !m->is_device && m->session.grant->kind != PRINCIPAL_ANONYMOUS;
+}
+
 static bool may_read(const struct monitor *m)
 {
-    return m->resume != NULL && can(m->session.grant, PERM_DEVICE_READ, scope_device(m->device));
+    return monitor_has_events(m) &&
+           can(m->session.grant, PERM_DEVICE_READ, scope_device(m->device));
 }
 
 static void on_gap(struct resume *r, struct pos from, struct pos to)
@@ -30,13 +36,32 @@ void monitor_claim(struct edge *e, const struct resume_ask *ask, uuid principal,
     resume_claim(e, &wire, ask, principal, done, owner);
 }
 
+static void open_resume(struct monitor *m, const struct resume_ask *ask, const struct pos *kept)
+{
+    m->resume = mem_calloc(1, sizeof *m->resume);
+    resume_open(m->resume, &wire, m->conn, m->session.grant->principal, ask, kept);
+}
+
+/* Who shows nothing and asks for nothing remembers where it began, until it subscribes. */
 void monitor_events_open(struct monitor *m, const struct monitor_admission *a)
 {
-    if (!m->is_device && m->session.grant->kind != PRINCIPAL_ANONYMOUS) {
-        m->resume = mem_calloc(1, sizeof *m->resume);
-        resume_open(m->resume, &wire, m->conn, m->session.grant->principal, &a->ask,
-                    a->claimed ? &a->kept : NULL);
+    if (!monitor_has_events(m)) {
+        return;
     }
+    m->start = journal_now(monitor_edge(m)->home->journal).n;
+    if (a->ask.has_since || a->ask.session) {
+        open_resume(m, &a->ask, a->claimed ? &a->kept : NULL);
+    }
+}
+
+struct pos monitor_start(const struct monitor *m)
+{
+    if (m->resume != NULL) {
+        return resume_start(m->resume);
+    }
+    struct pos p = journal_now(monitor_edge(m)->home->journal);
+    p.n = m->start; /* the epoch is the same as long as the process lives */
+    return p;
 }
 
 void monitor_events_close(struct monitor *m, close_reason reason)
@@ -99,6 +124,10 @@ void monitor_events_join(struct monitor *m)
         monitor_refuse(m, SPAN_NONE, ERR_PERMISSION_DENIED, "channels", "events");
     } else if (!m->events) {
         m->events = true;
+        if (m->resume == NULL) {
+            struct resume_ask ask = {.has_since = true, .since = monitor_start(m)};
+            open_resume(m, &ask, NULL);
+        }
         resume_subscribe(m->resume, device_events_topic(m->device, text));
     }
 }

@@ -32,27 +32,22 @@
 /* Refusals by the rate limit in a minute that close the socket (4003). */
 #define MONITOR_FLOOD 100
 
-/* An auth_refresh under way; it outlives the socket, for there is no cancelling. */
-struct monitor_refresh {
-    struct monitor *m; /* NULL once closed */
-    struct auth auth;
-    buf ack; /* its id */
-};
-
+/* 152 bytes, for there are many that only look on: what few of them need has memory of its own
+ * (resume, a refresh). */
 struct monitor {
     struct session session;
-    struct edge *edge;
     struct conn *conn; /* NULL before the upgrade */
     uuid device;
     bool is_device;
     bool events;           /* the channel `events` is subscribed */
+    bool refreshing;       /* an auth_refresh is under way */
     uint8_t channels;      /* bit per enum host_channel that the viewer asked for, named ones */
-    struct resume *resume; /* owned; NULL where there are no events: devices, anonymous clients */
-    struct bucket bucket;
     uint32_t ignored;      /* bad frames */
-    int64_t ignored_log_ms; /* when they were last logged, monotonic */
+    uint32_t ignored_log_s; /* when they were last logged, monotonic; 0: never */
     uint64_t opened_ns;
-    struct monitor_refresh *refresh; /* NULL: none */
+    struct resume *resume; /* owned; NULL until there is something to resume */
+    uint64_t start;        /* without it: the number of the position at which the channel begins */
+    struct bucket bucket;
 };
 
 /* A device's own socket is all that has a link. */
@@ -66,6 +61,9 @@ static inline struct device_link *monitor_link(struct monitor *m)
     ASSERT(m->is_device);
     return &CONTAINER_OF(m, struct monitor_device, m)->link;
 }
+
+/* Its edge, once it has a connection. */
+static inline struct edge *monitor_edge(const struct monitor *m) { return edge_of(m->conn); }
 
 /* One frame: its parts as JSON, checked. */
 struct monitor_frame {
@@ -108,6 +106,10 @@ void monitor_recheck(struct monitor *m);
 /* events.c */
 /* Before monitor_connected, which says where the channel begins. */
 void monitor_events_open(struct monitor *m, const struct monitor_admission *a);
+/* Whether it may have the channel at all: no device, no anonymous client. */
+bool monitor_has_events(const struct monitor *m);
+/* Where the channel begins. */
+struct pos monitor_start(const struct monitor *m);
 void monitor_events_close(struct monitor *m, close_reason reason);
 /* Keeps which channels are subscribed, for a session that is to come back. */
 void monitor_keep(struct monitor *m);

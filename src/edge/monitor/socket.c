@@ -77,11 +77,11 @@ static bool parse_frame(span payload, struct monitor_frame *f, struct shape_ctx 
 static bool within_rate(struct monitor *m, const struct monitor_frame *f)
 {
     uint32_t retry_ms;
-    int64_t now = loop_now_ms(m->edge->loop);
+    int64_t now = loop_now_ms(monitor_edge(m)->loop);
     if (bucket_take(&m->bucket, m->is_device ? &device_rule : &viewer_rule, now, &retry_ms)) {
         return true;
     }
-    stats_name(&m->edge->stats.rate_limited, "monitor");
+    stats_name(&monitor_edge(m)->stats.rate_limited, "monitor");
     if (bucket_refused(&m->bucket, now) >= MONITOR_FLOOD) {
         conn_close(m->conn, CLOSE_FLOODING);
     } else if (m->is_device) {
@@ -122,7 +122,7 @@ static enum frame dispatch(struct monitor *m, span payload, struct arena *arena)
 static void on_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct monitor *m = ws_user(c);
-    struct edge *e = m->edge;
+    struct edge *e = edge_of(c);
     struct arena arena = {0};
     uint32_t slot = conn_slot(c);
     (void)op;
@@ -158,7 +158,7 @@ void monitor_free(struct monitor *m)
 static void on_close(struct conn *c, close_reason reason)
 {
     struct monitor *m = ws_user(c);
-    struct edge *e = m->edge;
+    struct edge *e = edge_of(c);
     monitor_events_close(m, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
@@ -167,9 +167,6 @@ static void on_close(struct conn *c, close_reason reason)
         device_link_close(monitor_link(m), reason);
     } else {
         device_viewer_leave(e->home, m->device);
-    }
-    if (m->refresh != NULL) {
-        m->refresh->m = NULL;
     }
     monitor_free(m);
 }
@@ -201,9 +198,17 @@ static void on_change(struct session *s, enum session_change change)
     }
 }
 
+/* It may outlive the socket, for there is no cancelling. */
+struct refresh {
+    struct net *net;
+    struct conn_ref conn;
+    struct auth auth;
+    buf ack; /* its id */
+};
+
 static void refresh_end(struct monitor *m, const struct auth *a, span id)
 {
-    m->refresh = NULL;
+    m->refreshing = false;
     if (a->error == ERR_NONE && session_refresh(&m->session, a->grant)) {
         monitor_ack(m, id);
         monitor_recheck(m);
@@ -218,11 +223,12 @@ static void refresh_end(struct monitor *m, const struct auth *a, span id)
 
 static void refreshed(struct auth *a)
 {
-    struct monitor_refresh *r = a->owner;
-    if (r->m == NULL) {
+    struct refresh *r = a->owner;
+    struct conn *c = conn_find(r->net, r->conn);
+    if (c == NULL) {
         grant_free(a->grant);
     } else {
-        refresh_end(r->m, a, buf_span(&r->ack));
+        refresh_end(ws_user(c), a, buf_span(&r->ack));
     }
     buf_deinit(&r->ack);
     mem_free(r);
@@ -230,16 +236,18 @@ static void refreshed(struct auth *a)
 
 void monitor_refresh(struct monitor *m, span id, span token)
 {
-    if (m->refresh != NULL) {
+    if (m->refreshing) {
         monitor_refuse(m, id, ERR_CONFLICT, NULL, "another refresh is under way");
         return;
     }
-    struct monitor_refresh *r = mem_calloc(1, sizeof *r);
-    r->m = m;
+    struct edge *e = monitor_edge(m);
+    struct refresh *r = mem_calloc(1, sizeof *r);
+    r->net = e->net;
+    r->conn = conn_ref_of(m->conn);
     buf_append_span(&r->ack, id);
     r->auth = (struct auth){.credential = token, .done = refreshed, .owner = r};
-    m->refresh = r;
-    auth_start(m->edge->home, &r->auth);
+    m->refreshing = true;
+    auth_start(e->home, &r->auth);
 }
 
 /* --- the device's side of the link --- */
@@ -273,7 +281,7 @@ static void open_link(struct monitor *m)
     int len = snprintf(name, sizeof name, "%u-%u-%u", ref.loop, ref.slot, ref.gen);
     monitor_link(m)->on_close = link_ended;
     monitor_link(m)->on_answer = link_answered;
-    device_link_open(m->edge->home, monitor_link(m),
+    device_link_open(monitor_edge(m)->home, monitor_link(m),
                      &(struct device_link_conf){.device = m->device,
                                                 .wire = "monitor",
                                                 .socket_id = span_of(name, (size_t)len),
@@ -284,7 +292,7 @@ static void open_link(struct monitor *m)
 
 bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a)
 {
-    struct edge *e = m->edge;
+    struct edge *e = c->edge;
     m->session.on_change = on_change;
     if (!session_open(e->home, &m->session, rest_take_grant(c))) {
         rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");

@@ -5,15 +5,16 @@
 #include "domain/hostmetrics.h"
 
 /* A viewer that talks nonsense is worth one line in so long. */
-#define IGNORED_LOG_MS 60000
+#define IGNORED_LOG_S 60
 
 void monitor_ignore(struct monitor *m, const char *why)
 {
-    int64_t now = loop_now_ms(m->edge->loop);
+    struct loop *loop = monitor_edge(m)->loop;
+    uint32_t now_s = (uint32_t)(loop_now_ms(loop) / 1000);
     m->ignored++;
-    if (m->ignored_log_ms == 0 || now - m->ignored_log_ms >= IGNORED_LOG_MS) {
-        m->ignored_log_ms = now;
-        LOG(loop_log(m->edge->loop), LOG_INFO, "msg.ignored",
+    if (m->ignored_log_s == 0 || now_s - m->ignored_log_s >= IGNORED_LOG_S) {
+        m->ignored_log_s = now_s;
+        LOG(loop_log(loop), LOG_INFO, "msg.ignored",
             LOG_U64("conn", conn_slot(m->conn)), LOG_STR("wire", "monitor"),
             LOG_STR("why", why), LOG_U64("count", m->ignored));
     }
@@ -33,14 +34,16 @@ static enum host_channel topic_of(const struct monitor *m, enum host_channel c)
 static void join(struct monitor *m, enum host_channel c)
 {
     char text[HOST_TOPIC_MAX];
-    hub_subscribe(m->edge->hub, conn_slot(m->conn), home_of(m->edge->home, m->device),
+    struct edge *e = monitor_edge(m);
+    hub_subscribe(e->hub, conn_slot(m->conn), home_of(e->home, m->device),
                   host_topic(m->device, c, text));
 }
 
 static void leave(struct monitor *m, enum host_channel c)
 {
     char text[HOST_TOPIC_MAX];
-    (void)hub_unsubscribe(m->edge->hub, conn_slot(m->conn), home_of(m->edge->home, m->device),
+    struct edge *e = monitor_edge(m);
+    (void)hub_unsubscribe(e->hub, conn_slot(m->conn), home_of(e->home, m->device),
                           host_topic(m->device, c, text));
 }
 
