@@ -2,8 +2,7 @@
  * /metrics in the Prometheus text format 0.0.4: one function a row of tables/metrics.def, each
  * summing the counters of all loops. Readers may be a moment behind the writers.
  */
-#include "edge/ops/ops.h"
-#include "edge/ops/process.h"
+#include "edge/ops/scrape.h"
 #include "edge/rest/handlers.h"
 
 #include "domain/fleet.h"
@@ -12,176 +11,6 @@
 #include <stdio.h>
 
 #define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-
-/* One answer being written. */
-struct scrape {
-    buf *out;
-    const char *name; /* of the row being written */
-    const struct ops *ops;
-    struct process_facts process;
-    struct store_stats store;
-    const struct edge *own; /* of the loop that answers */
-};
-
-static uint64_t load(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-/* Sums one member over all loops; `source` is what an edge `e` has it in. */
-#define SUM(s, source, member) sum_##source(s, offsetof(struct source, member))
-
-static uint64_t sum_net_stats(const struct scrape *s, size_t at)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)net_stats(s->ops->edges[i]->net);
-        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
-    }
-    return sum;
-}
-
-static uint64_t sum_hub_stats(const struct scrape *s, size_t at)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)hub_stats(s->ops->edges[i]->hub);
-        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
-    }
-    return sum;
-}
-
-static uint64_t sum_edge_stats(const struct scrape *s, size_t at)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)&s->ops->edges[i]->stats;
-        sum += load((const _Atomic uint64_t *)(const void *)(base + at));
-    }
-    return sum;
-}
-
-/* One sample; `labels` is ready text or empty. Label values here are words of our own tables. */
-static void sample(struct scrape *s, const char *suffix, const char *labels, double value)
-{
-    buf_append_str(s->out, s->name);
-    buf_append_str(s->out, suffix);
-    if (labels[0] != '\0') {
-        buf_printf(s->out, "{%s}", labels);
-    }
-    buf_append_byte(s->out, ' ');
-    json_put_double(s->out, value); /* the same form: shortest, no locale */
-    buf_append_byte(s->out, '\n');
-}
-
-static void plain(struct scrape *s, double value) { sample(s, "", "", value); }
-
-static void labelled(struct scrape *s, const char *name, const char *value, double number)
-{
-    char labels[128];
-    snprintf(labels, sizeof labels, "%s=\"%s\"", name, value);
-    sample(s, "", labels, number);
-}
-
-/* --- sets of names --- */
-
-/* The same name may stand in different rows on different loops: sums over all for each name that
- * the loop before it has not shown yet. */
-static uint64_t names_sum(const struct scrape *s, size_t at, const char *name)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const struct stats_names *set =
-            (const void *)((const char *)&s->ops->edges[i]->stats + at);
-        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
-            const char *here = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
-            if (here == NULL) {
-                break;
-            }
-            sum += strcmp(here, name) == 0 ? load(&set->rows[r].count) : 0;
-        }
-    }
-    return sum;
-}
-
-static bool names_seen(const struct scrape *s, size_t at, unsigned edges, const char *name)
-{
-    for (unsigned i = 0; i < edges; i++) {
-        const struct stats_names *set =
-            (const void *)((const char *)&s->ops->edges[i]->stats + at);
-        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
-            const char *here = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
-            if (here == NULL) {
-                break;
-            }
-            if (strcmp(here, name) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static void names(struct scrape *s, size_t at, const char *label)
-{
-    for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const struct stats_names *set =
-            (const void *)((const char *)&s->ops->edges[i]->stats + at);
-        for (unsigned r = 0; r < STATS_NAMES_MAX; r++) {
-            const char *name = atomic_load_explicit(&set->rows[r].name, memory_order_acquire);
-            char labels[192];
-            if (name == NULL) {
-                break;
-            }
-            if (!names_seen(s, at, i, name)) {
-                snprintf(labels, sizeof labels, "%s=\"%s\"", label, name);
-                sample(s, "", labels, (double)names_sum(s, at, name));
-            }
-        }
-    }
-}
-
-/* --- times --- */
-
-/* `prefix` is ready label text ending in a comma, or empty; `bare` the same without the comma. */
-static void times_of(struct scrape *s, size_t at, const char *prefix, const char *bare)
-{
-    char labels[128];
-    uint64_t below = 0;
-    for (unsigned b = 0; b < STATS_BUCKETS; b++) {
-        size_t bucket = at + offsetof(struct stats_times, buckets) + b * sizeof(uint64_t);
-        below += sum_edge_stats(s, bucket);
-        if (b + 1 < STATS_BUCKETS) {
-            snprintf(labels, sizeof labels, "%sle=\"%g\"", prefix,
-                     (double)stats_bucket_us(b) / 1e6);
-        } else {
-            snprintf(labels, sizeof labels, "%sle=\"+Inf\"", prefix);
-        }
-        sample(s, "_bucket", labels, (double)below);
-    }
-    sample(s, "_sum", bare,
-           (double)sum_edge_stats(s, at + offsetof(struct stats_times, sum_us)) / 1e6);
-    sample(s, "_count", bare, (double)below);
-}
-
-/* A histogram that is counted elsewhere: `bounds` in seconds, the last of `n` stands for all. */
-static void histogram(struct scrape *s, const double *bounds, const uint64_t *counts, unsigned n,
-                      double sum)
-{
-    char labels[48];
-    uint64_t below = 0;
-    for (unsigned i = 0; i < n; i++) {
-        below += counts[i];
-        if (i + 1 < n) {
-            snprintf(labels, sizeof labels, "le=\"%g\"", bounds[i]);
-        }
-        sample(s, "_bucket", i + 1 < n ? labels : "le=\"+Inf\"", (double)below);
-    }
-    sample(s, "_sum", "", sum);
-    sample(s, "_count", "", (double)below);
-}
-
-static void times(struct scrape *s, size_t at) { times_of(s, at, "", ""); }
 
 /* --- one function a row --- */
 
@@ -192,7 +21,7 @@ static void collect_connections(struct scrape *s)
     uint64_t ws = SUM(s, net_stats, open_ws);
     snprintf(labels, sizeof labels, "wire=\"%s\",client_type=\"client\"",
              stats_wire_name(STATS_HTTP));
-    sample(s, "", labels, (double)(all > ws ? all - ws : 0));
+    scrape_sample(s, "", labels, (double)(all > ws ? all - ws : 0));
     for (unsigned w = STATS_HTTP + 1; w < STATS_WIRE_COUNT; w++) {
         for (unsigned k = 0; k < STATS_CLIENT_COUNT; k++) {
             size_t at = offsetof(struct edge_stats, open) +
@@ -200,19 +29,19 @@ static void collect_connections(struct scrape *s)
             snprintf(labels, sizeof labels, "wire=\"%s\",client_type=\"%s\"",
                      stats_wire_name((enum stats_wire)w),
                      stats_client_name((enum stats_client)k));
-            sample(s, "", labels, (double)sum_edge_stats(s, at));
+            scrape_sample(s, "", labels, (double)sum_edge_stats(s, at));
         }
     }
 }
 
 static void collect_connects_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, net_stats, accepted));
+    scrape_plain(s, (double)SUM(s, net_stats, accepted));
 }
 
 static void collect_refused_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, net_stats, refused));
+    scrape_plain(s, (double)SUM(s, net_stats, refused));
 }
 
 static void collect_disconnects_total(struct scrape *s)
@@ -221,29 +50,29 @@ static void collect_disconnects_total(struct scrape *s)
         uint64_t count =
             sum_net_stats(s, offsetof(struct net_stats, closed) + r * sizeof(uint64_t));
         if (count > 0) {
-            labelled(s, "reason", close_label((close_reason)r), (double)count);
+            scrape_labelled(s, "reason", close_label((close_reason)r), (double)count);
         }
     }
 }
 
 static void collect_connection_duration_seconds(struct scrape *s)
 {
-    times(s, offsetof(struct edge_stats, connection_times));
+    scrape_times(s, offsetof(struct edge_stats, connection_times));
 }
 
 static void collect_connection_setup_seconds(struct scrape *s)
 {
-    times(s, offsetof(struct edge_stats, setup_times));
+    scrape_times(s, offsetof(struct edge_stats, setup_times));
 }
 
 static void collect_received_bytes_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, net_stats, bytes_in));
+    scrape_plain(s, (double)SUM(s, net_stats, bytes_in));
 }
 
 static void collect_sent_bytes_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, net_stats, bytes_out));
+    scrape_plain(s, (double)SUM(s, net_stats, bytes_out));
 }
 
 static void collect_http_requests_total(struct scrape *s)
@@ -257,7 +86,7 @@ static void collect_http_requests_total(struct scrape *s)
             uint64_t count = sum_edge_stats(s, at);
             if (count > 0) {
                 snprintf(labels, sizeof labels, "route=\"%s\",status=\"%uxx\"", route, class);
-                sample(s, "", labels, (double)count);
+                scrape_sample(s, "", labels, (double)count);
             }
         }
     }
@@ -265,7 +94,7 @@ static void collect_http_requests_total(struct scrape *s)
 
 static void collect_http_request_seconds(struct scrape *s)
 {
-    times(s, offsetof(struct edge_stats, request_times));
+    scrape_times(s, offsetof(struct edge_stats, request_times));
 }
 
 static void messages_of(struct scrape *s, enum stats_wire w, const char *direction, size_t at)
@@ -276,7 +105,7 @@ static void messages_of(struct scrape *s, enum stats_wire w, const char *directi
         if (count > 0) {
             snprintf(labels, sizeof labels, "wire=\"%s\",direction=\"%s\",event=\"%s\"",
                      stats_wire_name(w), direction, frame_name((enum frame)f));
-            sample(s, "", labels, (double)count);
+            scrape_sample(s, "", labels, (double)count);
         }
     }
 }
@@ -297,14 +126,14 @@ static void collect_message_processing_seconds(struct scrape *s)
         if (sum_edge_stats(s, at + offsetof(struct stats_times, count)) > 0) {
             snprintf(bare, sizeof bare, "event=\"%s\"", frame_name((enum frame)f));
             snprintf(prefix, sizeof prefix, "%s,", bare);
-            times_of(s, at, prefix, bare);
+            scrape_times_of(s, at, prefix, bare);
         }
     }
 }
 
 static void collect_delivery_seconds(struct scrape *s)
 {
-    times(s, offsetof(struct edge_stats, delivery_times));
+    scrape_times(s, offsetof(struct edge_stats, delivery_times));
 }
 
 /* Several rows may share a code: the first of a code says the sum. */
@@ -325,7 +154,7 @@ static void collect_errors_total(struct scrape *s)
                 char labels[128];
                 snprintf(labels, sizeof labels, "wire=\"%s\",type=\"%s\"",
                          stats_wire_name((enum stats_wire)w), err_code((err)e));
-                sample(s, "", labels, (double)count);
+                scrape_sample(s, "", labels, (double)count);
             }
         }
     }
@@ -333,18 +162,18 @@ static void collect_errors_total(struct scrape *s)
 
 static void collect_auth_failures_total(struct scrape *s)
 {
-    names(s, offsetof(struct edge_stats, auth_failures), "reason");
+    scrape_names(s, offsetof(struct edge_stats, auth_failures), "reason");
 }
 
 static void collect_rate_limited_total(struct scrape *s)
 {
-    names(s, offsetof(struct edge_stats, rate_limited), "what");
+    scrape_names(s, offsetof(struct edge_stats, rate_limited), "what");
 }
 
 static void collect_devices(struct scrape *s)
 {
-    labelled(s, "connection_status", "online", (double)SUM(s, edge_stats, devices_online));
-    labelled(s, "connection_status", "stale", (double)SUM(s, edge_stats, devices_stale));
+    scrape_labelled(s, "connection_status", "online", (double)SUM(s, edge_stats, devices_online));
+    scrape_labelled(s, "connection_status", "stale", (double)SUM(s, edge_stats, devices_stale));
 }
 
 static void collect_device_heartbeat_age_seconds(struct scrape *s)
@@ -360,45 +189,54 @@ static void collect_device_heartbeat_age_seconds(struct scrape *s)
             fleet_ages(home->fleet, &ages);
         }
     }
-    histogram(s, bounds, ages.buckets, HEARD_BUCKETS, ages.sum_s);
+    scrape_histogram(s, bounds, ages.buckets, HEARD_BUCKETS, ages.sum_s);
 }
 
-static void collect_viewers(struct scrape *s) { plain(s, (double)SUM(s, edge_stats, viewers)); }
+static void collect_viewers(struct scrape *s)
+{
+    scrape_plain(s, (double)SUM(s, edge_stats, viewers));
+}
 
-static void collect_topics(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, topics)); }
+static void collect_topics(struct scrape *s) { scrape_plain(s, (double)SUM(s, hub_stats, topics)); }
 
 static void collect_subscriptions(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, subscriptions));
+    scrape_plain(s, (double)SUM(s, hub_stats, subscriptions));
 }
 
 static void collect_published_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, published));
+    scrape_plain(s, (double)SUM(s, hub_stats, published));
 }
 
 static void collect_delivered_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, delivered));
+    scrape_plain(s, (double)SUM(s, hub_stats, delivered));
 }
 
-static void collect_joined_total(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, joined)); }
+static void collect_joined_total(struct scrape *s)
+{
+    scrape_plain(s, (double)SUM(s, hub_stats, joined));
+}
 
 static void collect_slow_readers_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, slow_closed));
+    scrape_plain(s, (double)SUM(s, hub_stats, slow_closed));
 }
 
-static void collect_merged_total(struct scrape *s) { plain(s, (double)SUM(s, hub_stats, merged)); }
+static void collect_merged_total(struct scrape *s)
+{
+    scrape_plain(s, (double)SUM(s, hub_stats, merged));
+}
 
 static void collect_dropped_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, dropped));
+    scrape_plain(s, (double)SUM(s, hub_stats, dropped));
 }
 
 static void collect_outbox_bytes(struct scrape *s)
 {
-    plain(s, (double)SUM(s, hub_stats, outbox_bytes));
+    scrape_plain(s, (double)SUM(s, hub_stats, outbox_bytes));
 }
 
 /* Sums one count over the journals of all loops. */
@@ -419,7 +257,10 @@ static double journal_sum(const struct scrape *s, size_t at)
 }
 
 #define COLLECT_JOURNAL(name, member)                                                              \
-    static void collect_journal_##name(struct scrape *s) { plain(s, JOURNAL_SUM(s, member)); }
+    static void collect_journal_##name(struct scrape *s)                                           \
+    {                                                                                              \
+        scrape_plain(s, JOURNAL_SUM(s, member));                                                   \
+    }
 COLLECT_JOURNAL(published_total, published)
 COLLECT_JOURNAL(parked, parked)
 COLLECT_JOURNAL(holes_total, holes)
@@ -434,25 +275,37 @@ static void collect_store_commit_seconds(struct scrape *s)
     for (unsigned i = 0; i < STORE_COMMIT_BUCKETS; i++) {
         bounds[i] = (double)store_commit_bound_ns(i) / 1e9;
     }
-    histogram(s, bounds, s->store.commit_buckets, STORE_COMMIT_BUCKETS,
+    scrape_histogram(s, bounds, s->store.commit_buckets, STORE_COMMIT_BUCKETS,
               (double)s->store.commit_ns_sum / 1e9);
 }
 
-static void collect_store_commits_total(struct scrape *s) { plain(s, (double)s->store.commits); }
+static void collect_store_commits_total(struct scrape *s)
+{
+    scrape_plain(s, (double)s->store.commits);
+}
 
-static void collect_store_rows_total(struct scrape *s) { plain(s, (double)s->store.rows_written); }
+static void collect_store_rows_total(struct scrape *s)
+{
+    scrape_plain(s, (double)s->store.rows_written);
+}
 
-static void collect_store_failures_total(struct scrape *s) { plain(s, (double)s->store.failures); }
+static void collect_store_failures_total(struct scrape *s)
+{
+    scrape_plain(s, (double)s->store.failures);
+}
 
 static void collect_store_queue(struct scrape *s)
 {
-    labelled(s, "kind", "write", (double)s->store.write_waiting);
-    labelled(s, "kind", "read", (double)s->store.read_waiting);
+    scrape_labelled(s, "kind", "write", (double)s->store.write_waiting);
+    scrape_labelled(s, "kind", "read", (double)s->store.read_waiting);
 }
 
-static void collect_store_bytes(struct scrape *s) { plain(s, (double)s->store.file_bytes); }
+static void collect_store_bytes(struct scrape *s) { scrape_plain(s, (double)s->store.file_bytes); }
 
-static void collect_store_up(struct scrape *s) { plain(s, s->store.health == ERR_NONE ? 1 : 0); }
+static void collect_store_up(struct scrape *s)
+{
+    scrape_plain(s, s->store.health == ERR_NONE ? 1 : 0);
+}
 
 /* `at` is of one of the two counts. */
 static void caches(struct scrape *s, size_t at)
@@ -463,10 +316,10 @@ static void caches(struct scrape *s, size_t at)
             const struct home *home = s->ops->edges[i]->home;
             if (home != NULL) {
                 const char *count = (const char *)&home->caches[c];
-                sum += load((const _Atomic uint64_t *)(const void *)(count + at));
+                sum += scrape_load((const _Atomic uint64_t *)(const void *)(count + at));
             }
         }
-        labelled(s, "cache", home_cache_name((enum home_cache)c), (double)sum);
+        scrape_labelled(s, "cache", home_cache_name((enum home_cache)c), (double)sum);
     }
 }
 
@@ -484,38 +337,38 @@ static void collect_alert(struct scrape *s)
 {
     for (unsigned a = 0; a < ALERT_COUNT; a++) {
         bool on = atomic_load_explicit(&s->ops->alerts[a], memory_order_relaxed);
-        labelled(s, "name", alert_name((enum alert)a), on ? 1 : 0);
+        scrape_labelled(s, "name", alert_name((enum alert)a), on ? 1 : 0);
     }
 }
 
 static void collect_log_dropped_total(struct scrape *s)
 {
     if (s->ops->log_dropped != NULL) {
-        plain(s, (double)s->ops->log_dropped(s->ops->log_arg));
+        scrape_plain(s, (double)s->ops->log_dropped(s->ops->log_arg));
     }
 }
 
 static void collect_uptime_seconds(struct scrape *s)
 {
-    plain(s, (double)((loop_now_ns(s->own->loop) - s->ops->started_ns) / 1000000) / 1e3);
+    scrape_plain(s, (double)((loop_now_ns(s->own->loop) - s->ops->started_ns) / 1000000) / 1e3);
 }
 
 static void collect_tls_handshakes_total(struct scrape *s)
 {
-    labelled(s, "version", "1.2", (double)SUM(s, net_stats, tls_handshakes[0]));
-    labelled(s, "version", "1.3", (double)SUM(s, net_stats, tls_handshakes[1]));
+    scrape_labelled(s, "version", "1.2", (double)SUM(s, net_stats, tls_handshakes[0]));
+    scrape_labelled(s, "version", "1.3", (double)SUM(s, net_stats, tls_handshakes[1]));
 }
 
 static void collect_tls_resumed_total(struct scrape *s)
 {
-    plain(s, (double)SUM(s, net_stats, tls_resumed));
+    scrape_plain(s, (double)SUM(s, net_stats, tls_resumed));
 }
 
 static void collect_tls_handshake_failures_total(struct scrape *s)
 {
     size_t first = offsetof(struct net_stats, tls_faults);
     for (enum tls_fault f = TLS_FAULT_NONE + 1; f < TLS_FAULT_COUNT; f++) {
-        labelled(s, "reason", tls_fault_label(f),
+        scrape_labelled(s, "reason", tls_fault_label(f),
                  (double)sum_net_stats(s, first + f * sizeof(_Atomic uint64_t)));
     }
 }
@@ -539,26 +392,32 @@ static void collect_tls_certificate_expiry_seconds(struct scrape *s)
         char name[96];
         const struct tls_cert_info *info = tls_server_cert(tls, i);
         label_clean(info->file, name, sizeof name);
-        labelled(s, "file", name,
+        scrape_labelled(s, "file", name,
                  (double)(info->ends_s - loop_wall_ms(s->own->loop) / 1000));
     }
 }
 
 static void collect_build_info(struct scrape *s)
 {
-    labelled(s, "version", SIGNALBOX_VERSION, 1);
+    scrape_labelled(s, "version", SIGNALBOX_VERSION, 1);
 }
 
-static void collect_process_cpu_seconds_total(struct scrape *s) { plain(s, s->process.cpu_s); }
+static void collect_process_cpu_seconds_total(struct scrape *s)
+{
+    scrape_plain(s, s->process.cpu_s);
+}
 
 static void collect_process_resident_memory_bytes(struct scrape *s)
 {
-    plain(s, (double)s->process.rss_bytes);
+    scrape_plain(s, (double)s->process.rss_bytes);
 }
 
-static void collect_process_open_fds(struct scrape *s) { plain(s, (double)s->process.fds); }
+static void collect_process_open_fds(struct scrape *s) { scrape_plain(s, (double)s->process.fds); }
 
-static void collect_process_max_fds(struct scrape *s) { plain(s, (double)s->process.fds_max); }
+static void collect_process_max_fds(struct scrape *s)
+{
+    scrape_plain(s, (double)s->process.fds_max);
+}
 
 static void (*const collectors[METRIC_COUNT])(struct scrape *s) = {
 #define M(name, type, labels, help) [METRIC_##name] = collect_##name,
