@@ -247,6 +247,8 @@ test('a_session_has_its_channels_back', async () => {
   await gone.end();
 });
 
+/** A principal's 100 requests are back after so long (50 a second); others of the test need some. */
+const REFILL_MS = 2_000;
 const BIG = { text: 'x'.repeat(14_000) };
 
 /** Whether the log says so; the server's own word waits behind what fills the socket. */
@@ -273,6 +275,7 @@ test('a_slow_reader_is_closed_with_1013_and_misses_nothing', { timeout: 240_000 
   const n = await fill(id, closedAsSlow('monitor'));
   slow.ws._socket.resume();
   assert.equal((await slow.closedWithin()).code, 1013);
+  await pause(REFILL_MS);
   const got = slow.of('device:updated').map((f) => [f.id, Number(f.data.name.slice(5))]);
   assert.ok(got.length < n, 'it was not slow');
   const { pos } = slow.of('device:updated').at(-1);
@@ -293,6 +296,7 @@ test('a_slow_stream_is_ended_and_misses_nothing', { timeout: 240_000 }, async ()
   const n = await fill(id, closedAsSlow('sse'));
   slow.response.socket.resume();
   await slow.endedWithin();
+  await pause(REFILL_MS);
   const names = (s) => s.of('device:updated').map((e) => [e.data.eventId, Number(e.data.name.slice(5))]);
   assert.ok(names(slow).length < n);
   const again = await listen(server, `?device_id=${id}`, { token: admin, since: slow.lastId });
