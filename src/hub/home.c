@@ -36,12 +36,12 @@ uint32_t topic_subscribers(const struct topic *t) { return t->subscribers; }
 
 static struct topic *make(struct hub *h, span name)
 {
-    struct topic *t = mem_calloc(1, sizeof *t + name.len);
-    t->hub = h;
-    t->name_len = (uint16_t)name.len;
+    struct topic *t = mem_calloc(1, offsetof(struct topic, name) + name.len);
+    unsigned loops = h->conf.post->loop_count;
+    t->name_len = (uint8_t)name.len;
     memcpy(t->name, name.ptr, name.len);
-    if (h->conf.post->loop_count > 1) {
-        t->per_loop = mem_calloc(h->conf.post->loop_count, sizeof *t->per_loop);
+    if (loops > 1) {
+        t->spread = mem_calloc(1, sizeof *t->spread + loops * sizeof t->spread->count[0]);
     }
     return t;
 }
@@ -66,27 +66,32 @@ static struct topic *make_pattern(struct hub *h, uint64_t hash, span name)
     return t;
 }
 
-static const struct owner_row *owner_of(const struct topic *t)
+static const struct owner_row *owner_of(const struct hub *h, const struct topic *t)
 {
     static const struct topic_owner none = {.on_subscribe = NULL};
     static const struct owner_row nobody = {.owner = &none};
-    return t->owner == 0 ? &nobody : &t->hub->owners[t->owner - 1];
+    return t->owner == 0 ? &nobody : &h->owners[t->owner - 1];
 }
 
 static void topic_free(struct topic *t)
 {
-    mem_free(t->per_loop);
+    mem_free(t->spread);
     mem_free(t);
 }
 
-/* Counts a subscriber, then activates it: what is published from now on reaches it. */
-static void admit(struct topic *t, struct hub_ticket who, uint32_t token)
+/* Loops with subscribers, a bit each. */
+static uint64_t loops_of(const struct topic *t)
 {
-    struct hub *h = t->hub;
+    return t->spread == NULL ? t->subscribers > 0 : t->spread->loops;
+}
+
+/* Counts a subscriber, then activates it: what is published from now on reaches it. */
+static void admit(struct hub *h, struct topic *t, struct hub_ticket who, uint32_t token)
+{
     t->subscribers++;
-    t->loops |= 1ULL << who.loop;
-    if (t->per_loop != NULL) {
-        t->per_loop[who.loop]++;
+    if (t->spread != NULL) {
+        t->spread->loops |= 1ULL << who.loop;
+        t->spread->count[who.loop]++;
     }
     if (token == TOKEN_JOINS) {
         return;
@@ -105,7 +110,7 @@ static void subscribe_pattern(struct hub *h, struct hub_ticket who, uint32_t tok
     if (t == NULL) {
         t = make_pattern(h, hash, name);
     }
-    admit(t, who, token);
+    admit(h, t, who, token);
     for (unsigned i = 0; i < h->owner_count; i++) {
         const struct owner_row *row = &h->owners[i];
         if (row->owner->on_subscribe_pattern != NULL && pattern_may_begin(name, row->prefix)) {
@@ -125,8 +130,8 @@ void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span n
     if (t == NULL) {
         t = make_topic(h, hash, name);
     }
-    admit(t, who, token);
-    const struct owner_row *row = owner_of(t);
+    admit(h, t, who, token);
+    const struct owner_row *row = owner_of(h, t);
     if (row->owner->on_subscribe != NULL) {
         row->owner->on_subscribe(t, who, row->arg);
     }
@@ -139,10 +144,10 @@ void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
     struct topic *t = find_in(map, topic_hash(name), name);
     ASSERT(t != NULL && t->subscribers > 0);
     t->subscribers--;
-    if (t->per_loop == NULL ? t->subscribers == 0 : --t->per_loop[who.loop] == 0) {
-        t->loops &= ~(1ULL << who.loop);
+    if (t->spread != NULL && --t->spread->count[who.loop] == 0) {
+        t->spread->loops &= ~(1ULL << who.loop);
     }
-    const struct owner_row *row = owner_of(t);
+    const struct owner_row *row = owner_of(h, t);
     if (row->owner->on_unsubscribe != NULL) {
         row->owner->on_unsubscribe(t, t->subscribers, row->arg);
     }
@@ -163,7 +168,7 @@ static uint64_t pattern_loops(const struct hub *h, span name)
     shape_walk_begin(&w, name);
     while (shape_walk_next(&w, &h->shapes)) {
         struct topic *t = find_in(&h->patterns, topic_hash(w.candidate), w.candidate);
-        loops |= t == NULL ? 0 : t->loops;
+        loops |= t == NULL ? 0 : loops_of(t);
     }
     return loops;
 }
@@ -171,7 +176,7 @@ static uint64_t pattern_loops(const struct hub *h, span name)
 static uint64_t interested_loops(const struct hub *h, uint64_t hash, span name)
 {
     struct topic *t = find(h, hash, name);
-    uint64_t loops = t == NULL ? 0 : t->loops;
+    uint64_t loops = t == NULL ? 0 : loops_of(t);
     return UNLIKELY(h->shapes.count > 0) ? loops | pattern_loops(h, name) : loops;
 }
 

@@ -89,15 +89,19 @@ enum local_kind {
 };
 _Static_assert(HUB_TOPIC_BYTES_MAX <= UINT8_MAX, "name_len is a byte");
 
+/* Where the subscribers of a topic are. */
+struct spread {
+    uint64_t loops; /* bit per loop with subscribers */
+    uint32_t count[]; /* by loop */
+};
+
 /* A topic at its home, or a pattern at a home. */
 struct topic {
     struct map_node node;
-    struct hub *hub;
-    uint64_t loops;      /* bit per loop with subscribers */
-    uint32_t *per_loop;  /* owned; NULL with one loop */
+    struct spread *spread; /* owned; NULL with one loop */
     uint32_t subscribers;
-    uint16_t name_len;
-    uint8_t owner;       /* its row in hub->owners and 1; 0: nobody, and for a pattern */
+    uint8_t name_len;
+    uint8_t owner;         /* its row in hub->owners and 1; 0: nobody, and for a pattern */
     char name[];
 };
 
