@@ -80,7 +80,10 @@ test('who_may_read_a_device_hears_of_it_and_nobody_else', async () => {
   await rename(mine.id, 'mine 2', { status: 'maintenance' });
   await rename(other.id, 'other 3');
   await rename(mine.id, 'mine 3');
-  const names = (stream) => stream.of('device:updated').map((e) => e.data.name);
+  // A stream without a position may begin up to 100 ms before it was opened.
+  const names = (stream) => (
+    stream.of('device:updated').map((e) => e.data.name).filter((name) => / [23]$/.test(name))
+  );
   await all.first(named('mine 3'));
   await one.first(named('mine 3'));
   await own.first(named('mine 3'));
