@@ -25,45 +25,55 @@ static struct topic *find_in(const struct map *map, uint64_t hash, span name)
     return node == NULL ? NULL : CONTAINER_OF(node, struct topic, node);
 }
 
-static struct topic *find(const struct hub *h, uint64_t hash, span name)
+struct topic *topic_find(const struct hub *h, uint64_t hash, span name)
 {
     return find_in(&h->topics, hash, name);
 }
 
-struct topic *hub_topic(struct hub *h, span name) { return find(h, topic_hash(name), name); }
+struct topic *hub_topic(struct hub *h, span name)
+{
+    struct topic *t = topic_find(h, topic_hash(name), name);
+    return t == NULL || t->subscribers == 0 ? NULL : t;
+}
+
 span topic_name(const struct topic *t) { return span_of(t->name, t->name_len); }
 uint32_t topic_subscribers(const struct topic *t) { return t->subscribers; }
 
-static struct topic *make(struct hub *h, span name)
+struct topic *topic_make(struct map *map, uint64_t hash, span name)
 {
-    struct topic *t = mem_calloc(1, offsetof(struct topic, name) + name.len);
-    unsigned loops = h->conf.post->loop_count;
+    struct topic *t = mem_calloc(1, sizeof *t + name.len);
+    t->cap_log = LOCAL_FEW_LOG;
     t->name_len = (uint8_t)name.len;
     memcpy(t->name, name.ptr, name.len);
-    if (loops > 1) {
-        t->spread = mem_calloc(1, sizeof *t->spread + loops * sizeof t->spread->count[0]);
-    }
+    map_put(map, hash, &t->node);
     return t;
 }
 
-static struct topic *make_topic(struct hub *h, uint64_t hash, span name)
+void topic_free(struct topic *t)
 {
-    struct topic *t = make(h, name);
-    for (unsigned i = 0; i < h->owner_count && t->owner == 0; i++) {
+    if (t->cap_log != LOCAL_FEW_LOG) {
+        mem_free(t->many);
+    }
+    mem_free(t->spread);
+    mem_free(t);
+}
+
+void topic_release(struct hub *h, struct topic *t)
+{
+    if (t->subscribers == 0 && t->count == 0 && t->pending == 0) {
+        map_remove(&h->topics, &t->node);
+        topic_free(t);
+    }
+}
+
+static uint8_t owner_row_of(const struct hub *h, span name)
+{
+    for (unsigned i = 0; i < h->owner_count; i++) {
         if (span_starts(name, h->owners[i].prefix)) {
-            t->owner = (uint8_t)(i + 1);
+            return (uint8_t)(i + 1);
         }
     }
-    map_put(&h->topics, hash, &t->node);
-    return t;
-}
-
-static struct topic *make_pattern(struct hub *h, uint64_t hash, span name)
-{
-    struct topic *t = make(h, name);
-    map_put(&h->patterns, hash, &t->node);
-    shapes_add(&h->shapes, name);
-    return t;
+    return 0;
 }
 
 static const struct owner_row *owner_of(const struct hub *h, const struct topic *t)
@@ -71,12 +81,6 @@ static const struct owner_row *owner_of(const struct hub *h, const struct topic 
     static const struct topic_owner none = {.on_subscribe = NULL};
     static const struct owner_row nobody = {.owner = &none};
     return t->owner == 0 ? &nobody : &h->owners[t->owner - 1];
-}
-
-static void topic_free(struct topic *t)
-{
-    mem_free(t->spread);
-    mem_free(t);
 }
 
 /* Loops with subscribers, a bit each. */
@@ -88,8 +92,12 @@ static uint64_t loops_of(const struct topic *t)
 /* Counts a subscriber, then activates it: what is published from now on reaches it. */
 static void admit(struct hub *h, struct topic *t, struct hub_ticket who, uint32_t token)
 {
+    unsigned loops = h->conf.post->loop_count;
     t->subscribers++;
-    if (t->spread != NULL) {
+    if (loops > 1) {
+        if (t->spread == NULL) {
+            t->spread = mem_calloc(1, sizeof *t->spread + loops * sizeof t->spread->count[0]);
+        }
         t->spread->loops |= 1ULL << who.loop;
         t->spread->count[who.loop]++;
     }
@@ -108,7 +116,8 @@ static void subscribe_pattern(struct hub *h, struct hub_ticket who, uint32_t tok
     uint64_t hash = topic_hash(name);
     struct topic *t = find_in(&h->patterns, hash, name);
     if (t == NULL) {
-        t = make_pattern(h, hash, name);
+        t = topic_make(&h->patterns, hash, name);
+        shapes_add(&h->shapes, name);
     }
     admit(h, t, who, token);
     for (unsigned i = 0; i < h->owner_count; i++) {
@@ -126,9 +135,12 @@ void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span n
         return;
     }
     uint64_t hash = topic_hash(name);
-    struct topic *t = find(h, hash, name);
+    struct topic *t = topic_find(h, hash, name);
     if (t == NULL) {
-        t = make_topic(h, hash, name);
+        t = topic_make(&h->topics, hash, name);
+    }
+    if (t->subscribers == 0) {
+        t->owner = owner_row_of(h, name) & 0xf;
     }
     admit(h, t, who, token);
     const struct owner_row *row = owner_of(h, t);
@@ -151,10 +163,10 @@ void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
     if (row->owner->on_unsubscribe != NULL) {
         row->owner->on_unsubscribe(t, t->subscribers, row->arg);
     }
-    if (t->subscribers == 0) {
-        if (pattern) {
-            shapes_remove(&h->shapes, name);
-        }
+    if (!pattern) {
+        topic_release(h, t);
+    } else if (t->subscribers == 0) {
+        shapes_remove(&h->shapes, name);
         map_remove(map, &t->node);
         topic_free(t);
     }
@@ -175,7 +187,7 @@ static uint64_t pattern_loops(const struct hub *h, span name)
 
 static uint64_t interested_loops(const struct hub *h, uint64_t hash, span name)
 {
-    struct topic *t = find(h, hash, name);
+    struct topic *t = topic_find(h, hash, name);
     uint64_t loops = t == NULL ? 0 : loops_of(t);
     return UNLIKELY(h->shapes.count > 0) ? loops | pattern_loops(h, name) : loops;
 }

@@ -155,7 +155,7 @@ bool hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic)
         local_subscribe(h, member, home, topic);
         return true;
     }
-    struct local *had[HUB_MEMBER_PATTERNS_MAX];
+    struct topic *had[HUB_MEMBER_PATTERNS_MAX];
     bool full = local_patterns(h, member, had, ARRAY_LEN(had)) == HUB_MEMBER_PATTERNS_MAX;
     if (full || !pattern_allowed(topic)) {
         return false;
@@ -176,7 +176,7 @@ bool hub_subscribed(const struct hub *h, uint32_t member, span topic)
     return m != NULL && local_find_sub(h, m, topic) != NULL;
 }
 
-static void show(struct hub *h, uint32_t member, const struct local *l,
+static void show(struct hub *h, uint32_t member, const struct topic *l,
                  void (*visit)(struct hub *h, uint32_t member, span topic, void *arg), void *arg)
 {
     char name[HUB_TOPIC_BYTES_MAX]; /* a visit may drop what it is shown */
@@ -193,13 +193,13 @@ void hub_member_topics(struct hub *h, uint32_t member,
     if (m == NULL) {
         return;
     }
-    struct local *patterns[HUB_MEMBER_PATTERNS_MAX];
+    struct topic *patterns[HUB_MEMBER_PATTERNS_MAX];
     uint32_t pattern_count = local_patterns(h, member, patterns, ARRAY_LEN(patterns));
     uint32_t left = m->sub_count;
     while (left > 0) { /* from the end, so that a visit may drop what it is shown */
         left--;
-        struct local *l = (m->sub_count == 1 ? &m->one : &m->many[left])->topic;
-        if (l->kind == LOCAL_TOPIC) {
+        struct topic *l = (m->sub_count == 1 ? &m->one : &m->many[left])->topic;
+        if (l->kind == TOPIC_PLAIN) {
             show(h, member, l, visit, arg);
         }
         left = left < m->sub_count ? left : m->sub_count;

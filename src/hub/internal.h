@@ -28,14 +28,13 @@
  * mail of its own from there (local_join). */
 #define TOKEN_JOINS SUB_PENDING
 
-struct local;
-
-#define LOCAL_FEW 2 /* what fits in place of a pointer */
+#define LOCAL_FEW_LOG 1
+#define LOCAL_FEW (1u << LOCAL_FEW_LOG) /* what fits in place of a pointer */
 
 #define COMPACT __attribute__((packed, aligned(4))) /* without padding behind pointers */
 
 struct COMPACT sub {
-    struct local *topic;
+    struct topic *topic;
     uint32_t index; /* place in topic->members, or SUB_PENDING | token */
 };
 
@@ -66,44 +65,40 @@ enum member_flags {
     MEMBER_BLOCKED = 8,  /* it has an outbox */
 };
 
-/* A topic with subscribers on this loop; or a pattern, one for each home that was asked for it, for
- * each starts to count at its own time. */
-struct local {
-    struct map_node node;
-    union {
-        uint32_t few[LOCAL_FEW]; /* cap == LOCAL_FEW: rooms of one's own need no array */
-        uint32_t *many;          /* owned; dense */
-    };
-    uint32_t count;
-    uint32_t cap;
-    uint32_t pending; /* subscriptions that the home has not answered */
-    uint16_t home;
-    uint8_t name_len;
-    uint8_t kind; /* enum local_kind */
-    char name[];
-};
-enum local_kind {
-    LOCAL_TOPIC,
-    LOCAL_LEAD,    /* a pattern's first home: one a pattern, for counting and showing */
-    LOCAL_FURTHER, /* its other homes */
-};
-_Static_assert(HUB_TOPIC_BYTES_MAX <= UINT8_MAX, "name_len is a byte");
-
 /* Where the subscribers of a topic are. */
 struct spread {
     uint64_t loops; /* bit per loop with subscribers */
     uint32_t count[]; /* by loop */
 };
 
-/* A topic at its home, or a pattern at a home. */
+enum topic_kind {
+    TOPIC_PLAIN,
+    TOPIC_LEAD,    /* a pattern's first home: one a pattern, for counting and showing */
+    TOPIC_FURTHER, /* its other homes */
+};
+
+/* A topic at its home, or with members on this loop, or both: rooms of one's own are many, and with
+ * one loop they are one object of 48 bytes and a name. It goes when both are over. A pattern is one
+ * in hub->patterns at its home, and one in hub->local_patterns for each home that was asked for it,
+ * for each starts to count at its own time. */
 struct topic {
     struct map_node node;
-    struct spread *spread; /* owned; NULL with one loop */
-    uint32_t subscribers;
+    union {
+        uint32_t few[LOCAL_FEW]; /* cap_log == LOCAL_FEW_LOG: such rooms need no array */
+        uint32_t *many;          /* owned; dense */
+    };
+    struct spread *spread; /* of its home, owned; NULL with one loop */
+    uint32_t subscribers;  /* of its home: over all loops; 0: its home is elsewhere */
+    uint32_t count;        /* members here */
+    uint32_t pending;      /* subscriptions from here that the home has not answered */
+    uint8_t cap_log;       /* there is room for 1 << cap_log members */
+    uint8_t home;          /* of those who are here */
     uint8_t name_len;
-    uint8_t owner;         /* its row in hub->owners and 1; 0: nobody, and for a pattern */
+    uint8_t kind : 4;      /* enum topic_kind */
+    uint8_t owner : 4;     /* its row in hub->owners and 1; 0: nobody, and for a pattern */
     char name[];
 };
+_Static_assert(HUB_TOPIC_BYTES_MAX <= UINT8_MAX, "name_len is a byte");
 
 /* A message of this turn, encoded for one wire: a range of hub->segment. */
 struct turn_msg {
@@ -175,7 +170,7 @@ struct hub_mail {
     char name[];
 };
 
-#define OWNERS_MAX 8
+#define OWNERS_MAX 8 /* topic.owner has 4 bits */
 
 struct owner_row {
     span prefix;
@@ -284,7 +279,7 @@ void local_join(struct hub *h, uint32_t member, unsigned home, span name);
 void local_decline(struct hub *h, struct hub_ticket who, unsigned home, span name);
 void local_drop_all(struct hub *h, uint32_t member);
 /* Patterns that a member has, each once however many homes it is at; the first `max` of them. */
-uint32_t local_patterns(const struct hub *h, uint32_t member, struct local **out, uint32_t max);
+uint32_t local_patterns(const struct hub *h, uint32_t member, struct topic **out, uint32_t max);
 void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsigned home,
                     span name);
 /* Delivers to this loop's subscribers what was published at `home`; takes one reference. */
@@ -296,6 +291,13 @@ void home_subscribe(struct hub *h, struct hub_ticket who, uint32_t token, span n
 void home_unsubscribe(struct hub *h, struct hub_ticket who, span name);
 void home_publish(struct hub *h, span name, uint64_t hash, struct blob *b);
 void home_free_all(struct hub *h);
+/* In hub->topics, whether its home is here or not; else NULL. */
+struct topic *topic_find(const struct hub *h, uint64_t hash, span name);
+/* One that has nobody yet. */
+struct topic *topic_make(struct map *map, uint64_t hash, span name);
+/* Of hub->topics: frees it when it is nobody's any more. */
+void topic_release(struct hub *h, struct topic *t);
+void topic_free(struct topic *t);
 /* Posts a copy of what is asked to the loop's hub; takes over a blob's reference. */
 void hub_mail_post(struct hub *h, unsigned loop, enum hub_mail_kind kind, struct hub_ticket who,
                    uint32_t token, struct blob *b, span name);

@@ -8,18 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static bool local_eq(const struct map_node *node, const void *key)
-{
-    const struct local *l = CONTAINER_OF(node, struct local, node);
-    return span_eq(span_of(l->name, l->name_len), *(const span *)key);
-}
-
-static struct local *find(const struct hub *h, uint64_t hash, span name)
-{
-    struct map_node *node = map_get(&h->locals, hash, local_eq, &name);
-    return node == NULL ? NULL : CONTAINER_OF(node, struct local, node);
-}
-
 /* One map entry a home: their hashes differ. */
 static uint64_t pattern_hash(span name, unsigned home)
 {
@@ -33,32 +21,32 @@ struct pattern_key {
 
 static bool pattern_eq(const struct map_node *node, const void *key)
 {
-    const struct local *l = CONTAINER_OF(node, struct local, node);
+    const struct topic *l = CONTAINER_OF(node, struct topic, node);
     const struct pattern_key *k = key;
     return l->home == k->home && span_eq(span_of(l->name, l->name_len), k->name);
 }
 
-static struct local *find_pattern(const struct hub *h, unsigned home, span name)
+static struct topic *find_pattern(const struct hub *h, unsigned home, span name)
 {
     struct pattern_key key = {name, home};
     struct map_node *node =
         map_get(&h->local_patterns, pattern_hash(name, home), pattern_eq, &key);
-    return node == NULL ? NULL : CONTAINER_OF(node, struct local, node);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct topic, node);
 }
 
-static struct local *find_or_make(struct hub *h, unsigned home, span name, enum local_kind kind)
+static bool has_members(const struct topic *l) { return l->count > 0 || l->pending > 0; }
+
+static struct topic *find_or_make(struct hub *h, unsigned home, span name, enum topic_kind kind)
 {
-    bool pattern = kind != LOCAL_TOPIC;
+    bool pattern = kind != TOPIC_PLAIN;
     uint64_t hash = pattern ? pattern_hash(name, home) : topic_hash(name);
-    struct local *l = pattern ? find_pattern(h, home, name) : find(h, hash, name);
+    struct topic *l = pattern ? find_pattern(h, home, name) : topic_find(h, hash, name);
     if (l == NULL) {
-        l = mem_calloc(1, sizeof *l + name.len);
-        l->cap = LOCAL_FEW;
-        l->home = (uint16_t)home;
-        l->name_len = (uint8_t)name.len;
-        l->kind = (uint8_t)kind;
-        memcpy(l->name, name.ptr, name.len);
-        map_put(pattern ? &h->local_patterns : &h->locals, hash, &l->node);
+        l = topic_make(pattern ? &h->local_patterns : &h->topics, hash, name);
+    }
+    if (!has_members(l)) {
+        l->home = (uint8_t)home;
+        l->kind = (uint8_t)kind & 0xf;
         COUNT(h->stats.topics, 1);
         if (pattern) {
             shapes_add(&h->local_shapes, name);
@@ -67,30 +55,24 @@ static struct local *find_or_make(struct hub *h, unsigned home, span name, enum 
     return l;
 }
 
-static void local_free(struct local *l)
+static void release(struct hub *h, struct topic *l)
 {
-    if (l->cap > LOCAL_FEW) {
-        mem_free(l->many);
+    if (has_members(l)) {
+        return;
     }
-    mem_free(l);
-}
-
-static void release(struct hub *h, struct local *l)
-{
-    if (l->count == 0 && l->pending == 0) {
-        bool pattern = l->kind != LOCAL_TOPIC;
-        map_remove(pattern ? &h->local_patterns : &h->locals, &l->node);
-        UNCOUNT(h->stats.topics, 1);
-        if (pattern) {
-            shapes_remove(&h->local_shapes, span_of(l->name, l->name_len));
-        }
-        local_free(l);
+    UNCOUNT(h->stats.topics, 1);
+    if (l->kind == TOPIC_PLAIN) {
+        topic_release(h, l);
+    } else {
+        map_remove(&h->local_patterns, &l->node);
+        shapes_remove(&h->local_shapes, span_of(l->name, l->name_len));
+        topic_free(l);
     }
 }
 
 static struct sub *subs_of(struct member *m) { return m->sub_count > 1 ? m->many : &m->one; }
 
-static struct sub *find_sub(struct member *m, const struct local *l)
+static struct sub *find_sub(struct member *m, const struct topic *l)
 {
     struct sub *subs = subs_of(m);
     for (uint32_t i = 0; i < m->sub_count; i++) {
@@ -103,8 +85,8 @@ static struct sub *find_sub(struct member *m, const struct local *l)
 
 static bool is_pattern(const struct sub *s, span name)
 {
-    const struct local *l = s->topic;
-    return l->kind != LOCAL_TOPIC && span_eq(span_of(l->name, l->name_len), name);
+    const struct topic *l = s->topic;
+    return l->kind != TOPIC_PLAIN && span_eq(span_of(l->name, l->name_len), name);
 }
 
 /* Members with patterns are few: their subscriptions are looked through. */
@@ -119,12 +101,12 @@ static struct sub *find_any_home(struct member *m, span name)
     return NULL;
 }
 
-uint32_t local_patterns(const struct hub *h, uint32_t member, struct local **out, uint32_t max)
+uint32_t local_patterns(const struct hub *h, uint32_t member, struct topic **out, uint32_t max)
 {
     struct member *m = &h->members[member];
     uint32_t count = 0;
     for (uint32_t i = 0; i < m->sub_count && count < max; i++) {
-        if (subs_of(m)[i].topic->kind == LOCAL_LEAD) {
+        if (subs_of(m)[i].topic->kind == TOPIC_LEAD) {
             out[count++] = subs_of(m)[i].topic;
         }
     }
@@ -139,12 +121,12 @@ struct sub *local_find_sub(const struct hub *h, struct member *m, span name)
     if (pattern_is(name)) {
         return find_any_home(m, name);
     }
-    struct local *l = find(h, topic_hash(name), name);
+    struct topic *l = topic_find(h, topic_hash(name), name);
     return l == NULL ? NULL : find_sub(m, l);
 }
 
 /* Room is the next power of two: one entry lives in the record, more in an array. */
-static struct sub *add_sub(struct member *m, struct local *l, uint32_t index)
+static struct sub *add_sub(struct member *m, struct topic *l, uint32_t index)
 {
     uint32_t n = m->sub_count;
     if (n == 1) {
@@ -172,19 +154,22 @@ static void remove_sub(struct member *m, struct sub *s)
     }
 }
 
-static uint32_t *members_of(struct local *l) { return l->cap == LOCAL_FEW ? l->few : l->many; }
+static uint32_t *members_of(struct topic *l)
+{
+    return l->cap_log == LOCAL_FEW_LOG ? l->few : l->many;
+}
 
 static void join(struct hub *h, uint32_t member, struct sub *s)
 {
-    struct local *l = s->topic;
-    if (l->count == l->cap) {
-        uint32_t *many = l->cap == LOCAL_FEW ? NULL : l->many;
-        many = mem_realloc(many, 2 * (size_t)l->cap * sizeof *many);
-        if (l->cap == LOCAL_FEW) {
+    struct topic *l = s->topic;
+    if (l->count == 1u << l->cap_log) {
+        bool few = l->cap_log == LOCAL_FEW_LOG;
+        uint32_t *many = mem_realloc(few ? NULL : l->many, 2 * (size_t)l->count * sizeof *many);
+        if (few) {
             memcpy(many, l->few, sizeof l->few);
         }
         l->many = many;
-        l->cap *= 2;
+        l->cap_log++;
     }
     s->index = l->count;
     members_of(l)[l->count++] = member;
@@ -193,15 +178,16 @@ static void join(struct hub *h, uint32_t member, struct sub *s)
 /* The last member takes the place that becomes free. */
 static void leave(struct hub *h, struct sub *s)
 {
-    struct local *l = s->topic;
+    struct topic *l = s->topic;
     uint32_t last = members_of(l)[--l->count];
     members_of(l)[s->index] = last;
     struct sub *moved = find_sub(&h->members[last], l);
     ASSERT(moved != NULL);
     moved->index = s->index;
-    if (l->cap > 8 && l->count < l->cap / 4) {
-        l->cap /= 2;
-        l->many = mem_realloc(l->many, l->cap * sizeof *l->many);
+    uint32_t cap = 1u << l->cap_log;
+    if (cap > 8 && l->count < cap / 4) {
+        l->cap_log--;
+        l->many = mem_realloc(l->many, cap / 2 * sizeof *l->many);
     }
 }
 
@@ -211,9 +197,9 @@ static struct hub_ticket ticket_of(const struct hub *h, uint32_t member)
         .loop = h->conf.loop, .member = member, .gen = h->members[member].gen};
 }
 
-static void begin(struct hub *h, uint32_t member, unsigned home, span name, enum local_kind kind)
+static void begin(struct hub *h, uint32_t member, unsigned home, span name, enum topic_kind kind)
 {
-    struct local *l = find_or_make(h, home, name, kind);
+    struct topic *l = find_or_make(h, home, name, kind);
     h->token = (h->token + 1) & ~SUB_PENDING;
     l->pending++;
     add_sub(&h->members[member], l, SUB_PENDING | h->token);
@@ -221,7 +207,7 @@ static void begin(struct hub *h, uint32_t member, unsigned home, span name, enum
 }
 
 static void subscribe(struct hub *h, uint32_t member, unsigned home, span name,
-                      enum local_kind kind)
+                      enum topic_kind kind)
 {
     begin(h, member, home, name, kind);
     if (home == h->conf.loop) {
@@ -233,17 +219,17 @@ static void subscribe(struct hub *h, uint32_t member, unsigned home, span name,
 
 void local_subscribe(struct hub *h, uint32_t member, unsigned home, span name)
 {
-    subscribe(h, member, home, name, LOCAL_TOPIC);
+    subscribe(h, member, home, name, TOPIC_PLAIN);
 }
 
 void local_subscribe_pattern(struct hub *h, uint32_t member, unsigned home, span name)
 {
     if (home != HUB_EVERY_HOME) {
-        subscribe(h, member, home, name, LOCAL_LEAD);
+        subscribe(h, member, home, name, TOPIC_LEAD);
         return;
     }
     for (home = 0; home < h->conf.post->loop_count; home++) {
-        subscribe(h, member, home, name, home == 0 ? LOCAL_LEAD : LOCAL_FURTHER);
+        subscribe(h, member, home, name, home == 0 ? TOPIC_LEAD : TOPIC_FURTHER);
     }
 }
 
@@ -254,8 +240,8 @@ void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsign
     if (m == NULL || m->gen != who.gen) {
         return;
     }
-    struct local *l = pattern_is(name) ? find_pattern(h, home, name)
-                                       : find(h, topic_hash(name), name);
+    struct topic *l = pattern_is(name) ? find_pattern(h, home, name)
+                                       : topic_find(h, topic_hash(name), name);
     struct sub *s = l == NULL ? NULL : find_sub(m, l);
     if (s != NULL && s->index == (SUB_PENDING | token)) {
         s->topic->pending--;
@@ -265,7 +251,7 @@ void local_activate(struct hub *h, struct hub_ticket who, uint32_t token, unsign
 
 void local_join(struct hub *h, uint32_t member, unsigned home, span name)
 {
-    begin(h, member, home, name, pattern_is(name) ? LOCAL_LEAD : LOCAL_TOPIC);
+    begin(h, member, home, name, pattern_is(name) ? TOPIC_LEAD : TOPIC_PLAIN);
     local_activate(h, ticket_of(h, member), h->token, home, name);
 }
 
@@ -280,7 +266,7 @@ void local_decline(struct hub *h, struct hub_ticket who, unsigned home, span nam
 
 static void drop(struct hub *h, uint32_t member, struct sub *s)
 {
-    struct local *l = s->topic;
+    struct topic *l = s->topic;
     struct hub_ticket who = ticket_of(h, member);
     if (s->index & SUB_PENDING) {
         l->pending--;
@@ -313,7 +299,7 @@ bool local_unsubscribe(struct hub *h, uint32_t member, span name)
     if (s == NULL) {
         return false;
     }
-    if (s->topic->kind != LOCAL_TOPIC) {
+    if (s->topic->kind != TOPIC_PLAIN) {
         drop_pattern(h, member, name);
     } else {
         drop(h, member, s);
@@ -348,7 +334,7 @@ static void fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint
 }
 
 /* Adds those of a list who are not yet among the matched. */
-static uint32_t add_matched(struct hub *h, uint32_t count, struct local *l)
+static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
 {
     uint32_t words = h->member_cap / 64 + 1;
     if (h->seen_words < words) {
@@ -372,14 +358,14 @@ static uint32_t add_matched(struct hub *h, uint32_t count, struct local *l)
 }
 
 /* Members of the topic and of patterns that match it, each once. */
-static void publish_matching(struct hub *h, unsigned home, struct local *exact, span name,
+static void publish_matching(struct hub *h, unsigned home, struct topic *exact, span name,
                              uint64_t hash, struct blob *b)
 {
     uint32_t count = exact == NULL ? 0 : add_matched(h, 0, exact);
     struct shape_walk w;
     shape_walk_begin(&w, name);
     while (shape_walk_next(&w, &h->local_shapes)) {
-        struct local *l = find_pattern(h, home, w.candidate);
+        struct topic *l = find_pattern(h, home, w.candidate);
         count = l == NULL ? count : add_matched(h, count, l);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -393,7 +379,7 @@ static void publish_matching(struct hub *h, unsigned home, struct local *exact, 
 
 void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struct blob *b)
 {
-    struct local *l = find(h, hash, name);
+    struct topic *l = topic_find(h, hash, name);
     h->newest_pos = b->pos > h->newest_pos ? b->pos : h->newest_pos;
     if (UNLIKELY(h->local_shapes.count > 0)) {
         publish_matching(h, home, l, name, hash, b);
@@ -407,15 +393,10 @@ void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struc
 
 void local_free_all(struct hub *h)
 {
-    for (struct map_node *n = map_pop(&h->locals); n != NULL; n = map_pop(&h->locals)) {
-        struct local *l = CONTAINER_OF(n, struct local, node);
-        local_free(l);
-    }
     for (struct map_node *n = map_pop(&h->local_patterns); n != NULL;
          n = map_pop(&h->local_patterns)) {
-        local_free(CONTAINER_OF(n, struct local, node));
+        topic_free(CONTAINER_OF(n, struct topic, node));
     }
-    map_deinit(&h->locals);
     map_deinit(&h->local_patterns);
     shapes_deinit(&h->local_shapes);
     mem_free(h->matched);
