@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/* About 250 bytes each. What is cached beyond is dropped, the longest unused first; entries with
+/* About 180 bytes each. What is cached beyond is dropped, the longest unused first; entries with
  * live sessions stay, their number is bounded by connections_max. */
 #define PRINCIPALS_MAX 65536
 /* A principal that does not exist is not looked up again for this long. */
@@ -37,8 +37,14 @@ struct principal {
     int64_t unknown_until_ms;
     struct list waiting;
     struct principal_state state;
-    struct task task;
+    struct loading *loading; /* owned; with LOADING */
     struct deadline retry;
+};
+
+/* One reading of a row. */
+struct loading {
+    struct task task;
+    struct principal *principal;
 };
 
 static bool same_id(const struct map_node *node, const void *key)
@@ -60,7 +66,6 @@ static void drop(struct identity *id, struct principal *p)
     map_remove(&id->principals, &p->node);
     list_remove(&p->used);
     deadline_clear(&p->retry);
-    task_deinit(&p->task);
     state_clear(&p->state);
     mem_free(p);
 }
@@ -80,7 +85,6 @@ static void evict(struct identity *id)
 }
 
 static void on_retry(struct deadline *d);
-static void on_loaded(struct task *t);
 
 static struct principal *entry(struct identity *id, uuid key)
 {
@@ -94,7 +98,6 @@ static struct principal *entry(struct identity *id, uuid key)
         p = mem_calloc(1, sizeof *p);
         p->identity = id;
         p->state.id = key;
-        p->task = (struct task){.home = id->home, .resume = on_loaded};
         p->retry.fire = on_retry;
         list_init(&p->waiting);
         list_init(&p->used);
@@ -105,19 +108,27 @@ static struct principal *entry(struct identity *id, uuid key)
     return p;
 }
 
+static void on_loaded(struct task *t);
+
 static void load(struct principal *p)
 {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(p->state.id, text);
+    if (p->load != LOADING) {
+        p->loading = mem_alloc(sizeof *p->loading);
+        *p->loading = (struct loading){
+            .task = {.home = p->identity->home, .resume = on_loaded}, .principal = p};
+    }
     p->load = LOADING;
     p->again = false;
-    struct store_req *req = task_req(&p->task, 2);
+    struct task *t = &p->loading->task;
+    struct store_req *req = task_req(t, 2);
     req->row_max = 1 + BINDINGS_MAX;
     store_step_init(req, 0, QUERY_PRINCIPAL_GET, 1);
     store_set_text(req, 0, 0, 0, span_str(text));
     store_step_init(req, 1, QUERY_BINDING_LIST, 1);
     store_set_text(req, 1, 0, 0, span_str(text));
-    task_store(&p->task);
+    task_store(t);
 }
 
 static void on_retry(struct deadline *d)
@@ -165,9 +176,9 @@ static bool parse_binding(const struct store_req *req, unsigned row, struct bind
     return false;
 }
 
-static void read_state(struct principal *p)
+static void read_state(struct principal *p, const struct store_req *req)
 {
-    const struct store_req *req = p->task.req;
+    struct log *log = p->identity->home->log;
     struct principal_state *s = &p->state;
     state_clear(s);
     if (req->steps[0].row_count == 0 ||
@@ -182,7 +193,7 @@ static void read_state(struct principal *p)
     for (unsigned row = 0; row < count; row++) {
         struct binding b;
         if (!parse_binding(req, row, &b)) {
-            LOG(p->task.home->log, LOG_WARN, "identity.binding_ignored",
+            LOG(log, LOG_WARN, "identity.binding_ignored",
                 LOG_SPAN("role", store_text(store_cell(req, 1, row, 0))));
         } else if (b.scope.kind == SCOPE_GLOBAL) {
             s->global_roles |= 1u << b.role;
@@ -191,30 +202,36 @@ static void read_state(struct principal *p)
         }
     }
     if (req->more) {
-        LOG(p->task.home->log, LOG_WARN, "identity.bindings_cut", LOG_U64("max", BINDINGS_MAX));
+        LOG(log, LOG_WARN, "identity.bindings_cut", LOG_U64("max", BINDINGS_MAX));
     }
+}
+
+static void loading_end(struct principal *p, enum load_state state)
+{
+    p->load = state;
+    task_deinit(&p->loading->task);
+    mem_free(p->loading);
+    p->loading = NULL;
 }
 
 static void on_loaded(struct task *t)
 {
-    struct principal *p = CONTAINER_OF(t, struct principal, task);
+    struct principal *p = CONTAINER_OF(t, struct loading, task)->principal;
     struct home *h = t->home;
     if (p->again) {
         load(p);
         return;
     }
     if (t->req->error != ERR_NONE) {
-        p->load = ABSENT;
+        loading_end(p, ABSENT);
         if (p->announce) {
             deadline_set(h, &p->retry, RETRY_MS);
         }
-        task_deinit(t);
         answer_waiting(p, NULL);
         return;
     }
-    read_state(p);
-    task_deinit(t);
-    p->load = LOADED;
+    read_state(p, t->req);
+    loading_end(p, LOADED);
     p->unknown_until_ms = clock_mono_ms(h->clock) + UNKNOWN_MS;
     if (p->announce) {
         p->announce = false;
