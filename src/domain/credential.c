@@ -28,7 +28,13 @@ struct entry {
     int64_t last_seen_ms;
     struct proof proof;
     struct list waiting;
+    struct loading *loading; /* owned; with LOADING */
+};
+
+/* One reading of a row. */
+struct loading {
     struct task task;
+    struct entry *entry;
 };
 
 static bool same_hash(const struct map_node *node, const void *key)
@@ -47,7 +53,6 @@ static void drop(struct identity *id, struct entry *e)
 {
     map_remove(&id->proofs, &e->node);
     list_remove(&e->used);
-    task_deinit(&e->task);
     mem_free(e);
 }
 
@@ -72,14 +77,11 @@ static struct entry *find(struct identity *id, const uint8_t hash[HASH_BYTES])
     return n == NULL ? NULL : CONTAINER_OF(n, struct entry, node);
 }
 
-static void on_loaded(struct task *t);
-
 static struct entry *make(struct identity *id, const uint8_t hash[HASH_BYTES])
 {
     struct entry *e = mem_calloc(1, sizeof *e);
     memcpy(e->hash, hash, HASH_BYTES);
     e->identity = id;
-    e->task = (struct task){.home = id->home, .resume = on_loaded};
     list_init(&e->waiting);
     list_init(&e->used);
     map_put(&id->proofs, hash_bytes(span_of(hash, HASH_BYTES)), &e->node);
@@ -88,15 +90,23 @@ static struct entry *make(struct identity *id, const uint8_t hash[HASH_BYTES])
     return e;
 }
 
+static void on_loaded(struct task *t);
+
 static void load(struct entry *e)
 {
+    if (e->load != LOADING) {
+        e->loading = mem_alloc(sizeof *e->loading);
+        *e->loading =
+            (struct loading){.task = {.home = e->identity->home, .resume = on_loaded}, .entry = e};
+    }
     e->load = LOADING;
     e->again = false;
-    struct store_req *req = task_req(&e->task, 1);
+    struct task *t = &e->loading->task;
+    struct store_req *req = task_req(t, 1);
     store_step_init(req, 0,
                     e->kind == PROOF_SESSION ? QUERY_SESSION_BY_HASH : QUERY_CREDENTIAL_BY_HASH, 1);
     store_set_blob(req, 0, 0, 0, span_of(e->hash, HASH_BYTES));
-    task_store(&e->task);
+    task_store(t);
 }
 
 uuid hash_half(const uint8_t hash[HASH_BYTES])
@@ -106,9 +116,8 @@ uuid hash_half(const uint8_t hash[HASH_BYTES])
     return u;
 }
 
-static void read_row(struct entry *e)
+static void read_row(struct entry *e, const struct store_req *req)
 {
-    const struct store_req *req = e->task.req;
     e->proof = (struct proof){.kind = PROOF_NONE};
     if (req->steps[0].row_count == 0) {
         return;
@@ -143,7 +152,7 @@ static void on_touched(struct store_req *req) { store_req_free(req); }
 
 static void touch(struct entry *e)
 {
-    struct home *h = e->task.home;
+    struct home *h = e->identity->home;
     int64_t now = clock_wall_ms(h->clock);
     if (e->proof.kind != PROOF_SESSION || now - e->last_seen_ms < TOUCH_MS ||
         now >= e->proof.expires_ms) {
@@ -161,7 +170,7 @@ static void touch(struct entry *e)
 
 static void on_loaded(struct task *t)
 {
-    struct entry *e = CONTAINER_OF(t, struct entry, task);
+    struct entry *e = CONTAINER_OF(t, struct loading, task)->entry;
     if (e->again) {
         load(e);
         return;
@@ -170,11 +179,13 @@ static void on_loaded(struct task *t)
     bool ok = t->req->error == ERR_NONE;
     e->load = ok ? LOADED : ABSENT;
     if (ok) {
-        read_row(e);
+        read_row(e, t->req);
         touch(e);
         e->unknown_until_ms = clock_mono_ms(t->home->clock) + UNKNOWN_MS;
     }
     task_deinit(t);
+    mem_free(e->loading);
+    e->loading = NULL;
     struct list waiting;
     list_init(&waiting);
     list_splice(&waiting, &e->waiting);
