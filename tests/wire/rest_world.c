@@ -28,7 +28,8 @@ static void on_log(struct log *self, enum log_level level, const char *event,
         if (fields[i].type == LOG_FIELD_STR) {
             buf_append_span(&w->log_text, fields[i].str);
         } else {
-            buf_append_i64(&w->log_text, fields[i].i64);
+            bool flag = fields[i].type == LOG_FIELD_BOOL;
+            buf_append_i64(&w->log_text, flag ? fields[i].flag : fields[i].i64);
         }
     }
     buf_append_byte(&w->log_text, '\n');
