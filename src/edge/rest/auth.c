@@ -18,13 +18,6 @@ static void member_time(struct json_writer *w, const char *name, int64_t ms)
     json_member_string(w, name, span_of(text, TIME_MS_LEN));
 }
 
-static void member_uuid(struct json_writer *w, const char *name, uuid id)
-{
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    json_member_string(w, name, span_of(text, UUID_TEXT_LEN));
-}
-
 static span peer_text(const struct rest_call *c, char text[ADDR_TEXT_MAX])
 {
     struct sockaddr_storage peer;
@@ -113,7 +106,7 @@ static void write_user(struct json_writer *w, const struct grant *g, const struc
 {
     bool known = req->steps[0].row_count > 0;
     bool user = req->steps[1].row_count > 0;
-    member_uuid(w, "id", g->principal);
+    rest_member_uuid(w, "id", g->principal);
     json_member_string(w, "kind", span_str(kind_name(g->kind)));
     if (user) {
         json_member_string(w, "username", store_text(store_cell(req, 1, 0, 1)));
@@ -364,7 +357,7 @@ static void device_token_made(void *owner, const struct identity_result *r)
     json_open(&w, '{');
     json_member_string(&w, "access_token", r->access_token);
     json_member_string(&w, "token_type", SPAN("Bearer"));
-    member_uuid(&w, "device_id", r->principal);
+    rest_member_uuid(&w, "device_id", r->principal);
     member_time(&w, "expires_at", r->access_expires_ms);
     json_close(&w, '}');
     rest_ok(c, buf_span(&c->data));

@@ -3,7 +3,6 @@
 #include "edge/rest/audit.h"
 #include "edge/rest/handlers.h"
 
-#include "base/timefmt.h"
 #include "domain/identity_ops.h"
 
 /* The call, or NULL when it is gone or was refused (answered). */
@@ -17,24 +16,6 @@ static struct rest_call *answered(void *owner, const struct identity_result *r)
     return c;
 }
 
-static void member_uuid(struct json_writer *w, const char *name, uuid id)
-{
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    json_member_string(w, name, span_of(text, UUID_TEXT_LEN));
-}
-
-static void member_time(struct json_writer *w, const char *name, int64_t ms)
-{
-    char text[TIME_MS_LEN + 1];
-    if (ms == 0) {
-        json_member_null(w, name);
-        return;
-    }
-    time_format_ms(ms, text);
-    json_member_string(w, name, span_of(text, TIME_MS_LEN));
-}
-
 static void key_made(void *owner, const struct identity_result *r)
 {
     struct rest_call *c = answered(owner, r);
@@ -43,7 +24,7 @@ static void key_made(void *owner, const struct identity_result *r)
     }
     struct json_writer w = json_writer_of(&c->data);
     json_open(&w, '{');
-    member_uuid(&w, "id", r->credential);
+    rest_member_uuid(&w, "id", r->credential);
     json_member_string(&w, "key", r->secret);
     json_close(&w, '}');
     c->cache = "no-store"; /* the key is shown once */
@@ -72,10 +53,10 @@ static void keys_listed(void *owner, const struct identity_result *r)
     json_open(&w, '[');
     for (unsigned i = 0; i < r->count; i++) {
         json_open(&w, '{');
-        member_uuid(&w, "id", r->keys[i].id);
+        rest_member_uuid(&w, "id", r->keys[i].id);
         json_member_string(&w, "name", r->keys[i].name);
-        member_time(&w, "created_at", r->keys[i].created_ms);
-        member_time(&w, "revoked_at", r->keys[i].revoked_ms);
+        rest_member_time(&w, "created_at", r->keys[i].created_ms);
+        rest_member_time(&w, "revoked_at", r->keys[i].revoked_ms);
         json_close(&w, '}');
     }
     json_close(&w, ']');

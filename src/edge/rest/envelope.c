@@ -52,3 +52,21 @@ void problem_write(buf *out, err e, unsigned status, const char *detail, span in
     member_time(&w, "timestamp", now_ms);
     json_close(&w, '}');
 }
+
+void rest_member_uuid(struct json_writer *w, const char *name, uuid id)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    json_member_string(w, name, span_of(text, UUID_TEXT_LEN));
+}
+
+void rest_member_time(struct json_writer *w, const char *name, int64_t ms)
+{
+    char text[TIME_MS_LEN + 1];
+    if (ms == 0) {
+        json_member_null(w, name);
+        return;
+    }
+    time_format_ms(ms, text);
+    json_member_string(w, name, span_of(text, TIME_MS_LEN));
+}

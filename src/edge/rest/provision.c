@@ -3,30 +3,11 @@
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
 
-#include "base/timefmt.h"
 #include "domain/identity_ops.h"
 #include "shape/device.h"
 
 /* A key that nobody gave a life lives for a day: long enough for an afternoon's work. */
 #define LIFE_DEFAULT_S 86400
-
-static void member_uuid(struct json_writer *w, const char *name, uuid id)
-{
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    json_member_string(w, name, span_of(text, UUID_TEXT_LEN));
-}
-
-static void member_time(struct json_writer *w, const char *name, int64_t ms)
-{
-    char text[TIME_MS_LEN + 1];
-    if (ms == 0) {
-        json_member_null(w, name);
-        return;
-    }
-    time_format_ms(ms, text);
-    json_member_string(w, name, span_of(text, TIME_MS_LEN));
-}
 
 /* --- keys --- */
 
@@ -42,7 +23,7 @@ static void key_made(void *owner, const struct identity_result *r)
     }
     struct json_writer w = json_writer_of(&c->data);
     json_open(&w, '{');
-    member_uuid(&w, "id", r->credential);
+    rest_member_uuid(&w, "id", r->credential);
     json_member_string(&w, "key", r->secret);
     json_close(&w, '}');
     c->cache = "no-store"; /* the key is shown once */
@@ -83,13 +64,13 @@ static void keys_listed(void *owner, const struct identity_result *r)
     for (unsigned i = 0; i < r->count; i++) {
         const struct key_row *k = &r->keys[i];
         json_open(&w, '{');
-        member_uuid(&w, "id", k->id);
+        rest_member_uuid(&w, "id", k->id);
         json_member_string(&w, "name", k->name);
         json_member_i64(&w, "uses_left", k->uses_left);
-        member_time(&w, "created_at", k->created_ms);
-        member_time(&w, "expires_at", k->expires_ms);
-        member_time(&w, "revoked_at", k->revoked_ms);
-        member_time(&w, "last_used_at", k->used_ms);
+        rest_member_time(&w, "created_at", k->created_ms);
+        rest_member_time(&w, "expires_at", k->expires_ms);
+        rest_member_time(&w, "revoked_at", k->revoked_ms);
+        rest_member_time(&w, "last_used_at", k->used_ms);
         json_close(&w, '}');
     }
     json_close(&w, ']');

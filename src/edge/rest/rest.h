@@ -127,6 +127,11 @@ struct conn *rest_stream(struct rest_call *c, const char *content_type,
 
 /* --- before the answer --- */
 
+/* A member of an object being written: an id. */
+void rest_member_uuid(struct json_writer *w, const char *name, uuid id);
+/* The same for a time with milliseconds; null for 0. */
+void rest_member_time(struct json_writer *w, const char *name, int64_t ms);
+
 /* Text in the call's arena, for details. */
 const char *rest_printf(struct rest_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
