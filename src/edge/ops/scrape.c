@@ -10,12 +10,16 @@ uint64_t scrape_load(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static uint64_t counter_at(const void *stats, size_t at)
+{
+    return scrape_load((const _Atomic uint64_t *)(const void *)((const char *)stats + at));
+}
+
 uint64_t sum_net_stats(const struct scrape *s, size_t at)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)net_stats(s->ops->edges[i]->net);
-        sum += scrape_load((const _Atomic uint64_t *)(const void *)(base + at));
+        sum += counter_at(net_stats(s->ops->edges[i]->net), at);
     }
     return sum;
 }
@@ -24,8 +28,7 @@ uint64_t sum_hub_stats(const struct scrape *s, size_t at)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)hub_stats(s->ops->edges[i]->hub);
-        sum += scrape_load((const _Atomic uint64_t *)(const void *)(base + at));
+        sum += counter_at(hub_stats(s->ops->edges[i]->hub), at);
     }
     return sum;
 }
@@ -34,8 +37,7 @@ uint64_t sum_edge_stats(const struct scrape *s, size_t at)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < s->ops->edge_count; i++) {
-        const char *base = (const char *)&s->ops->edges[i]->stats;
-        sum += scrape_load((const _Atomic uint64_t *)(const void *)(base + at));
+        sum += counter_at(&s->ops->edges[i]->stats, at);
     }
     return sum;
 }

@@ -5,8 +5,7 @@
 
 #include "domain/identity_ops.h"
 
-/* The call, or NULL when it is gone or was refused (answered). */
-static struct rest_call *answered(void *owner, const struct identity_result *r)
+struct rest_call *identity_answer(void *owner, const struct identity_result *r)
 {
     struct rest_call *c = rest_resume(owner);
     if (c != NULL && r->error != ERR_NONE) {
@@ -16,9 +15,9 @@ static struct rest_call *answered(void *owner, const struct identity_result *r)
     return c;
 }
 
-static void key_made(void *owner, const struct identity_result *r)
+void identity_answer_key(void *owner, const struct identity_result *r)
 {
-    struct rest_call *c = answered(owner, r);
+    struct rest_call *c = identity_answer(owner, r);
     if (c == NULL) {
         return;
     }
@@ -39,13 +38,13 @@ void rest_device_credential_create(struct rest_call *c)
         struct actor who = rest_actor(c, address);
         span name = in.has_name ? in.name : SPAN("");
         rest_later(c);
-        identity_key_rotate(c->edge->home, c->uuids[0], name, &who, key_made, c);
+        identity_key_rotate(c->edge->home, c->uuids[0], name, &who, identity_answer_key, c);
     }
 }
 
 static void keys_listed(void *owner, const struct identity_result *r)
 {
-    struct rest_call *c = answered(owner, r);
+    struct rest_call *c = identity_answer(owner, r);
     if (c == NULL) {
         return;
     }
@@ -71,7 +70,7 @@ void rest_device_credential_list(struct rest_call *c)
 
 static void key_revoked(void *owner, const struct identity_result *r)
 {
-    struct rest_call *c = answered(owner, r);
+    struct rest_call *c = identity_answer(owner, r);
     if (c != NULL) {
         rest_no_content(c);
     }

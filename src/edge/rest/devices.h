@@ -3,6 +3,7 @@
 #define SB_EDGE_REST_DEVICES_H
 
 #include "domain/device.h"
+#include "domain/identity_ops.h"
 #include "edge/rest/rest.h"
 #include "shape/decode.h"
 
@@ -12,6 +13,10 @@ bool device_body(struct rest_call *c, enum schema schema, void *out) MUST_CHECK;
 struct rest_call *device_answer(void *owner, const struct device_result *r);
 /* A device_done that answers 200 with the result's JSON. */
 void device_answer_json(void *owner, const struct device_result *r);
+/* As device_answer. */
+struct rest_call *identity_answer(void *owner, const struct identity_result *r);
+/* An identity_done that answers 201 with a key that was made and its id; never cached. */
+void identity_answer_key(void *owner, const struct identity_result *r);
 /* Answers 400 about one query parameter. */
 void device_bad_query(struct rest_call *c, const char *name, const char *why);
 

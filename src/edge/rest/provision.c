@@ -11,25 +11,6 @@
 
 /* --- keys --- */
 
-static void key_made(void *owner, const struct identity_result *r)
-{
-    struct rest_call *c = rest_resume(owner);
-    if (c == NULL) {
-        return;
-    }
-    if (r->error != ERR_NONE) {
-        rest_error(c, r->error, NULL);
-        return;
-    }
-    struct json_writer w = json_writer_of(&c->data);
-    json_open(&w, '{');
-    rest_member_uuid(&w, "id", r->credential);
-    json_member_string(&w, "key", r->secret);
-    json_close(&w, '}');
-    c->cache = "no-store"; /* the key is shown once */
-    rest_created(c, buf_span(&c->data), SPAN_NONE);
-}
-
 void rest_provision_create(struct rest_call *c)
 {
     struct shape_provision_create in;
@@ -45,18 +26,14 @@ void rest_provision_create(struct rest_call *c)
     };
     struct actor who = rest_actor(c, address);
     rest_later(c);
-    identity_provision_make(c->edge->home, &args, &who, key_made, c);
+    identity_provision_make(c->edge->home, &args, &who, identity_answer_key, c);
 }
 
 static void keys_listed(void *owner, const struct identity_result *r)
 {
-    struct rest_call *c = rest_resume(owner);
+    struct rest_call *c = identity_answer(owner, r);
     char next[UUID_TEXT_LEN + 1] = "";
     if (c == NULL) {
-        return;
-    }
-    if (r->error != ERR_NONE) {
-        rest_error(c, r->error, NULL);
         return;
     }
     struct json_writer w = json_writer_of(&c->data);
@@ -97,13 +74,8 @@ void rest_provision_list(struct rest_call *c)
 
 static void key_revoked(void *owner, const struct identity_result *r)
 {
-    struct rest_call *c = rest_resume(owner);
-    if (c == NULL) {
-        return;
-    }
-    if (r->error != ERR_NONE) {
-        rest_error(c, r->error, NULL);
-    } else {
+    struct rest_call *c = identity_answer(owner, r);
+    if (c != NULL) {
         rest_no_content(c);
     }
 }
