@@ -1,0 +1,26 @@
+/*
+ * Socket.IO packets of socket.io-msgpack-parser: a map {type, data, nsp, id?} in one binary
+ * message, read into and written from the form that everything else here uses: JSON text with
+ * placeholders, and attachments. Both dialects of notepack are taken: 3 (nil for undefined, ext -1
+ * timestamps) and 2 (fixext 1 type 0 for undefined, ext 0 of 8 bytes for dates, ext 0 for
+ * ArrayBuffer). Dates become the text of Date.prototype.toJSON. Pure; any thread. Fuzz target:
+ * msgpack_fuzz.c.
+ */
+#ifndef SB_CODEC_SIO_MSGPACK_H
+#define SB_CODEC_SIO_MSGPACK_H
+
+#include "codec/sio/packet.h"
+
+/* Reads one message whole. The JSON is appended to `json`, where `out`'s spans point (it must not
+ * move while they are used); attachments point into `in`. The same rules as sio_packet_read, and
+ * at most json_bytes_max of JSON. */
+enum sio_fault sio_msgpack_read(span in, unsigned depth_max, size_t json_bytes_max, buf *json,
+                                struct sio_packet *out,
+                                span attachments[SIO_ATTACHMENTS_MAX]) MUST_CHECK;
+
+/* Appends a packet; payload is checked JSON (empty: no data), whose placeholders name the
+ * attachments. `id` < 0: none. */
+void sio_msgpack_put(buf *out, enum sio_type type, span nsp, int64_t id, span payload,
+                     const span *attachments, unsigned count);
+
+#endif

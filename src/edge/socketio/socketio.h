@@ -1,0 +1,124 @@
+/*
+ * Socket.IO (protocol 5) on Engine.IO sessions: namespaces, events and acks both ways, binary
+ * values, rooms, recovery (SOCKETIO.md facts; CONTRACT 2, 3, 5, 8).
+ *
+ *     engineio/  --message-->  session.c  --packet-->  namespace (sio_nsp_ops)
+ *                                                        "/"      devices and chat: product.c
+ *                                                        app      app_namespaces: app.c
+ *                                                        fixture  conformance/sio_fixture.c
+ *
+ * A connection (struct sio) has sockets, one a namespace; the first is part of its memory. Each
+ * socket has an id (the first character names its loop; EIO_SID_LEN characters), by which any loop
+ * reaches it (emit.h). Everything runs on the connection's loop.
+ */
+#ifndef SB_EDGE_SOCKETIO_SOCKETIO_H
+#define SB_EDGE_SOCKETIO_SOCKETIO_H
+
+#include "codec/sio/packet.h"
+#include "domain/identity.h"
+#include "edge/engineio/engine.h"
+#include "edge/resume.h"
+
+struct sio;        /* one connection */
+struct sio_socket; /* it in one namespace */
+
+/* One event from a client; borrowed for the call. */
+struct sio_event {
+    span name;               /* unescaped text; of a number, its text */
+    span args;               /* the whole JSON array, name included, with placeholders */
+    const span *attachments; /* SIO_ATTACHMENTS_MAX at most */
+    unsigned attachment_count;
+    bool wants_ack;
+    uint64_t ack;
+};
+
+/* Names an ack to be given later, whatever becomes of the socket meanwhile. */
+struct sio_answer {
+    struct conn_ref conn;
+    uint32_t socket; /* its number within the connection */
+    bool wanted;     /* else sio_answer_* do nothing */
+    uint64_t ack;
+};
+
+/* What a namespace does. All may close the socket or the connection. */
+struct sio_nsp_ops {
+    /* Whether anybody may come in; asks nobody. The credential is in the CONNECT's payload or the
+     * handshake (session.c looks). The product's and apps' namespaces authenticate: on_connect is
+     * then called with socket->session open. */
+    bool authenticates;
+    bool recovers;    /* offers pid and offsets */
+    /* Connected: CONNECT has been answered. `auth` is the CONNECT's payload, JSON or empty. */
+    void (*on_connect)(struct sio_socket *s, span auth);
+    /* Refuses before the answer: the text of CONNECT_ERROR's message, NULL to let in. May be
+     * NULL. */
+    const char *(*admit)(struct sio_socket *s, span auth);
+    void (*on_event)(struct sio_socket *s, const struct sio_event *ev);
+    /* The rights changed (session_change SESSION_RIGHTS). May be NULL. */
+    void (*on_rights)(struct sio_socket *s);
+    /* It has left the namespace, or the connection is over. */
+    void (*on_disconnect)(struct sio_socket *s, close_reason reason);
+};
+
+struct sio_socket {
+    struct list link;         /* in its connection's */
+    struct map_node by_sid;   /* in the loop's directory */
+    struct sio *sio;
+    const struct sio_nsp_ops *ops;
+    void *user;               /* the namespace's own */
+    struct session session;   /* open where the namespace authenticates */
+    struct resume *resume;    /* owned; NULL without anything to resume */
+    struct sio_acks *acks;    /* owned; those that we wait for; NULL: none */
+    uint32_t number;          /* within the connection */
+    uint8_t sid[EIO_SID_LEN];
+    uint8_t state;
+    uint8_t nsp_len;
+    char nsp[SIO_NAMESPACE_BYTES_MAX]; /* "/" ... */
+};
+
+span sio_nsp(const struct sio_socket *s);
+span sio_sid(const struct sio_socket *s);
+struct eio *sio_engine(const struct sio_socket *s);
+struct edge *sio_edge(const struct sio_socket *s);
+/* Of this loop, or NULL. */
+struct sio_socket *sio_find(struct edge *e, span sid);
+/* Calls visit for each connected socket of this loop, which may close what it is shown. */
+void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), void *arg);
+
+/* Sends an event: `args` is its whole JSON array, name included; placeholders name `attachments`.
+ * Where recovery is on and there is no ack, the offset is appended. */
+void sio_emit(struct sio_socket *s, span args, const span *attachments, unsigned count,
+              enum blob_class cls);
+/* The same, and asks for an ack: `done` runs once, with the answer's JSON array (attachments
+ * counted), or with ERR_SERVER_ERROR after timeout_ms or at the socket's end. False when too many
+ * are awaited (sio_acks_max). */
+typedef void (*sio_acked)(void *owner, err error, span args, const span *attachments,
+                          unsigned count);
+bool sio_emit_ack(struct sio_socket *s, span args, const span *attachments, unsigned count,
+                  uint32_t timeout_ms, sio_acked done, void *owner) MUST_CHECK;
+
+/* For an event: where its ack goes. */
+struct sio_answer sio_answer_of(const struct sio_socket *s, const struct sio_event *ev);
+/* The ack: `args` is a JSON array. On the connection's loop. */
+void sio_answer(struct edge *e, const struct sio_answer *a, span args, const span *attachments,
+                unsigned count);
+/* {ok:true, members...}: `members` is JSON members without braces, or empty. */
+void sio_answer_ok(struct edge *e, const struct sio_answer *a, span members);
+/* {ok:false,error:{type,message,code,details}}, or without an ack id the event `error` with the
+ * same object (CONTRACT 3). member and why may be NULL; retry_after_ms 0: none. */
+void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, const char *member,
+                      const char *why, uint32_t retry_after_ms);
+
+/* Leaves the namespace (DISCONNECT); `close`: the whole connection. */
+void sio_disconnect(struct sio_socket *s, close_reason reason, bool close);
+
+/* The namespaces of an edge: exact names, or patterns in which `*` stands for any characters but
+ * '/'. The first that fits wins; `/` is the product's unless conformance has taken it. */
+void sio_nsp_register(struct edge *e, const char *pattern, const struct sio_nsp_ops *ops);
+
+/* Once an edge, after eio_init; and its end. */
+void sio_init(struct edge *e);
+void sio_deinit(struct edge *e);
+/* Appends a blob as the hub's member of that format gets it (wires WIRE_SIO_*). */
+void sio_wrap(const struct edge *e, enum edge_wire wire, const struct blob *b, buf *out);
+
+#endif
