@@ -71,6 +71,7 @@ struct eio {
 };
 
 static inline struct edge *eio_edge(const struct eio *s) { return edge_of(s->conn); }
+/* Its id, as the handshake told it. */
 span eio_sid(const struct eio *s);
 /* "polling" or "websocket", as it is now. */
 const char *eio_transport(const struct eio *s);

@@ -8,8 +8,8 @@
  *     a socket's id  no topic: its loop's directory (the room of its own that each socket has)
  *
  * All these topics have one home (JOURNAL_HOME), so what is emitted in a namespace has one order,
- * whatever it is addressed to. Ordered emits are rows of event_log (events.def, APP_EMIT) and can be
- * replayed to recovering clients; volatile ones are ephemeral.
+ * whatever it is addressed to. Ordered emits are rows of event_log (events.def, APP_EMIT) and can
+ * be replayed to recovering clients; volatile ones are ephemeral.
  */
 #ifndef SB_EDGE_SOCKETIO_EMIT_H
 #define SB_EDGE_SOCKETIO_EMIT_H
@@ -44,7 +44,7 @@ void emit_now(struct edge *e, const struct emit *m, enum blob_class cls);
 void emit_logged(struct edge *e, const struct emit *m, void (*done)(void *owner, err error),
                  void *owner);
 
-/* Rooms of a local socket. False when it would be in more than sio_rooms_max, or the name is bad. */
+/* Rooms of a local socket. False when it would be in more than sio_rooms_max, or for a bad name. */
 bool emit_join(struct sio_socket *s, span room);
 void emit_leave(struct sio_socket *s, span room);
 bool emit_in_room(const struct sio_socket *s, span room);

@@ -75,9 +75,13 @@ struct sio_socket {
     char nsp[SIO_NAMESPACE_BYTES_MAX]; /* "/" ... */
 };
 
+/* The namespace, "/" first. */
 span sio_nsp(const struct sio_socket *s);
+/* The socket's id in its namespace. */
 span sio_sid(const struct sio_socket *s);
+/* Its connection's session. */
 struct eio *sio_engine(const struct sio_socket *s);
+/* The edge of its loop. */
 struct edge *sio_edge(const struct sio_socket *s);
 /* Of this loop, or NULL. */
 struct sio_socket *sio_find(struct edge *e, span sid);
