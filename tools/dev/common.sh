@@ -29,7 +29,8 @@ BUILD_PACKAGES=(gcc libc6-dev binutils pkg-config meson ninja-build python3 ca-c
     libssl-dev libsqlite3-dev zlib1g-dev libjansson-dev libargon2-dev libxxhash-dev
     libcurl4-openssl-dev)
 TEST_PACKAGES=(git libcmocka-dev clang llvm clang-tidy clang-format cppcheck shellcheck gcovr
-    chromium fonts-liberation python3-websockets curl nginx-light haproxy openssl)
+    chromium fonts-liberation python3-websockets python3-socketio python3-aiohttp python3-requests
+    python3-websocket curl nginx-light haproxy openssl)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
