@@ -7,6 +7,7 @@
 #define SB_HUB_BLOB_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -21,6 +22,8 @@ enum blob_class {
 struct blob {
     _Atomic uint32_t refs;
     uint8_t class;      /* enum blob_class */
+    bool some;          /* only for those of a topic's members whom hub_sink.wants names; set
+                           before it is published. Of what is logged: event_for_some() */
     uint16_t event;     /* what it is, for the wire's envelope: the publisher's row number */
     uint64_t state_key; /* STATE: equal keys replace each other in a queue. 0: those of
                            one topic and event; direct messages never */

@@ -65,6 +65,11 @@ struct hub_sink {
     void (*rest)(struct hub_sink *self, uint32_t member, span bytes);
     /* Appends the whole wire message (frame included) of a blob for a wire. */
     void (*encode)(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out);
+    /* Whether a blob that is for some of a topic's members only (blob.some) is for this one. Asked
+     * where it is delivered, on the member's loop, before it is encoded: once a member when it is
+     * published, and when it is replayed (hub/journal.h), by what is true then. Not asked about
+     * hub_send and hub_reply. May not call the hub. NULL: such blobs reach nobody. */
+    bool (*wants)(struct hub_sink *self, uint32_t member, const struct blob *b);
     /* Asks to end the member; the edge answers with hub_member_close. */
     void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
     /* For measuring; both or none may be NULL. Monotonic microseconds modulo 2^32, never 0: when

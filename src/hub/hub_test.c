@@ -107,6 +107,50 @@ static void events_without_words_on_a_wire_are_nothing(void **state)
     world_stop();
 }
 
+static bool even(struct hub_sink *s, uint32_t member, const struct blob *b)
+{
+    CONTAINER_OF(s, struct one, sink)->asked++;
+    assert_true(b->some);
+    return member % 2 == 0;
+}
+
+static struct blob *for_some(const char *text)
+{
+    struct blob *b = blob(BLOB_ORDERED, 1, text);
+    b->some = true;
+    return b;
+}
+
+static void what_is_for_some_reaches_those_who_want_it(void **state)
+{
+    world_start(2, 10, 1000);
+    for (unsigned i = 0; i < 8; i++) {
+        join(i / 4, i % 4, i % 4 == 3);
+        subscribe(i / 4, i % 4, 0, "a");
+    }
+    subscribe(1, 2, 0, "+"); /* asked once, whatever it has */
+    settle(1);
+    hub_publish(hub_of(1)->hub, 0, SPAN("a"), for_some("nobody says who"));
+    settle(1);
+    w.hubs[0].sink.wants = w.hubs[1].sink.wants = even;
+    publish(1, 0, "a", BLOB_ORDERED, "1");
+    hub_publish(hub_of(1)->hub, 0, SPAN("a"), for_some("2"));
+    publish(1, 0, "a", BLOB_ORDERED, "3");
+    settle(2);
+    for (unsigned i = 0; i < 2; i++) {
+        expect(i, 0, "<1><2><3>");
+        expect(i, 1, "<1><3>");
+        expect(i, 2, "<1><2><3>");
+        expect(i, 3, "[1][3]");
+        assert_int_equal(w.hubs[i].asked, 4);
+        assert_int_equal(w.hubs[i].encoded, 5); /* not for a wire that nobody of them has */
+    }
+    hub_send(hub_of(0)->hub, 1, for_some("4")); /* whoever sends to one has asked */
+    turn(0);
+    expect(0, 1, "<4>");
+    world_stop();
+}
+
 /* ---- slow readers ---- */
 
 static struct blob *logged(uint16_t event, const char *text)
@@ -352,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_turn_is_one_write_a_member_in_order),
         cmocka_unit_test(what_was_said_before_a_close_leaves_before_it),
         cmocka_unit_test(events_without_words_on_a_wire_are_nothing),
+        cmocka_unit_test(what_is_for_some_reaches_those_who_want_it),
         cmocka_unit_test(a_member_hears_of_the_log_what_it_wants),
         cmocka_unit_test(messages_wait_whole_for_a_full_socket_in_order),
         cmocka_unit_test(a_dear_encoding_is_made_once_for_slow_readers_too),

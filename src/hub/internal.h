@@ -311,6 +311,12 @@ void turn_make_room(struct hub *h);
 uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
 /* Drops the turn's messages. */
 void turn_clear(struct hub *h);
+/* Whether a blob that a topic brings is for the member. */
+static inline bool member_wants(const struct hub *h, uint32_t member, const struct blob *b)
+{
+    struct hub_sink *sink = h->conf.sink;
+    return !b->some || (sink->wants != NULL && sink->wants(sink, member, b));
+}
 /* Makes a message of what was appended to the segment from `from` on. */
 uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls);
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);

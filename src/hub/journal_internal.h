@@ -186,7 +186,7 @@ uint64_t reader_position(const struct journal_reader_state *s); /* the lowest fl
 void reader_raise(struct journal_reader_state *s, uint64_t n);
 /* What was after the reader's position up to n is gone. False: it has closed meanwhile. */
 bool reader_gap(struct journal_reader_state *s, struct pos from, uint64_t to) MUST_CHECK;
-/* Gives a blob to the member; takes one reference. */
+/* Gives a blob to the member, if it is for it; takes one reference. */
 void reader_give(struct journal_reader_state *s, struct blob *b);
 /* Takes over an answer of the gate. */
 void reader_answered(struct journal_ask *a);

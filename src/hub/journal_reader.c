@@ -279,6 +279,10 @@ bool reader_gap(struct journal_reader_state *s, struct pos from, uint64_t to)
 void reader_give(struct journal_reader_state *s, struct blob *b)
 {
     struct journal *j = s->journal;
+    if (!member_wants(j->conf.hub, s->reader->member, b)) {
+        blob_unref(b);
+        return;
+    }
     if (!s->replaying) {
         s->replaying = true;
         COUNT(j->counts.replays, 1);

@@ -355,6 +355,50 @@ static void a_busy_store_is_asked_again_and_a_broken_one_is_told(void **state)
     journals_close();
 }
 
+/* Those whose text ends in the member's number. */
+static bool named(struct hub_sink *sink, uint32_t member, const struct blob *b)
+{
+    assert_true(b->some && b->pos != 0);
+    return b->payload[b->len - 1] == '0' + member;
+}
+
+static void what_is_for_some_is_replayed_to_those_who_want_it(void **state)
+{
+    struct session page, ring, live;
+    journals_open(2, RING);
+    w.hubs[0].sink.wants = w.hubs[1].sink.wants = named;
+    arrive(&live, 0, 1, EPOCH, 0);
+    follow(&live, "a");
+    journals_settle(1);
+    for (unsigned i = 10; i < 30; i++) {
+        char data[16];
+        snprintf(data, sizeof data, "%u", i);
+        hand_over(1, commit_event(1, EVENT_APP_EMIT_SOME, "a", data));
+        if (i == 20 || i == 25) {
+            hand_over(1, commit_event(1, EVENT_APP_EMIT, "a", "all"));
+        }
+    }
+    journals_settle(2);
+    arrive(&page, 1, 2, EPOCH, 0);
+    follow(&page, "a");
+    journals_settle(3);
+    arrive(&ring, 1, 7, EPOCH, 15);
+    follow(&ring, "a");
+    journals_settle(4);
+    expect(1, 2, "<12><all><22><all>");
+    expect(1, 7, "<all><27>");
+    hand_over(0, commit_event(0, EVENT_APP_EMIT_SOME, "a", "32"));
+    journals_settle(5);
+    expect(1, 2, "<32>");
+    expect(1, 7, "");
+    depart(&page);
+    depart(&ring);
+    depart(&live);
+    journals_settle(6);
+    expect_nobody();
+    journals_close();
+}
+
 static void without_a_position_it_is_live_only(void **state)
 {
     struct session s = {.reader.ops = &session_ops, .hub = 1};
@@ -390,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_replay_waits_for_its_reader),
         cmocka_unit_test(answers_that_nobody_waits_for_are_dropped),
         cmocka_unit_test(a_busy_store_is_asked_again_and_a_broken_one_is_told),
+        cmocka_unit_test(what_is_for_some_is_replayed_to_those_who_want_it),
         cmocka_unit_test(without_a_position_it_is_live_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,15 +252,21 @@ static UNUSED_OK void journals_settle(unsigned seed)
 }
 
 /* Commits an event on a loop, as a domain does, and leaves it to be handed over. */
-static UNUSED_OK struct store_req *commit(unsigned hub, const char *topic, const char *data)
+static UNUSED_OK struct store_req *commit_event(unsigned hub, enum event event, const char *topic,
+                                                const char *data)
 {
     struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
-    struct journal_event e = {.id = UUID_NIL, .time_ms = 5, .event = EVENT_DEVICE_UPDATED,
+    struct journal_event e = {.id = UUID_NIL, .time_ms = 5, .event = event,
                               .topic = span_str(topic), .data = span_str(data)};
     journal_step(req, 0, &e);
     twin_run(req);
     (void)hub;
     return req;
+}
+
+static UNUSED_OK struct store_req *commit(unsigned hub, const char *topic, const char *data)
+{
+    return commit_event(hub, EVENT_DEVICE_UPDATED, topic, data);
 }
 
 static UNUSED_OK void hand_over(unsigned hub, struct store_req *req)

@@ -357,6 +357,18 @@ static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
     return count;
 }
 
+/* Of the matched, those who want it. */
+static uint32_t keep_wanting(struct hub *h, uint32_t count, const struct blob *b)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (member_wants(h, h->matched[i], b)) {
+            h->matched[kept++] = h->matched[i];
+        }
+    }
+    return kept;
+}
+
 /* Members of the topic and of patterns that match it, each once. */
 static void publish_matching(struct hub *h, unsigned home, struct topic *exact, span name,
                              uint64_t hash, struct blob *b)
@@ -371,6 +383,7 @@ static void publish_matching(struct hub *h, unsigned home, struct topic *exact, 
     for (uint32_t i = 0; i < count; i++) {
         h->seen[h->matched[i] / 64] = 0;
     }
+    count = b->some ? keep_wanting(h, count, b) : count;
     if (count > 0) {
         fan_out(h, h->matched, count, hash, b);
     }
@@ -381,7 +394,7 @@ void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struc
 {
     struct topic *l = topic_find(h, hash, name);
     h->newest_pos = b->pos > h->newest_pos ? b->pos : h->newest_pos;
-    if (UNLIKELY(h->local_shapes.count > 0)) {
+    if (UNLIKELY(h->local_shapes.count > 0 || b->some)) {
         publish_matching(h, home, l, name, hash, b);
         return;
     }

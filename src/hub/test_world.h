@@ -33,6 +33,7 @@ struct one {
         close_reason closed;
     } members[MEMBERS_MAX];
     unsigned encoded;
+    unsigned asked; /* whether a member wants something */
 };
 
 static struct hub_world {

@@ -14,6 +14,8 @@ static const struct {
 const char *event_name(enum event e) { return rows[e].name; }
 const char *event_description(enum event e) { return rows[e].description; }
 
+bool event_for_some(enum event e) { return e == EVENT_APP_EMIT_SOME; }
+
 enum event event_by_name(const char *name, size_t len)
 {
     for (unsigned i = 0; i < EVENT_COUNT; i++) {

@@ -2,6 +2,7 @@
 #ifndef SB_TABLES_EVENTS_H
 #define SB_TABLES_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum event {
@@ -11,6 +12,8 @@ enum event {
     EVENT_COUNT
 };
 
+/* Whether it is only for some of those who have its topic (hub/blob.h). */
+bool event_for_some(enum event e);
 /* As the log and every wire spell it. */
 const char *event_name(enum event e);
 /* One sentence for the documentation. */
