@@ -15,7 +15,8 @@ size_t base64_encode(span in, char *out);
 /* Without padding, alphabet of 5; returns the length (at most BASE64_SIZE). */
 size_t base64url_encode(span in, char *out);
 /* Strict: canonical padding, zero spare bits, no white space. Writes at most in.len / 4 * 3 + 3
- * bytes to `out`; returns the length, or -1 when malformed (out is then undefined). */
+ * bytes to `out`, which may be where `in` is (in.ptr == out); returns the length, or -1 when
+ * malformed (out is then undefined). */
 ptrdiff_t base64_decode(span in, uint8_t *out);
 /* The same for the alphabet of 5; padding is malformed. */
 ptrdiff_t base64url_decode(span in, uint8_t *out);

@@ -55,6 +55,8 @@ static void all_bytes_round_trip_at_every_length(void **state)
         size_t n = base64_encode(span_of(bytes, len), text);
         assert_int_equal(base64_decode(span_of(text, n), back), len);
         assert_memory_equal(back, bytes, len);
+        assert_int_equal(base64_decode(span_of(text, n), (uint8_t *)text), len); /* in place */
+        assert_memory_equal(text, bytes, len);
         n = base64url_encode(span_of(bytes, len), text);
         assert_int_equal(base64url_decode(span_of(text, n), back), len);
         assert_memory_equal(back, bytes, len);

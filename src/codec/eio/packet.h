@@ -35,25 +35,33 @@ struct eio_packet {
 
 /* The packet of a text frame; false when it is none. data points into `text`. */
 bool eio_packet_read(span text, struct eio_packet *out) MUST_CHECK;
+/* The same, and binary in base64, which clients that were told to (forceBase64) also send in text
+ * frames: decoded in place, strictly (base64.h); the bytes are lost when it is malformed. */
+bool eio_packet_decode(uint8_t *text, size_t len, enum eio_revision revision,
+                       struct eio_packet *out) MUST_CHECK;
 
 /* Ends each packet of a payload under way; the last one is cut off before it leaves. */
 #define EIO_SEPARATOR 0x1e
 
-/* A walk over a payload. Base64 is decoded in place, so the bytes are the caller's to lose. */
+/* A walk over a payload. Base64 is decoded in place, so the bytes are the caller's to lose. Costs
+ * one pass over the bytes. */
 struct eio_walk {
     uint8_t *at;
     uint8_t *end;
     enum eio_revision revision;
+    bool more; /* a packet has to follow */
 };
 void eio_walk_begin(struct eio_walk *w, enum eio_revision revision, uint8_t *bytes, size_t len);
-/* 1: a packet, whose data points into the bytes; 0: the end; -1: no payload (what came before it
- * stands). An empty payload is none. */
+/* 1: a packet, whose data points into the bytes and is valid UTF-8 unless binary; 0: the end; -1:
+ * no payload (what came before it stands), and ever after. An empty payload is none; one of
+ * revision 3 may hold empty packets ("0:"), which are passed over. */
 int eio_walk_next(struct eio_walk *w, struct eio_packet *out) MUST_CHECK;
 
-/* Appends one packet as a payload of revision 4 holds it, and EIO_SEPARATOR. */
+/* Appends one packet as a payload of revision 4 holds it, and EIO_SEPARATOR. Only a message is
+ * binary (asserted). Text holds no EIO_SEPARATOR, as no JSON does: it would end the packet. */
 void eio_payload_put(buf *out, enum eio_type type, bool binary, span data);
 /* Appends what eio_payload_put has made (with or without the last separator) as a payload of
- * revision 3. */
+ * revision 3. Nothing becomes nothing. */
 void eio_payload_to_v3(buf *out, span payload);
 
 #endif
