@@ -48,5 +48,8 @@ void emit_logged(struct edge *e, const struct emit *m, void (*done)(void *owner,
 bool emit_join(struct sio_socket *s, span room);
 void emit_leave(struct sio_socket *s, span room);
 bool emit_in_room(const struct sio_socket *s, span room);
+/* Its rooms' names, borrowed until it joins or leaves one; without the room of its own id. How
+ * many there are; at most `max` are given. */
+unsigned emit_rooms(const struct sio_socket *s, span *out, unsigned max);
 
 #endif

@@ -47,6 +47,7 @@ struct sio_nsp_ops {
      * then called with socket->session open. */
     bool authenticates;
     bool recovers;    /* offers pid and offsets */
+    bool msgpack;     /* takes clients that came with socket.io-msgpack-parser, too */
     /* Connected: CONNECT has been answered. `auth` is the CONNECT's payload, JSON or empty. */
     void (*on_connect)(struct sio_socket *s, span auth);
     /* Refuses before the answer: the text of CONNECT_ERROR's message, NULL to let in. May be
