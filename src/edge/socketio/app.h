@@ -9,7 +9,13 @@
 #ifndef SB_EDGE_SOCKETIO_APP_H
 #define SB_EDGE_SOCKETIO_APP_H
 
-#include "edge/socketio/socketio.h"
+#include <stdbool.h>
+
+#include "base/assert.h"
+
+struct edge;
+struct sio_event;
+struct sio_socket;
 
 /* Takes an event that "/" does not know; answers or will answer. False: not an application's (no
  * such setting, or a reserved prefix), and nothing was done: the caller refuses. The caller has
