@@ -126,9 +126,18 @@ static void queue_frame(struct client *c, uint8_t op, const void *text, size_t l
     }
 }
 
-void client_queue(struct client *c, const void *text, size_t len)
+void client_queue_frame(struct client *c, const void *text, size_t len)
 {
     queue_frame(c, OP_TEXT, text, len);
+}
+
+void client_queue(struct pool *p, struct client *c, const void *text, size_t len)
+{
+    if (p->socketio) {
+        sio_queue(c, text, len);
+    } else {
+        client_queue_frame(c, text, len);
+    }
 }
 
 void client_flush(struct pool *p, struct client *c)
@@ -153,7 +162,7 @@ void client_flush(struct pool *p, struct client *c)
 
 void client_send(struct pool *p, struct client *c, const void *text, size_t len)
 {
-    client_queue(c, text, len);
+    client_queue(p, c, text, len);
     client_flush(p, c);
 }
 
@@ -175,7 +184,9 @@ static size_t frames(struct pool *p, struct client *c, const uint8_t *b, size_t 
             break;
         }
         unsigned op = b[at] & 0x0f;
-        if (op == OP_TEXT) {
+        if (op == OP_TEXT && p->socketio) {
+            sio_hear(p, c, b + at + head, n);
+        } else if (op == OP_TEXT) {
             p->on_text(p, c, b + at + head, n);
         } else if (op == OP_PING) {
             queue_frame(c, OP_PONG, b + at + head, n);
@@ -201,7 +212,7 @@ static size_t handshake(struct pool *p, struct client *c, const uint8_t *b, size
         exit(1);
     }
     c->open = true;
-    p->opened++;
+    p->opened += !p->socketio;
     return (size_t)(end + 4 - b);
 }
 

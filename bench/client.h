@@ -21,6 +21,7 @@ struct client {
     size_t in_len, in_cap;
     uint8_t *out; /* owned: bytes to send */
     size_t out_len, out_at, out_cap;
+    uint32_t ack_next, ack_heard; /* Socket.IO: of the next event; of the next ack */
     uint32_t room;
     uint64_t *next_seq; /* owned; per publisher of the room: the number it must see next */
 };
@@ -32,6 +33,7 @@ struct pool {
     uint32_t opened;
     uint32_t failed;
     uint64_t pings;  /* answered */
+    bool socketio;   /* commands and answers travel as Socket.IO packets */
     struct ssl_ctx_st *tls; /* owned; NULL: plain */
     uint64_t now_ns; /* when the bytes that are being read arrived */
     void (*on_text)(struct pool *p, struct client *c, const uint8_t *text, size_t len);
@@ -52,12 +54,20 @@ ssize_t client_tls_send(struct client *c, const void *bytes, size_t len);
 void client_tls_close(struct client *c);
 /* Connects client `index` to 127.0.0.1:port from 127.0.(1 + index / 12000).1; false on failure. */
 bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *path);
-/* Queues one text message of up to 65,535 bytes, masked, and sends what the socket takes. */
+/* Queues one command of up to 65,000 bytes, masked, and sends what the socket takes. */
 void client_send(struct pool *p, struct client *c, const void *text, size_t len);
 /* Queues without sending: several messages, then client_flush. What a client queues from its own
  * on_text is sent by itself when its bytes are read. */
-void client_queue(struct client *c, const void *text, size_t len);
+void client_queue(struct pool *p, struct client *c, const void *text, size_t len);
 void client_flush(struct pool *p, struct client *c);
+/* One text frame as it is, whatever is spoken above. */
+void client_queue_frame(struct client *c, const void *text, size_t len);
+/* sio.c: Socket.IO (protocol 5) over WebSocket. A command of the pubsub protocol (s, p, e, i, c)
+ * as the event join, broadcast, message-with-ack, count or counted; and what comes back, handed to
+ * on_text as the pubsub protocol would have said it. Strings need no escapes here. A client counts
+ * as opened when its CONNECT is answered. Acks must come in order. */
+void sio_queue(struct client *c, const char *command, size_t len);
+void sio_hear(struct pool *p, struct client *c, const uint8_t *text, size_t len);
 /* Waits at most wait_ns for events and serves them. */
 void pool_poll(struct pool *p, uint64_t wait_ns);
 void pool_close(struct pool *p);

@@ -5,7 +5,10 @@
  *
  *     load --port P --pid SERVER --mode echo|fan|rooms|ingest|idle|storm --conns N
  *          [--inflight K] [--rate MESSAGES/S] [--burst B] [--publishers P] [--members M]
- *          [--warm S] [--seconds S] [--size 128] [--own-room] [--tls]
+ *          [--warm S] [--seconds S] [--size 128] [--own-room] [--tls] [--socketio]
+ *
+ * --socketio speaks Socket.IO to a server of the events join, broadcast, message-with-ack, count
+ * and counted in place of these commands (bench/peers/socketio_server.mjs is one).
  *
  * A latency counts from when the message was due: in a closed loop that is when it was sent.
  */
@@ -56,6 +59,10 @@ static void parse(struct options *o, int argc, char **argv)
         }
         if (strcmp(argv[i], "--tls") == 0) {
             o->tls = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--socketio") == 0) {
+            o->socketio = true;
             continue;
         }
         if (strcmp(argv[i], "--mode") == 0) {
@@ -122,6 +129,7 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &lim);
     prctl(PR_SET_TIMERSLACK, 1); /* messages leave when they are due, not in clumps of 50 us */
     pool_init(&l.pool, l.opt.conns + (is(&l, "fan") ? l.opt.publishers : 0));
+    l.pool.socketio = l.opt.socketio;
     if (l.opt.tls) {
         pool_use_tls(&l.pool);
     }

@@ -25,6 +25,7 @@ struct options {
     double seconds;
     uint32_t size;
     bool tls;
+    bool socketio;
     bool own_room; /* idle: each connection subscribes a room of its own */
 };
 

@@ -28,7 +28,9 @@ void load_connect(struct load *l, uint32_t from, uint32_t to, uint32_t ahead)
     uint64_t end = now_ns() + 60000ull * MS;
     for (uint32_t i = from; l->pool.opened < to;) {
         for (; i < to && i - l->pool.opened < ahead; i++) {
-            pool_connect(&l->pool, i, l->opt.port, "/conformance/pubsub");
+            pool_connect(&l->pool, i, l->opt.port,
+                         l->pool.socketio ? "/socket.io/?EIO=4&transport=websocket"
+                                          : "/conformance/pubsub");
         }
         poll_once(l, 100 * MS);
         if (now_ns() > end) {
@@ -47,7 +49,7 @@ static void publish(struct load *l, struct publisher *p, uint64_t due_ns)
         struct message m = {.publisher = (uint32_t)(p - l->publishers), .seq = p->seq++,
                             .due_ns = due_ns};
         message_write(text + prefix, l->opt.size, &m);
-        client_queue(p->client, text, prefix + l->opt.size);
+        client_queue(&l->pool, p->client, text, prefix + l->opt.size);
     }
     p->waiting += (uint64_t)l->opt.burst * p->members;
     l->published += l->opt.burst;

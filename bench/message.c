@@ -5,10 +5,19 @@
 #define MARK '#'
 #define FILLING 'x'
 
+/* A digit of 6 bits: '0' and on, but no backslash, which JSON would escape. */
+static char digit(uint64_t value)
+{
+    char c = (char)('0' + (value & 63));
+    return c == '\\' ? 'p' : c;
+}
+
+static uint64_t value_of(uint8_t c) { return ((c == 'p' ? '\\' : c) - (unsigned)'0') & 63u; }
+
 static char *put(char *to, uint64_t value, unsigned digits)
 {
     for (unsigned i = 0; i < digits; i++) {
-        to[i] = (char)('0' + (value >> (6 * i) & 63));
+        to[i] = digit(value >> (6 * i));
     }
     return to + digits;
 }
@@ -17,7 +26,7 @@ static const uint8_t *get(const uint8_t *from, uint64_t *value, unsigned digits)
 {
     *value = 0;
     for (unsigned i = 0; i < digits; i++) {
-        *value |= (uint64_t)((unsigned)(from[i] - '0') & 63u) << (6 * i);
+        *value |= value_of(from[i]) << (6 * i);
     }
     return from + digits;
 }
