@@ -34,6 +34,7 @@ struct conn *conn_open(struct net *n, int fd, enum conn_kind kind)
     struct conn *c = slab_alloc(&n->conns, &slot);
     c->io.fd = fd;
     c->io.ready = conn_ready;
+    n->detached += kind == CONN_DETACHED;
     c->net = n;
     c->slot = slot;
     c->kind = kind;
@@ -72,13 +73,14 @@ bool conn_is_open(const struct conn *c) { return c->state == CONN_OPEN; }
 bool conn_peer(const struct conn *c, struct sockaddr_storage *out)
 {
     struct poller *p = c->net->poller;
-    return c->state != CONN_DEAD && (front_peer(c, out) || p->peer(p, c->io.fd, out) == 0);
+    return c->state != CONN_DEAD &&
+           (front_peer(c, out) || (c->io.fd >= 0 && p->peer(p, c->io.fd, out) == 0));
 }
 
 bool conn_local(const struct conn *c, struct sockaddr_storage *out)
 {
     struct poller *p = c->net->poller;
-    return c->state != CONN_DEAD && p->local(p, c->io.fd, out) == 0;
+    return c->io.fd >= 0 && p->local(p, c->io.fd, out) == 0;
 }
 
 void conn_interest(struct conn *c)
@@ -138,6 +140,9 @@ size_t conn_send(struct conn *c, const struct iovec *iov, int count)
     if (c->state == CONN_DEAD || total == 0) {
         return total;
     }
+    if (c->kind == CONN_DETACHED) {
+        return c->state == CONN_OPEN ? conn_detached(c)->send(c, iov, count) : total;
+    }
     size_t sent = write_now(c, iov, count, total);
     if (sent < total) {
         c->flags |= CONN_NOTIFY;
@@ -158,7 +163,11 @@ void conn_send_rest(struct conn *c, span rest)
     if (c->state == CONN_DEAD || rest.len == 0) {
         return;
     }
-    if (conn_tls(c) != NULL) {
+    if (c->kind == CONN_DETACHED) {
+        if (c->state == CONN_OPEN) {
+            conn_detached(c)->rest(c, rest);
+        }
+    } else if (conn_tls(c) != NULL) {
         net_tls_rest(c, rest);
     } else {
         keep(c, rest);
@@ -281,6 +290,9 @@ static const char *wire_name(const struct conn *c)
     if (c->kind == CONN_STREAM) {
         return conn_stream(c)->name;
     }
+    if (c->kind == CONN_DETACHED) {
+        return conn_detached(c)->name;
+    }
     return c->kind == CONN_HTTP ? "http" : conn_wire(c)->name;
 }
 
@@ -316,6 +328,8 @@ void conn_close(struct conn *c, close_reason reason)
         ws_close(c, reason);
     } else if (c->kind == CONN_STREAM) {
         stream_close(c, reason);
+    } else if (c->kind == CONN_DETACHED) {
+        detached_close(c, reason);
     } else if (c->kind == CONN_CLIENT) {
         c->state = CONN_CLOSING;
         client_ended(c, reason);
@@ -336,7 +350,9 @@ static void reap(struct deferred *d)
     struct net *n = CONTAINER_OF(d, struct net, reap);
     n->reap_queued = false;
     while (n->dead_count > 0) {
-        slab_free(&n->conns, n->dead[--n->dead_count]);
+        uint32_t slot = n->dead[--n->dead_count];
+        n->detached -= conn_at(n, slot)->kind == CONN_DETACHED;
+        slab_free(&n->conns, slot);
     }
 }
 
@@ -405,7 +421,7 @@ void conn_sweep(struct conn *c, uint32_t now_tick)
         ws_sweep(c, now_tick);
     } else if (c->kind == CONN_STREAM) {
         stream_sweep(c, now_tick);
-    } else {
+    } else if (c->kind == CONN_CLIENT) {
         client_sweep(c, now_tick);
     }
 }

@@ -17,15 +17,20 @@ struct detached_wire {
     size_t (*send)(struct conn *c, const struct iovec *iov, int count);
     /* As conn_send_rest. */
     void (*rest)(struct conn *c, span bytes);
-    /* It is over (once, whatever the cause); `c` may not be used afterwards. */
+    /* It is over (once, whatever the cause); `c` may not be used afterwards. Nothing is asked to
+     * be sent any more. */
     void (*on_close)(struct conn *c, close_reason reason);
 };
 
 /* For the client of connection `from` (its address counts, also behind a proxy). NULL when
  * connections_max or a limit of the address is reached, or the net drains; *limit then names it
- * ("connections_per_address_max"). */
+ * ("connections_per_address_max", "handshake_rate", "connections_max", "drain"), and it has been
+ * counted and logged as any refusal. A connection's first session is covered by the handshake that
+ * the connection itself was; each further one counts as a handshake of the address. Costs a system
+ * call. */
 struct conn *detached_open(struct conn *from, const struct detached_wire *wire, void *user,
                            const char **limit);
+/* As given to detached_open. */
 void *detached_user(const struct conn *c);
 bool conn_is_detached(const struct conn *c);
 

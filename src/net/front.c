@@ -26,6 +26,7 @@ struct front {
     uint32_t key;     /* of it, for net_shared.addrs */
     uint16_t port;
     bool v6;
+    bool is_unix;         /* of a detached record: its client has no address */
     uint8_t bits;         /* enum front_bits */
     uint8_t listen_flags; /* what begins behind the PROXY header */
 };
@@ -133,6 +134,10 @@ static void address_of(const struct front *f, struct sockaddr_storage *out)
 bool front_peer(const struct conn *c, struct sockaddr_storage *out)
 {
     const struct front *f = front_of(c);
+    if (f != NULL && f->is_unix) {
+        *out = (struct sockaddr_storage){.ss_family = AF_UNIX};
+        return true;
+    }
     if (f == NULL || !(f->bits & FRONT_CLIENT)) {
         return false;
     }
@@ -167,20 +172,50 @@ static const char *count(struct conn *c, struct front *f, bool again)
     return limit;
 }
 
+static void address_from(struct front *f, const struct sockaddr_storage *client)
+{
+    if (client->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)client;
+        address_set(f, in6->sin6_addr.s6_addr, true, ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in4 = (const void *)client;
+        address_set(f, (const void *)&in4->sin_addr, false, ntohs(in4->sin_port));
+    }
+}
+
+const char *front_copy(struct conn *c, const struct conn *from, bool again)
+{
+    const struct front *was = front_of(from);
+    struct sockaddr_storage client;
+    front_open(c, false, 0);
+    struct front *f = front_of(c);
+    f->bits = was == NULL ? 0 : was->bits & (FRONT_TOLD | FRONT_TLS);
+    if (!conn_peer(from, &client)) {
+        return NULL;
+    }
+    if (client.ss_family != AF_INET && client.ss_family != AF_INET6) {
+        f->is_unix = true;
+        return NULL;
+    }
+    address_from(f, &client);
+    const char *limit = count(c, f, again);
+    if (limit != NULL) {
+        (void)front_close(c);
+    }
+    return limit;
+}
+
 const char *front_client(struct conn *c, const struct sockaddr_storage *client)
 {
     struct front *f = front_of(c);
     struct front next = {0};
     ASSERT(f != NULL && (f->bits & FRONT_FIELDS));
-    if (client->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)client;
-        address_set(&next, in6->sin6_addr.s6_addr, true, ntohs(in6->sin6_port));
-    } else {
-        const struct sockaddr_in *in4 = (const void *)client;
-        address_set(&next, (const void *)&in4->sin_addr, false, ntohs(in4->sin_port));
-    }
+    address_from(&next, client);
     bool again = (f->bits & FRONT_SEEN) && f->v6 == next.v6 &&
                  memcmp(f->addr, next.addr, sizeof f->addr) == 0;
+    if (!again) {
+        c->flags &= (uint16_t)~CONN_SPENT;
+    }
     uncount(c, f);
     f->bits &= (uint8_t)~FRONT_SEEN;
     address_set(f, next.addr, next.v6, next.port);

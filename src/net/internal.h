@@ -18,6 +18,7 @@
 #include "codec/ws/session.h"
 #include "loop/loop.h"
 #include "loop/tls.h"
+#include "net/detached.h"
 #include "net/net.h"
 #include "net/stream.h"
 
@@ -35,6 +36,7 @@ enum conn_kind {
     CONN_WS,
     CONN_STREAM, /* an answer that goes on */
     CONN_CLIENT, /* before its handshake is done */
+    CONN_DETACHED, /* without a socket: fd is -1 for ever */
 };
 enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
@@ -57,9 +59,11 @@ enum conn_flags {
     CONN_MASKED = 32,      /* client role: frames leave masked */
     CONN_COUNTED = 64,     /* holds a place in net_shared */
     CONN_PEER_DONE = 128,  /* the peer has ended its direction: nothing more to read */
+    CONN_SECURE = 256,     /* detached: the connection that opened it was encrypted */
+    CONN_SPENT = 512,      /* it has opened a session: the next one is a handshake of its own */
 };
 
-#define CONN_WIRE_BITS 5 /* wires of one loop, WebSocket's and streams' together: at most 32 */
+#define CONN_WIRE_BITS 5 /* wires of one loop, of every kind together: at most 32 */
 
 /* Exists exactly while the socket is full: the write deadline counts from `since`, whoever
  * keeps the bytes that wait (this record's own are `bytes`; an outbox of the owner's may hold
@@ -133,6 +137,7 @@ struct net {
     const struct http_handler *http;
     void *user;
     struct slab conns;
+    uint32_t detached; /* of them, records without a socket */
     const void *wires[1 << CONN_WIRE_BITS]; /* those that were used: see net_wire() */
     unsigned wire_count;
     struct net_listener *listeners; /* owned */
@@ -202,6 +207,11 @@ static inline const struct ws_wire *conn_wire(const struct conn *c)
     return c->net->wires[c->wire];
 }
 
+static inline const struct detached_wire *conn_detached(const struct conn *c)
+{
+    return c->net->wires[c->wire];
+}
+
 static inline const struct stream_wire *conn_stream(const struct conn *c)
 {
     return c->net->wires[c->wire];
@@ -231,7 +241,7 @@ void conn_sweep(struct conn *c, uint32_t now_tick);
 /* No descriptor is left for one more connection. */
 static inline bool room_is_full(const struct net *n)
 {
-    return n->room != 0 && n->conns.count >= n->room;
+    return n->room != 0 && n->conns.count - n->detached >= n->room;
 }
 /* Takes in who waits at the door, then leaves accepting to other loops until there is room again.
  * False when no other loop accepts: then this one goes on, and refuses. */
@@ -262,6 +272,9 @@ void net_refuse(struct conn *c, close_reason reason);
 /* For a connection that is not counted by its peer's address. */
 void front_open(struct conn *c, bool trusted, unsigned listen_flags);
 bool front_close(struct conn *c); /* false: it has no entry */
+/* For a detached record: its client is that of `from`, and counted, as a handshake unless `again`.
+ * NULL, or the name of the limit that refuses it; then it has no entry. */
+const char *front_copy(struct conn *c, const struct conn *from, bool again);
 void front_deinit(struct net *n);
 void front_rest(struct conn *c); /* its request is answered: the client does not hold it any more */
 bool front_waits(const struct conn *c); /* nothing but front_read may read it */
@@ -296,6 +309,9 @@ void http_sweep(struct conn *c, uint32_t now_tick);
 /* For ws_upgrade and http_stream: takes the bytes behind the request out and frees the session. */
 void http_detach(struct conn *c, buf *rest);
 void http_ended(struct conn *c); /* frees the session; the handler hears on_abandoned */
+
+/* detached.c */
+void detached_close(struct conn *c, close_reason reason);
 
 /* stream.c */
 void stream_close(struct conn *c, close_reason reason);

@@ -325,7 +325,7 @@ static void drain_conn(struct conn *c, void *arg)
     }
     if (c->kind == CONN_HTTP && (c->phase == HTTP_IDLE || c->phase == HTTP_FRESH)) {
         conn_close(c, reason);
-    } else if (c->kind == CONN_WS || c->kind == CONN_STREAM) {
+    } else if (c->kind == CONN_WS || c->kind == CONN_STREAM || c->kind == CONN_DETACHED) {
         conn_close(c, reason);
     }
 }

@@ -42,6 +42,7 @@ struct net_stats {
     _Atomic uint64_t refused; /* over a limit at accept */
     _Atomic uint64_t closed[CLOSE_COUNT];
     _Atomic uint64_t open_ws;
+    _Atomic uint64_t open_detached; /* net/detached.h */
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t requests;
@@ -110,7 +111,7 @@ int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsign
 void net_listen_shared(struct net *n, int fd, unsigned flags);
 /* The descriptors of its listeners, in order; returns how many (at most max). */
 unsigned net_listeners(const struct net *n, int *fds, unsigned max);
-/* Closes idle HTTP connections, every WebSocket and stream with `reason`, and stops accepting; who
+/* Closes idle HTTP connections, every WebSocket, stream and detached record with `reason`, and stops accepting; who
  * waited at the door still gets one request answered, if it is there within NET_TICK_MS. */
 void net_drain(struct net *n, close_reason reason);
 /* Connections that still exist, closing ones included. */

@@ -84,7 +84,10 @@ void net_tls_connect(struct conn *c, struct tls_client *client, const char *host
     attach(c, tls_connect(client, &side_of(c->net)->pipe, host, literal));
 }
 
-bool conn_is_secure(const struct conn *c) { return conn_tls(c) != NULL; }
+bool conn_is_secure(const struct conn *c)
+{
+    return conn_tls(c) != NULL || (c->flags & CONN_SECURE);
+}
 
 /* --- writing --- */
 

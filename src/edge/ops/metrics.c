@@ -18,7 +18,7 @@ static void collect_connections(struct scrape *s)
 {
     char labels[96];
     uint64_t all = ops_connections(s->ops);
-    uint64_t ws = SUM(s, net_stats, open_ws);
+    uint64_t ws = SUM(s, net_stats, open_ws) + SUM(s, net_stats, open_detached);
     snprintf(labels, sizeof labels, "wire=\"%s\",client_type=\"client\"",
              stats_wire_name(STATS_HTTP));
     scrape_sample(s, "", labels, (double)(all > ws ? all - ws : 0));
