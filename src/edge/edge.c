@@ -188,6 +188,12 @@ void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t que
 
 void edge_leave(struct edge *e, struct conn *c) { hub_member_close(e->hub, conn_slot(c)); }
 
+void edge_rewire(struct edge *e, struct conn *member, enum edge_wire wire,
+                 enum ws_deflate_kind kind)
+{
+    hub_member_wire(e->hub, conn_slot(member), hub_wire(wire, kind));
+}
+
 void edge_on_writable(struct conn *c) { hub_writable(edge_of(c)->hub, conn_slot(c)); }
 
 void edge_send(struct conn *c, enum ws_opcode op, span payload, enum blob_class cls)

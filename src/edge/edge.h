@@ -71,6 +71,11 @@ void edge_wrap(const struct edge *e, unsigned wire, const struct blob *b, buf *o
 /* Hub membership of an upgraded connection: its slot is its member number. */
 void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max);
 void edge_leave(struct edge *e, struct conn *c);
+/* The member's bytes leave in another form from now on (hub_member_wire, whose rule for what waits
+ * holds), compressed as `kind`: that of the WebSocket that carries a detached record's session,
+ * which is joined without compression. */
+void edge_rewire(struct edge *e, struct conn *member, enum edge_wire wire,
+                 enum ws_deflate_kind kind);
 /* A WebSocket's on_writable for every hub member. */
 void edge_on_writable(struct conn *c);
 /* Sends a message to one member, compressed where that was agreed and is worth it, in order with

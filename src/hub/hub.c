@@ -114,6 +114,18 @@ void hub_member_close(struct hub *h, uint32_t member)
     h->members[member].flags = 0; /* not m: an owner of its topics may have opened others */
 }
 
+void hub_member_wire(struct hub *h, uint32_t member, unsigned wire)
+{
+    struct member *m = member_get(h, member);
+    ASSERT(wire < HUB_WIRES_MAX && m != NULL);
+    turn_flush_member(h, member);
+    if (m->flags & MEMBER_BLOCKED) {
+        outbox_drain(h, member);
+    }
+    ASSERT(!(m->flags & MEMBER_BLOCKED));
+    m->wire = (uint8_t)wire;
+}
+
 void hub_member_events(struct hub *h, uint32_t member, uint64_t events)
 {
     struct member *m = member_get(h, member);

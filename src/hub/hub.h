@@ -45,7 +45,7 @@
 #define HUB_EVERY_HOME UINT32_MAX
 /* Patterns of one member: each costs it 16 bytes a home, and each home and loop a record. */
 #define HUB_MEMBER_PATTERNS_MAX 64
-#define HUB_WIRES_MAX 24
+#define HUB_WIRES_MAX 32 /* sets of them are bits of a word */
 
 struct hub;
 struct topic; /* at its home */
@@ -134,6 +134,11 @@ void hub_member_open(struct hub *h, uint32_t member, uint32_t gen, unsigned wire
                      uint32_t queue_messages_max);
 /* Drops its subscriptions and its outbox. Harmless when not open. */
 void hub_member_close(struct hub *h, uint32_t member);
+/* Encodes for another wire from now on. What waits for the member was encoded for the old one and
+ * leaves first, through the sink, which must take all of it now (asserted): an edge that changes a
+ * session's wire collects these bytes, turns them into the new form and sends them before anything
+ * else. Not between hub_compose and hub_send_composed. */
+void hub_member_wire(struct hub *h, uint32_t member, unsigned wire);
 /* Of what is logged (blob.pos), only these events reach the member: bit per enum event. */
 void hub_member_events(struct hub *h, uint32_t member, uint64_t events);
 /* The member's socket takes bytes again. */

@@ -88,6 +88,42 @@ static void what_was_said_before_a_close_leaves_before_it(void **state)
     world_stop();
 }
 
+/* An upgrade: what was encoded before leaves in the old form, before anything in the new one. */
+static void a_member_may_change_its_wire(void **state)
+{
+    world_start(1, 10, 1000);
+    join(0, 0, 0);
+    join(0, 1, 0);
+    subscribe(0, 0, 0, "a");
+    subscribe(0, 1, 0, "a");
+    publish(0, 0, "a", BLOB_ORDERED, "1");
+    hub_member_wire(w.hubs[0].hub, 0, HUB_WIRES_MAX - 1); /* dirty in this turn */
+    expect(0, 0, "<1>");
+    publish(0, 0, "a", BLOB_ORDERED, "2");
+    hub_send(w.hubs[0].hub, 0, blob(BLOB_ORDERED, 1, "3"));
+    turn(0);
+    expect(0, 0, "[2][3]");
+    expect(0, 1, "<1><2>");
+
+    block(0, 1); /* a poll that nobody waits for */
+    publish(0, 0, "a", BLOB_ORDERED, "4");
+    turn(0);
+    hub_send_bytes(w.hubs[0].hub, 1, SPAN("raw"), BLOB_ORDERED);
+    publish(0, 0, "a", BLOB_ORDERED, "5");
+    expect(0, 1, "");
+    w.hubs[0].members[1].room = SIZE_MAX;
+    hub_member_wire(w.hubs[0].hub, 1, 1);
+    expect(0, 1, "<4>raw<5>");
+    publish(0, 0, "a", BLOB_ORDERED, "6");
+    turn(0);
+    expect(0, 1, "[6]");
+    expect(0, 0, "[4][5][6]");
+    assert_int_equal(stats(0)->outbox_bytes, 0);
+    hub_member_wire(w.hubs[0].hub, 1, 0); /* nothing waits: nothing is written */
+    expect(0, 1, "");
+    world_stop();
+}
+
 static void events_without_words_on_a_wire_are_nothing(void **state)
 {
     world_start(1, 10, 1000);
@@ -395,6 +431,7 @@ int main(void)
         cmocka_unit_test(subscribers_get_what_is_published_and_nobody_else),
         cmocka_unit_test(a_turn_is_one_write_a_member_in_order),
         cmocka_unit_test(what_was_said_before_a_close_leaves_before_it),
+        cmocka_unit_test(a_member_may_change_its_wire),
         cmocka_unit_test(events_without_words_on_a_wire_are_nothing),
         cmocka_unit_test(what_is_for_some_reaches_those_who_want_it),
         cmocka_unit_test(a_member_hears_of_the_log_what_it_wants),

@@ -111,8 +111,9 @@ int net_listen(struct net *n, const struct sockaddr *addr, socklen_t len, unsign
 void net_listen_shared(struct net *n, int fd, unsigned flags);
 /* The descriptors of its listeners, in order; returns how many (at most max). */
 unsigned net_listeners(const struct net *n, int *fds, unsigned max);
-/* Closes idle HTTP connections, every WebSocket, stream and detached record with `reason`, and stops accepting; who
- * waited at the door still gets one request answered, if it is there within NET_TICK_MS. */
+/* Closes idle HTTP connections, every WebSocket, stream and detached record with `reason`, and
+ * stops accepting; who waited at the door still gets one request answered, if it is there within
+ * NET_TICK_MS. */
 void net_drain(struct net *n, close_reason reason);
 /* Connections that still exist, closing ones included. */
 uint32_t net_count(const struct net *n);
