@@ -20,6 +20,7 @@
 #include "edge/edge.h"
 #include "edge/rest/rest.h"
 #include "hub/blob.h"
+#include "net/detached.h"
 
 #define EIO_SID_LEN 20
 
@@ -59,7 +60,8 @@ struct eio_app {
 
 /* Embedded as the first member of the app's session; everything private but conn and app. */
 struct eio {
-    const struct eio_app *app;
+    const struct eio_app *app; /* the app may replace it by another row of its own whose wires
+                                  differ, and calls hub_member_wire then */
     struct conn *conn;       /* the hub member: conn_ref_of names the session across time */
     struct list beat;        /* in the loop's queue of the next ping, or of pongs awaited */
     uint64_t due_ms;         /* monotonic */
@@ -70,6 +72,13 @@ struct eio {
     uint8_t sid[EIO_SID_LEN];
 };
 
+/* The session of a hub member's connection (detached or WebSocket: both have it as their user),
+ * which must be one's. */
+static inline struct eio *eio_of(struct conn *c)
+{
+    return conn_is_detached(c) ? detached_user(c) : ws_user(c);
+}
+/* The edge of its loop. */
 static inline struct edge *eio_edge(const struct eio *s) { return edge_of(s->conn); }
 /* Its id, as the handshake told it. */
 span eio_sid(const struct eio *s);

@@ -7,6 +7,11 @@
  *     anything else  topic "io/<nsp>", filtered: each loop asks which of its sockets are meant
  *     a socket's id  no topic: its loop's directory (the room of its own that each socket has)
  *
+ * A socket whose namespace has rooms (sio_nsp_ops) is subscribed to "io/<nsp>" when it connects,
+ * by session.c, and its rooms are kept and joined again when it is recovered. One that was
+ * recovered on another loop than its id names is in the room of its id besides
+ * ("io/<nsp>/<sid>"): a loop that does not find the id in its directory publishes there.
+ *
  * All these topics have one home (JOURNAL_HOME), so what is emitted in a namespace has one order,
  * whatever it is addressed to. Ordered emits are rows of event_log (events.def, APP_EMIT) and can
  * be replayed to recovering clients; volatile ones are ephemeral.
@@ -32,7 +37,7 @@ struct emit {
     unsigned principal_count;
     const span *except;      /* rooms or socket ids left out */
     unsigned except_count;
-    unsigned kinds;          /* 0: any; else only sockets of these kinds */
+    unsigned kinds;          /* enum emit_kinds; 0: any; else only sockets of these kinds */
     bool volatile_;          /* not logged: dropped for slow readers, not replayed */
 };
 

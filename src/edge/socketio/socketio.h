@@ -14,6 +14,8 @@
 #ifndef SB_EDGE_SOCKETIO_SOCKETIO_H
 #define SB_EDGE_SOCKETIO_SOCKETIO_H
 
+#include "base/map.h"
+#include "codec/json/write.h"
 #include "codec/sio/packet.h"
 #include "domain/identity.h"
 #include "edge/engineio/engine.h"
@@ -35,51 +37,63 @@ struct sio_event {
 /* Names an ack to be given later, whatever becomes of the socket meanwhile. */
 struct sio_answer {
     struct conn_ref conn;
-    uint32_t socket; /* its number within the connection */
+    uint16_t socket; /* its number within the connection */
     bool wanted;     /* else sio_answer_* do nothing */
     uint64_t ack;
 };
 
 /* What a namespace does. All may close the socket or the connection. */
 struct sio_nsp_ops {
-    /* Whether anybody may come in; asks nobody. The credential is in the CONNECT's payload or the
-     * handshake (session.c looks). The product's and apps' namespaces authenticate: on_connect is
-     * then called with socket->session open. */
+    /* The product's and apps' namespaces authenticate: the credential is in the CONNECT's payload
+     * or the handshake (connect.c looks), and all below are called with socket->session open. Else
+     * anybody may come in. Only sockets of these are told `session` and `closing`. */
     bool authenticates;
-    bool recovers;    /* offers pid and offsets */
-    bool msgpack;     /* takes clients that came with socket.io-msgpack-parser, too */
-    /* Connected: CONNECT has been answered. `auth` is the CONNECT's payload, JSON or empty. */
+    bool recovers;      /* offers pid and offsets */
+    bool rooms;         /* its sockets are subscribed to "io/<nsp>" from the start (emit.h) */
+    bool msgpack;       /* connections may speak msgpack in it */
+    bool limits_itself; /* on_event gets every event, and asks sio_within_rate where that counts */
+    /* Connected: CONNECT has been answered. `auth` is the CONNECT's payload, JSON or empty.
+     * s->recovered: it is back; `restore` was called before. */
     void (*on_connect)(struct sio_socket *s, span auth);
     /* Refuses before the answer: the text of CONNECT_ERROR's message, NULL to let in. May be
      * NULL. */
     const char *(*admit)(struct sio_socket *s, span auth);
+    /* Recovery; both may be NULL. `keep` writes the namespace's own members (subscriptions) into
+     * an open JSON object, rooms are kept without it; `restore` is given that object, and makes
+     * the subscriptions again with sio_subscribe. */
+    void (*keep)(const struct sio_socket *s, struct json_writer *w);
+    void (*restore)(struct sio_socket *s, span state);
     void (*on_event)(struct sio_socket *s, const struct sio_event *ev);
     /* The rights changed (session_change SESSION_RIGHTS). May be NULL. */
     void (*on_rights)(struct sio_socket *s);
-    /* It has left the namespace, or the connection is over. */
+    /* It has left the namespace, or the connection is over; also of a socket that had on_connect
+     * never called when `admit` or `restore` was. May be NULL. */
     void (*on_disconnect)(struct sio_socket *s, close_reason reason);
 };
 
+struct sio_nsp; /* a namespace's name and ops, shared by its sockets of a loop */
+
 struct sio_socket {
-    struct list link;         /* in its connection's */
+    struct sio_socket *next;  /* in its connection's */
     struct map_node by_sid;   /* in the loop's directory */
     struct sio *sio;
-    const struct sio_nsp_ops *ops;
+    struct sio_nsp *nsp;
     void *user;               /* the namespace's own */
     struct session session;   /* open where the namespace authenticates */
-    struct resume *resume;    /* owned; NULL without anything to resume */
+    struct sio_resume *resume; /* owned; NULL where nothing is recovered */
     struct sio_acks *acks;    /* owned; those that we wait for; NULL: none */
-    uint32_t number;          /* within the connection */
-    uint8_t sid[EIO_SID_LEN];
+    uint16_t number;          /* within the connection, never reused */
     uint8_t state;
-    uint8_t nsp_len;
-    char nsp[SIO_NAMESPACE_BYTES_MAX]; /* "/" ... */
+    bool recovered;           /* it had been here before, and missed nothing or was told */
+    uint8_t sid[EIO_SID_LEN];
 };
 
 /* The namespace, "/" first. */
 span sio_nsp(const struct sio_socket *s);
 /* The socket's id in its namespace. */
 span sio_sid(const struct sio_socket *s);
+/* What it was made with, for telling namespaces' sockets apart. */
+const struct sio_nsp_ops *sio_ops(const struct sio_socket *s);
 /* Its connection's session. */
 struct eio *sio_engine(const struct sio_socket *s);
 /* The edge of its loop. */
@@ -88,6 +102,23 @@ struct edge *sio_edge(const struct sio_socket *s);
 struct sio_socket *sio_find(struct edge *e, span sid);
 /* Calls visit for each connected socket of this loop, which may close what it is shown. */
 void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), void *arg);
+
+/* Subscribes its connection to a topic or pattern; twice is once. False for a pattern out of
+ * bounds. Ordered topics (home JOURNAL_HOME) begin now, but within `restore` where the client has
+ * been, and what else is subscribed there begins behind them. A topic is one namespace's, for its
+ * sockets share the connection's membership. Call sio_keep when the subscriptions are as they
+ * shall be. */
+bool sio_subscribe(struct sio_socket *s, unsigned home, span topic);
+/* False when it was not subscribed. */
+bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
+/* What `keep` writes, or rooms, have changed. Nothing where nothing is recovered. */
+void sio_keep(struct sio_socket *s);
+
+/* Whether an event is within the rates of its connection and principal (CONTRACT 7), and takes it
+ * from them; else it has been answered RATE_LIMIT_EXCEEDED, or the connection closed. */
+bool sio_within_rate(struct sio_socket *s, const struct sio_event *ev) MUST_CHECK;
+/* auth:refresh: {token} of the same principal, else AUTHENTICATION_FAILED and the end. Answers. */
+void sio_refresh(struct sio_socket *s, const struct sio_event *ev);
 
 /* Sends an event: `args` is its whole JSON array, name included; placeholders name `attachments`.
  * Where recovery is on and there is no ack, the offset is appended. */
