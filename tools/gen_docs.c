@@ -8,6 +8,7 @@
  * A new page is one function and one row of `pages`.
  */
 #include "tables/config.h"
+#include "tables/events.h"
 #include "tables/metrics.h"
 #include "tables/permissions.h"
 #include "tables/routes.h"
@@ -254,6 +255,139 @@ static void page_routes(FILE *out)
     }
 }
 
+/* The peers of a row, by wire. */
+static void write_peers(FILE *out, uint32_t peers)
+{
+    const char *comma = "";
+    fputs(" ", out);
+    for (unsigned p = 0; p < PEER_COUNT; p++) {
+        if ((peers & 1u << p) != 0) {
+            fprintf(out, "%s", comma);
+            for (const char *c = peer_row((enum event_peer)p)->name; *c != '\0'; c++) {
+                fputc(tolower((unsigned char)*c), out);
+            }
+            comma = ", ";
+        }
+    }
+    fputs(" |", out);
+}
+
+static void write_out(FILE *out, const struct event_out_row *row)
+{
+    fprintf(out, "| `%s` |", row->name);
+    write_peers(out, row->to);
+    cell(out, event_class_name(row->class));
+    code_cell(out, row->answer == ANSWER_none ? "" : answer_row(row->answer)->name);
+    cell(out, row->text);
+    fputs("\n", out);
+}
+
+static void write_in(FILE *out, const struct event_in_row *row)
+{
+    static const char *const scopes[] = {
+        [EVENT_SCOPE_ALL] = "", [EVENT_SCOPE_OWN] = " for its device",
+        [EVENT_SCOPE_SOME] = " in any scope", [EVENT_SCOPE_deviceId] = " for `deviceId`"};
+    fprintf(out, "| `%s` |", row->name);
+    write_peers(out, row->from);
+    code_cell(out, row->schema == SCHEMA_none ? "" : schema_row(row->schema)->name);
+    if (row->permission == PERM_ANYBODY) {
+        fputs(" who has the socket |", out);
+    } else {
+        fprintf(out, " `%s`%s |", permission_name(row->permission), scopes[row->scope]);
+    }
+    fprintf(out, " %s | %u KiB |", row->limit == EVENT_LIMIT_FREE ? "no" : "yes",
+            (unsigned)(row->bytes_max / 1024));
+    cell(out, row->text);
+    fputs("\n", out);
+}
+
+static void write_bounds(FILE *out, const struct member_row *m)
+{
+    static const char *const units[] = {
+        [MEMBER_TEXT] = " characters", [MEMBER_NAME] = " characters", [MEMBER_LIST] = " elements",
+        [MEMBER_TEXTS] = " texts",     [MEMBER_ARRAY] = " elements",  [MEMBER_OBJECT] = " bytes",
+        [MEMBER_ANY] = " bytes"};
+    const char *unit = m->type <= MEMBER_ANY && units[m->type] != NULL ? units[m->type] : "";
+    if (m->choices != NULL) {
+        fputs(" ", out);
+        for (unsigned i = 0; m->choices[i] != NULL; i++) {
+            fprintf(out, "%s`%s`", i > 0 ? ", " : "", m->choices[i]);
+        }
+        fputs(" |", out);
+    } else if (m->min != 0 || m->max != 0) {
+        fprintf(out, " %.17g to %.17g%s |", m->min, m->max, unit);
+    } else {
+        fputs(" |", out);
+    }
+}
+
+static void write_schema(FILE *out, const struct schema_row *row)
+{
+    static const char *const types[] = {
+        [MEMBER_TEXT] = "text",     [MEMBER_NAME] = "text on one line",
+        [MEMBER_ENUM] = "one of",   [MEMBER_UUID] = "UUID",
+        [MEMBER_INT] = "integer",   [MEMBER_REAL] = "number",
+        [MEMBER_BOOL] = "boolean",  [MEMBER_TIME] = "RFC 3339, or epoch ms",
+        [MEMBER_STRUCT] = "object", [MEMBER_LIST] = "array of",
+        [MEMBER_TEXTS] = "array of texts", [MEMBER_ARRAY] = "array",
+        [MEMBER_OBJECT] = "any object",    [MEMBER_ANY] = "anything"};
+    for (size_t i = 0; i < row->count; i++) {
+        const struct member_row *m = &row->members[i];
+        fprintf(out, "| %s%s%s | `%s` | %s", i == 0 ? "`" : "", i == 0 ? row->name : "",
+                i == 0 ? "`" : "", m->name, types[m->type]);
+        if (m->ref != NULL) {
+            fprintf(out, " `%s`", m->ref->name);
+        }
+        fputs((m->flags & MEMBER_REQUIRED) != 0 ? " | yes |" : " | |", out);
+        write_bounds(out, m);
+        fputs("\n", out);
+    }
+}
+
+static void page_events(FILE *out)
+{
+    fputs("# Events of the wires\n\n", out);
+    fputs(generated, out);
+    fputs("\nA message that asks for an acknowledgement is answered by it, `{ok:true,...}` or\n"
+          "`{ok:false,error}`; without one a refusal is the event `error`.\n\n## Who speaks\n\n"
+          "| peer | wire | messages a second | at once | who it is |\n"
+          "| --- | --- | --- | --- | --- |\n", out);
+    for (unsigned p = 0; p < PEER_COUNT; p++) {
+        const struct peer_row *row = peer_row((enum event_peer)p);
+        fputs("|", out);
+        write_peers(out, 1u << p);
+        fprintf(out, " %s | %u | %u |", row->wire, (unsigned)row->per_second, (unsigned)row->burst);
+        cell(out, row->text);
+        fputs("\n", out);
+    }
+    fputs("\n## What peers say\n\n"
+          "Limited events count against the connection's messages a second. A payload over its\n"
+          "size is refused and the connection goes on.\n\n"
+          "| event | from | payload | who may | limited | at most | what it does |\n"
+          "| --- | --- | --- | --- | --- | --- | --- |\n", out);
+    for (unsigned e = 0; e < IN_COUNT; e++) {
+        write_in(out, event_in_row((enum event_in)e));
+    }
+    fputs("\n## What the server says\n\n"
+          "Ordered events are kept in the log, carry their position and are replayed to clients\n"
+          "that resume. State may be merged for a slow reader, ephemeral messages dropped.\n\n"
+          "| event | to | class | payload | what it says |\n"
+          "| --- | --- | --- | --- | --- |\n", out);
+    for (unsigned e = 0; e < EVENT_COUNT; e++) {
+        write_out(out, event_row((enum event)e));
+    }
+    for (unsigned e = 0; e < OUT_COUNT; e++) {
+        write_out(out, event_out_row((enum event_out)e));
+    }
+    fputs("\n## Payloads of what peers say, and bodies of requests\n\n"
+          "Members that are not listed are ignored; `null` is as good as absent.\n\n"
+          "| payload | member | type | required | bounds |\n"
+          "| --- | --- | --- | --- | --- |\n", out);
+    for (unsigned i = 0; i < SCHEMA_COUNT; i++) {
+        write_schema(out, schema_row((enum schema)i));
+    }
+}
+
 static void page_metrics(FILE *out)
 {
     fputs("# Metrics\n\n", out);
@@ -278,6 +412,7 @@ static const struct {
 } pages[] = {
     {"CONFIG.md", page_config},
     {"ERRORS.md", page_errors},
+    {"EVENTS.md", page_events},
     {"METRICS.md", page_metrics},
     {"PERMISSIONS.md", page_permissions},
     {"ROUTES.md", page_routes},

@@ -11,9 +11,7 @@
 #include <string.h>
 
 #define TEXTS_CHARS_MAX 100 /* of one text of a TEXTS member: columns and labels end there */
-#define REQUIRED 1
-
-enum member_type { TEXT, NAME, ENUM, UUID, INT, REAL, BOOL, TIME, STRUCT, LIST, TEXTS, OBJECT };
+#define REQUIRED MEMBER_REQUIRED
 
 struct row {
     const char *name;
@@ -38,10 +36,13 @@ struct row {
 #define REF_STRUCT(ref) NULL, SCHEMA_##ref
 #define REF_LIST(ref) NULL, SCHEMA_##ref
 #define REF_TEXTS(ref) NULL, SCHEMA_none
+#define REF_ARRAY(ref) NULL, SCHEMA_none
 #define REF_OBJECT(ref) NULL, SCHEMA_none
+#define REF_ANY(ref) NULL, SCHEMA_none
 #define S(schema) static const struct row rows_##schema[] = {
 #define M(schema, member, type, flags, min, max, ref)                                              \
-    {#member, type, flags, min, max, REF_##type(ref), offsetof(struct shape_##schema, member),     \
+    {#member, MEMBER_##type, flags, min, max, REF_##type(ref),                                     \
+     offsetof(struct shape_##schema, member),                                                      \
      offsetof(struct shape_##schema, has_##member)},
 #define END(schema) };
 #include "tables/schemas.def"
@@ -79,7 +80,7 @@ static const struct {
         }                                                                                          \
         return -1;                                                                                 \
     }
-#include "shape/enums.def"
+#include "tables/enums.def"
 #undef ENUM_LIST
 
 static bool refuse(struct shape_ctx *ctx, const char *why)
@@ -229,10 +230,13 @@ static bool read_list(struct shape_ctx *ctx, span value, const struct row *row, 
     if (!json_array_begin(&it, value)) {
         return refuse(ctx, "must be an array");
     }
-    void *scratch = row->type == LIST ? arena_alloc(ctx->arena, schemas[row->ref].bytes) : NULL;
+    void *scratch = NULL;
+    if (row->type == MEMBER_LIST) {
+        scratch = arena_alloc(ctx->arena, schemas[row->ref].bytes);
+    }
     for (; json_array_next(&it, &element); n++) {
         size_t at = enter_index(ctx, n);
-        if (!(row->type == LIST ? decode(ctx, row->ref, element, scratch)
+        if (!(row->type == MEMBER_LIST ? decode(ctx, row->ref, element, scratch)
                                 : read_text(ctx, element, 1, TEXTS_CHARS_MAX, &text))) {
             return false;
         }
@@ -273,6 +277,28 @@ static bool storable(struct shape_ctx *ctx, span value, unsigned depth)
     return good;
 }
 
+static bool read_array(struct shape_ctx *ctx, span value, const struct row *row, span *out)
+{
+    if (json_type(value) != JSON_ARRAY) {
+        return refuse(ctx, "must be an array");
+    }
+    size_t n = json_count(value);
+    if ((double)n < row->min || (double)n > row->max) {
+        return refuse(ctx, (double)n < row->min ? "has too few elements" : "has too many elements");
+    }
+    *out = value;
+    return storable(ctx, value, 1);
+}
+
+static bool read_any(struct shape_ctx *ctx, span value, const struct row *row, span *out)
+{
+    if ((double)value.len > row->max) {
+        return refuse(ctx, "is too large");
+    }
+    *out = value;
+    return storable(ctx, value, 1);
+}
+
 static bool read_object(struct shape_ctx *ctx, span value, const struct row *row, span *out)
 {
     if (json_type(value) != JSON_OBJECT) {
@@ -297,31 +323,35 @@ static bool read_enum(struct shape_ctx *ctx, span value, const struct row *row, 
 static bool read_member(struct shape_ctx *ctx, span value, const struct row *row, void *to)
 {
     switch (row->type) {
-    case TEXT:
+    case MEMBER_TEXT:
         return read_text(ctx, value, row->min, row->max, to);
-    case NAME:
+    case MEMBER_NAME:
         return read_name(ctx, value, row, to);
-    case ENUM:
+    case MEMBER_ENUM:
         return read_enum(ctx, value, row, to);
-    case UUID:
+    case MEMBER_UUID:
         return (json_type(value) == JSON_STRING &&
                 uuid_parse(json_string_in(value, ctx->arena), to)) ||
                refuse(ctx, "must be a UUID");
-    case INT:
+    case MEMBER_INT:
         return read_int(ctx, value, row, to);
-    case REAL:
+    case MEMBER_REAL:
         return read_real(ctx, value, row, to);
-    case BOOL:
+    case MEMBER_BOOL:
         return json_bool(value, to) || refuse(ctx, "must be true or false");
-    case TIME:
+    case MEMBER_TIME:
         return read_time(ctx, value, to);
-    case STRUCT:
+    case MEMBER_STRUCT:
         return decode(ctx, row->ref, value, to);
-    case LIST:
-    case TEXTS:
+    case MEMBER_LIST:
+    case MEMBER_TEXTS:
         return read_list(ctx, value, row, to);
-    case OBJECT:
+    case MEMBER_ARRAY:
+        return read_array(ctx, value, row, to);
+    case MEMBER_OBJECT:
         return read_object(ctx, value, row, to);
+    case MEMBER_ANY:
+        return read_any(ctx, value, row, to);
     }
     return false;
 }

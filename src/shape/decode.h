@@ -14,23 +14,12 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "base/uuid.h"
+#include "tables/schemas.h"
 
 /* Depth of payloads (CONTRACT 1). */
 #define SHAPE_DEPTH_MAX 16
 /* How far a peer's clock may be ahead of ours. */
 #define SHAPE_AHEAD_MS_MAX 300000
-
-enum schema {
-#define S(schema) SCHEMA_##schema,
-#define M(schema, member, type, flags, min, max, ref)
-#define END(schema)
-#include "tables/schemas.def"
-#undef S
-#undef M
-#undef END
-    SCHEMA_COUNT,
-    SCHEMA_none = SCHEMA_COUNT
-};
 
 #define SHAPE_C_TEXT(ref) span
 #define SHAPE_C_NAME(ref) span
@@ -43,7 +32,9 @@ enum schema {
 #define SHAPE_C_STRUCT(ref) struct shape_##ref
 #define SHAPE_C_LIST(ref) span
 #define SHAPE_C_TEXTS(ref) span
+#define SHAPE_C_ARRAY(ref) span
 #define SHAPE_C_OBJECT(ref) span
+#define SHAPE_C_ANY(ref) span
 #define S(schema) struct shape_##schema {
 #define M(schema, member, type, flags, min, max, ref)                                              \
     SHAPE_C_##type(ref) member;                                                                    \
@@ -69,11 +60,11 @@ MUST_CHECK bool shape_json(span text, struct shape_ctx *ctx);
  * struct shape_<schema>, zeroed first. Spans point into `object` or ctx->arena. False: ctx says
  * which member and why. Cost: one pass over each container. */
 MUST_CHECK bool shape_decode(enum schema schema, span object, struct shape_ctx *ctx, void *out);
-/* Name and number of a choice of shape/enums.def; index -1 when there is none of that name. */
+/* Name and number of a choice of tables/enums.def; index -1 when there is none of that name. */
 #define ENUM_LIST(name, ...)                                                                       \
     const char *shape_##name##_name(int value);                                                    \
     int shape_##name##_of(span text);
-#include "shape/enums.def"
+#include "tables/enums.def"
 #undef ENUM_LIST
 
 #endif

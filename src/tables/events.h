@@ -1,24 +1,104 @@
-/* Ordered events; rows in tables/events.def. */
+/*
+ * The events of all wires; rows in tables/events.def, peers in tables/peers.def. Constant data:
+ * any thread.
+ */
 #ifndef SB_TABLES_EVENTS_H
 #define SB_TABLES_EVENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "tables/permissions.h"
+#include "tables/schemas.h"
+
+enum event_peer {
+#define PEER(name, wire, count, burst, text) PEER_##name,
+#include "tables/peers.def"
+#undef PEER
+    PEER_COUNT
+};
+
+struct peer_row {
+    const char *name;    /* "CLIENT" */
+    const char *wire;    /* "Socket.IO" */
+    uint32_t per_second; /* of the connection's bucket */
+    uint32_t burst;
+    const char *text;
+};
+
+/* Ordered events: what the log keeps. */
 enum event {
-#define E(name, text, description) EVENT_##name,
+#define E(name, text, to, answer, description) EVENT_##name,
 #include "tables/events.def"
-#undef E
     EVENT_COUNT
 };
 
+/* What the server says besides. */
+enum event_out {
+#define OUT(name, text, to, answer, class, description) OUT_##name,
+#include "tables/events.def"
+    OUT_COUNT
+};
+
+/* What peers say. */
+enum event_in {
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    IN_##name,
+#include "tables/events.def"
+    IN_COUNT
+};
+
+enum event_class { CLASS_ORDERED, CLASS_DIRECT, CLASS_STATE, CLASS_EPHEMERAL };
+enum event_scope { EVENT_SCOPE_ALL, EVENT_SCOPE_OWN, EVENT_SCOPE_SOME, EVENT_SCOPE_deviceId };
+enum event_limit { EVENT_LIMIT_CONNECTION, EVENT_LIMIT_FREE };
+#define PERM_ANYBODY PERM_COUNT
+
+struct event_out_row {
+    const char *name;
+    uint32_t to; /* bit per enum event_peer */
+    enum answer_shape answer;
+    enum event_class class;
+    const char *text;
+};
+
+struct event_in_row {
+    const char *name;
+    uint32_t from;      /* bit per enum event_peer */
+    enum schema schema; /* SCHEMA_none: whatever it is */
+    enum permission permission; /* PERM_ANYBODY: none is asked for */
+    enum event_scope scope;
+    enum event_limit limit;
+    uint32_t bytes_max;
+    const char *text;
+};
+
+/* The row of each; below the count (not checked). */
+const struct peer_row *peer_row(enum event_peer p);
+const struct event_in_row *event_in_row(enum event_in e);
+const struct event_out_row *event_out_row(enum event_out e);
+/* An ordered event as the row of what is said: class CLASS_ORDERED. */
+const struct event_out_row *event_row(enum event e);
+const char *event_class_name(enum event_class c); /* "ordered" */
+
 /* Whether it is only for some of those who have its topic (hub/blob.h). */
 bool event_for_some(enum event e);
-/* As the log and every wire spell it. */
+/* Of an ordered event: as the log and every wire spell it. */
 const char *event_name(enum event e);
 /* One sentence for the documentation. */
 const char *event_description(enum event e);
 /* EVENT_COUNT when there is none of that name (a log written by a newer program). */
 enum event event_by_name(const char *name, size_t len);
+
+/* Rows of IN by the hash of their name; made once, read by anybody. */
+#define EVENT_INDEX_SLOTS 256 /* a power of two, and at least twice IN_COUNT (asserted) */
+struct event_index {
+    uint8_t slots[EVENT_INDEX_SLOTS]; /* 1 + enum event_in; 0: free */
+    uint8_t first[IN_COUNT];          /* the first row of the same name: what metrics count */
+};
+void event_index_init(struct event_index *ix);
+/* What a peer of that kind means by a name; IN_COUNT: nothing. O(1), whatever the name. */
+enum event_in event_in_find(const struct event_index *ix, enum event_peer peer, const char *name,
+                            size_t len);
 
 #endif

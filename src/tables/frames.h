@@ -1,4 +1,5 @@
-/* Names of the wires' messages in metrics; rows in tables/frames.def. Constant data: any thread. */
+/* Names of the wires' messages in metrics; rows in tables/frames.def and tables/events.def.
+ * Constant data: any thread. */
 #ifndef SB_TABLES_FRAMES_H
 #define SB_TABLES_FRAMES_H
 
@@ -8,11 +9,20 @@ enum frame {
 #define F(name, text) FRAME_##name,
 #include "tables/frames.def"
 #undef F
+/* What is said and heard, by the names of their rows. Where several rows of IN share a text, the
+ * first of them counts (event_index). */
+#define OUT(name, text, to, answer, class, description) FRAME_##name,
+#include "tables/events.def"
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    FRAME_##name,
+#include "tables/events.def"
     FRAME_EVENTS, /* the first ordered event: FRAME_EVENTS + an enum event */
     FRAME_NAME_COUNT = FRAME_EVENTS + EVENT_COUNT
 };
 
 /* As the label says it; f < FRAME_NAME_COUNT. */
 const char *frame_name(enum frame f);
+/* What an event counts as. */
+enum frame frame_in(const struct event_index *ix, enum event_in e);
 
 #endif
