@@ -55,6 +55,25 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
     };
 }
 
+/* Places among the choices of their rows (tables/config.def). */
+enum { CONFORMANCE_CLIENTS = 2, TRANSPORTS_NO_POLLING = 1, TRANSPORTS_NO_WEBSOCKET = 2 };
+
+static struct eio_conf engineio_conf(const struct config *c)
+{
+    int64_t transports = config_int(c, CONFIG_engineio_transports);
+    return (struct eio_conf){
+        .ping_interval_ms = (uint32_t)config_int(c, CONFIG_engineio_ping_interval_ms),
+        .ping_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_ping_timeout_ms),
+        .connect_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_connect_timeout_ms),
+        .upgrade_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_upgrade_timeout_ms),
+        .max_payload_bytes = (uint32_t)config_int(c, CONFIG_engineio_max_payload_bytes),
+        .no_polling = transports == TRANSPORTS_NO_POLLING,
+        .no_websocket = transports == TRANSPORTS_NO_WEBSOCKET,
+        .v3 = config_int(c, CONFIG_engineio_v3) != 0,
+        .cookie = config_str(c, CONFIG_engineio_cookie),
+    };
+}
+
 void process_limits(const struct config *c, struct net_limits *out, struct edge_conf *edge)
 {
     bool outside = config_int(c, CONFIG_conformance) != 0;
@@ -82,6 +101,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
     };
     *edge = (struct edge_conf){
         .conformance = outside,
+        .conformance_clients = config_int(c, CONFIG_conformance) == CONFORMANCE_CLIENTS,
         .anonymous_loopback = config_int(c, CONFIG_auth_anonymous) == 0,
         .allowed_origins = config_str(c, CONFIG_allowed_origins),
         .public_hosts = config_str(c, CONFIG_public_hosts),
@@ -91,6 +111,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
         .outbox_bytes_max = (uint32_t)config_int(c, CONFIG_outbox_bytes_max),
         .flush_us = (uint32_t)config_int(c, CONFIG_flush_us),
+        .eio = engineio_conf(c),
         .listeners = edge->listeners,
         .listener_count = edge->listener_count,
     };

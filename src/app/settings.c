@@ -370,6 +370,26 @@ bool settings_roles(const char *list, uint32_t *out)
     return true;
 }
 
+static bool check_engineio(const struct settings *s, buf *why)
+{
+    const struct config *c = &s->config;
+    const char *cookie = config_str(c, CONFIG_engineio_cookie);
+    for (const char *at = cookie; *at != '\0'; at++) {
+        if (!isalnum((unsigned char)*at) && *at != '-' && *at != '_' && *at != '.') {
+            buf_printf(why, "%s: engineio_cookie: \"%s\" is no name of letters, digits, - _ .",
+                       s->sources[CONFIG_engineio_cookie], cookie);
+            return false;
+        }
+    }
+    if (config_int(c, CONFIG_engineio_max_payload_bytes) >
+        config_int(c, CONFIG_http_body_bytes_max)) {
+        buf_append_str(why, "engineio_max_payload_bytes may not be greater than "
+                            "http_body_bytes_max");
+        return false;
+    }
+    return true;
+}
+
 bool settings_check(const struct settings *s, buf *why)
 {
     const struct config *c = &s->config;
@@ -383,6 +403,9 @@ bool settings_check(const struct settings *s, buf *why)
         return false;
     }
     if (!certificates_check(c, why)) {
+        return false;
+    }
+    if (!check_engineio(s, why)) {
         return false;
     }
     const char *store = config_str(c, CONFIG_store);

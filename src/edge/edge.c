@@ -4,6 +4,8 @@
 #include "domain/fleet.h"
 #include "domain/hostmetrics.h"
 #include "edge/conformance/conformance.h"
+#include "edge/conformance/eio_echo.h"
+#include "edge/engineio/engine.h"
 #include "edge/monitor/wrap.h"
 #include "edge/sse/frame.h"
 #include "hub/ratelimit.h"
@@ -166,16 +168,19 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
                             .dear_wires = compressing_wires()};
     e->hub = hub_new(&conf);
     hubs[conf.loop] = e->hub;
-    if (e->conf->conformance) {
-        conformance_init(e);
-    }
     e->turn_end.run = turn_end;
     loop_add_hook(e->loop, &e->turn_end);
+    eio_init(e);
+    if (e->conf->conformance) {
+        conformance_init(e);
+        eio_echo_init(e);
+    }
 }
 
 void edge_deinit(struct edge *e)
 {
     timer_stop(e->loop, &e->home_timer);
+    eio_deinit(e);
     hub_free(e->hub);
     limiter_free(e->rest_limiter);
 }

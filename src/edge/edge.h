@@ -22,8 +22,22 @@ enum edge_wire {
     WIRE_COUNT
 };
 
+/* Engine.IO: settings of the same names; see edge/engineio/engine.h. */
+struct eio_conf {
+    uint32_t ping_interval_ms; /* 0: no heartbeat (tests) */
+    uint32_t ping_timeout_ms;
+    uint32_t connect_timeout_ms;
+    uint32_t upgrade_timeout_ms;
+    uint32_t max_payload_bytes;
+    bool no_polling;
+    bool no_websocket;
+    bool v3;
+    const char *cookie; /* its name; NULL or empty: none */
+};
+
 struct edge_conf {
     bool conformance;
+    bool conformance_clients; /* the fixtures are those of the client packages' suites */
     bool anonymous_loopback;
     const char *allowed_origins; /* comma separated; may be empty */
     const char *public_hosts;    /* comma separated; may be empty */
@@ -33,6 +47,7 @@ struct edge_conf {
     uint32_t outbox_messages_max;
     uint32_t outbox_bytes_max;
     uint32_t flush_us; /* hub_turn_pause */
+    struct eio_conf eio;
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;
@@ -40,6 +55,7 @@ struct edge_conf {
 };
 
 struct limiter;
+struct engine; /* edge/engineio/internal.h */
 struct ops;
 
 struct edge {
@@ -55,6 +71,7 @@ struct edge {
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
+    struct engine *engine; /* owned: Engine.IO's sessions */
 };
 
 /* The edge of a connection's loop. */

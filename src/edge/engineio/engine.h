@@ -16,6 +16,7 @@
 #define SB_EDGE_ENGINEIO_ENGINE_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "codec/eio/packet.h"
 #include "edge/edge.h"
 #include "edge/rest/rest.h"
@@ -23,8 +24,12 @@
 #include "net/detached.h"
 
 #define EIO_SID_LEN 20
+/* Packets of one POST. A payload of engineio_max_payload_bytes could hold 30 times as many; a
+ * client that sends so much at once has written for minutes. More: the session is closed. */
+#define EIO_PAYLOAD_PACKETS_MAX 16384
 
 struct eio;
+struct eio_polling;
 
 /* How bytes are wrapped on their way to the peer. */
 enum eio_format {
@@ -46,8 +51,10 @@ struct eio_app {
     size_t session_bytes;    /* of what embeds struct eio as its first member */
     enum edge_wire wires[3]; /* by enum eio_format, what the hub encodes for it */
     bool pings_off;          /* no heartbeat: fixtures only */
-    /* The session is open and the handshake's answer is queued; the app may send. False refuses
-     * with 403 {code:4}: nothing was opened then, and nothing else is called. */
+    /* A session begins. The app may send (what it sends follows the open packet) and may look at
+     * the request; it may not close, subscribe or answer here. False refuses with 403 {code:4}
+     * (400 to a WebSocket handshake, as the reference): nothing was opened then, and nothing else
+     * is called. */
     bool (*on_open)(struct eio *s, const struct eio_hello *hello);
     /* A message. Text is valid UTF-8. The span is borrowed for the call, and is not const: the app
      * may write into it. The app may close the session in it. */
@@ -58,16 +65,24 @@ struct eio_app {
     void (*on_close)(struct eio *s, close_reason reason);
 };
 
+/* Something in one of the loop's queues of deadlines, which are in order of their times. */
+struct eio_due {
+    struct list link;
+    uint64_t at_ms; /* monotonic */
+};
+
 /* Embedded as the first member of the app's session; everything private but conn and app. */
 struct eio {
     const struct eio_app *app; /* the app may replace it by another row of its own whose wires
                                   differ, and calls hub_member_wire then */
     struct conn *conn;       /* the hub member: conn_ref_of names the session across time */
-    struct list beat;        /* in the loop's queue of the next ping, or of pongs awaited */
-    uint64_t due_ms;         /* monotonic */
-    struct eio_polling *polling; /* owned; NULL once it is a plain WebSocket */
+    struct map_node by_sid;  /* in the loop's directory */
+    struct eio_due beat;     /* the next ping; or the answer awaited */
+    struct eio_polling *polling; /* owned; NULL of what was a WebSocket from the start */
+    uint64_t opened_ms;      /* monotonic */
     uint8_t format;          /* enum eio_format */
-    uint8_t state;
+    uint8_t state;           /* enum eio_state, edge/engineio/internal.h */
+    uint8_t client;          /* enum stats_client */
     bool v3;
     uint8_t sid[EIO_SID_LEN];
 };
@@ -84,12 +99,17 @@ static inline struct edge *eio_edge(const struct eio *s) { return edge_of(s->con
 span eio_sid(const struct eio *s);
 /* "polling" or "websocket", as it is now. */
 const char *eio_transport(const struct eio *s);
+/* The app has found out who is there: counts it as that from now on (a client until then). */
+void eio_set_client(struct eio *s, enum stats_client k);
 
 /* Takes a request below some app's path, answers or moves it; false when it is nobody's. Host,
  * Origin and forwarded fields have been looked at; c->origin says how. CORS fields are set as for
  * every answer of an allowed origin. */
 bool eio_request(struct rest_call *c);
-/* Which loop a session id names; loop_count or more: none. */
+/* The same for a request that net refuses before it is read (rest.c's on_refused): a POST too
+ * large for any route ends its session like one too large for Engine.IO. */
+void eio_refused(struct http_exchange *x, unsigned status);
+/* Which loop a session id names; UINT_MAX when it cannot be one. */
 unsigned eio_owner(span sid);
 
 /* Appends one message to `out`, as `format` wants it; several make one wire message of the hub
@@ -97,12 +117,13 @@ unsigned eio_owner(span sid);
 void eio_put(buf *out, enum eio_format format, bool binary, span head, span data);
 /* Sends one message (head and data are joined), in order with what the hub has for the session. */
 void eio_send(struct eio *s, bool binary, span head, span data, enum blob_class cls);
-/* The same for what was put together with hub_compose and eio_put: compresses where that was
- * agreed. `from` is the buffer's length before. */
-void eio_send_composed(struct eio *s, size_t from, enum blob_class cls);
+/* The same for what was put together with eio_put in the buffer `out` of hub_compose, whose length
+ * before was `from`: compresses where that was agreed. */
+void eio_send_composed(struct eio *s, buf *out, size_t from, enum blob_class cls);
 
-/* Ends the session: a polling client finds `1`, a WebSocket a close frame with the reason. What
- * was sent before still leaves, as far as the peer takes it. Harmless twice. */
+/* Ends the session: a polling client finds `1`, now or (within 30 s) with its next GET; a WebSocket
+ * a close frame with the reason. What was sent before still leaves, as far as the peer takes it.
+ * on_close has run when it returns. As conn_close(s->conn, reason). */
 void eio_close(struct eio *s, close_reason reason);
 
 /* Once an edge, and its end. Apps register before requests come; at most 4 (asserted). */

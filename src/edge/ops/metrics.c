@@ -165,6 +165,11 @@ static void collect_auth_failures_total(struct scrape *s)
     scrape_names(s, offsetof(struct edge_stats, auth_failures), "reason");
 }
 
+static void collect_engineio_refused_total(struct scrape *s)
+{
+    scrape_names(s, offsetof(struct edge_stats, engineio_refused), "reason");
+}
+
 static void collect_rate_limited_total(struct scrape *s)
 {
     scrape_names(s, offsetof(struct edge_stats, rate_limited), "what");

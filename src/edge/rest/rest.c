@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "edge/conformance/conformance.h"
+#include "edge/engineio/engine.h"
 #include "edge/forwarded.h"
 #include "edge/rest/handlers.h"
 #include "edge/rest/internal.h"
@@ -123,7 +124,7 @@ static void admitted(struct rest_call *c)
 }
 
 /* OPTIONS: of a browser before a request to another origin, or of a person. */
-static void answer_options(struct rest_call *c, unsigned allowed)
+void rest_options(struct rest_call *c, unsigned allowed)
 {
     char text[64];
     route_allow(allowed, text);
@@ -146,9 +147,9 @@ static void find_handler(struct rest_call *c)
     enum http1_method method = c->x->req->method;
     c->route_index = route_find(method, c->x->path, &p, &allowed);
     if (method == HTTP1_OPTIONS && span_eq(c->x->path, SPAN("*"))) {
-        answer_options(c, (1u << HTTP1_METHOD_COUNT) - 1 - (1u << HTTP1_OPTIONS));
+        rest_options(c, (1u << HTTP1_METHOD_COUNT) - 1 - (1u << HTTP1_OPTIONS));
     } else if (method == HTTP1_OPTIONS && allowed != 0) {
-        answer_options(c, allowed);
+        rest_options(c, allowed);
     } else if (c->route_index == ROUTE_COUNT && allowed == 0) {
         rest_error(c, ERR_NOT_FOUND, NULL);
     } else if (c->route_index == ROUTE_COUNT) {
@@ -235,11 +236,14 @@ static void on_request(struct http_exchange *x)
         rest_error(c, ERR_ORIGIN_REFUSED, "this Origin is not allowed");
         return;
     }
-    find_handler(c);
+    if (!eio_request(c)) {
+        find_handler(c);
+    }
 }
 
 static void on_refused(struct http_exchange *x, int status, const char *why)
 {
+    eio_refused(x, (unsigned)status);
     answer_refused(x, (unsigned)status, why);
 }
 

@@ -2,8 +2,8 @@
  * From an HTTP request to its answer. rest_handler is what net/ calls; each request that fits a
  * row of tables/routes.def becomes a rest_call and reaches the row's handler, after
  *
- *     conformance -> Host -> Origin -> preflight -> route -> authentication -> permission
- *                 -> rate limit -> body
+ *     conformance -> Host -> Origin -> Engine.IO -> preflight -> route -> authentication
+ *                 -> permission -> rate limit -> body
  *
  * A handler is `void rest_<route>(struct rest_call *c)` and answers exactly once, with one of
  * the functions below that say "Answers"; the call is gone afterwards. It may answer later:

@@ -1,0 +1,148 @@
+/*
+ * From a request to its session: which app, which transport, which session, on which loop; or why
+ * not, with the reference's codes and in its order.
+ */
+#include "edge/engineio/engine.h"
+
+#include "base/mem.h"
+#include "edge/engineio/internal.h"
+#include "edge/rest/internal.h"
+
+#include <limits.h>
+
+const char *eio_transport(const struct eio *s)
+{
+    return s->format == EIO_FORMAT_POLL ? "polling" : "websocket";
+}
+
+/* --- refusals --- */
+
+void eio_count_refused(struct edge *e, const char *why)
+{
+    stats_name(&e->stats.engineio_refused, why);
+}
+
+void eio_refuse(struct rest_call *c, enum eio_refusal code, const char *why)
+{
+    static const char *const texts[] = {
+        [EIO_UNKNOWN_TRANSPORT] = "Transport unknown", [EIO_UNKNOWN_SID] = "Session ID unknown",
+        [EIO_BAD_METHOD] = "Bad handshake method",     [EIO_BAD_REQUEST] = "Bad request",
+        [EIO_FORBIDDEN] = "Forbidden",                 [EIO_BAD_VERSION] =
+                                                           "Unsupported protocol version"};
+    eio_count_refused(c->edge, why);
+    LOG(loop_log(c->edge->loop), LOG_DEBUG, "engineio.refused",
+        LOG_U64("conn", conn_slot(c->x->conn)), LOG_STR("why", why));
+    if (c->x->req->upgrade_websocket) {
+        http_close_after(c->x);
+        rest_raw(c, 400, "text/plain; charset=UTF-8", span_str(texts[code]));
+        return;
+    }
+    const char *body = rest_printf(c, "{\"code\":%d,\"message\":\"%s\"}", (int)code, texts[code]);
+    rest_raw(c, code == EIO_FORBIDDEN ? 403 : 400, "application/json", span_str(body));
+}
+
+/* --- requests --- */
+
+/* "/socket.io/" and what begins with it; "/socket.io" too, which clients with addTrailingSlash off
+ * ask for. */
+static struct eio_slot *slot_of(struct engine *g, span path)
+{
+    for (unsigned i = 0; i < g->slot_count; i++) {
+        span own = span_str(g->slots[i].app->path);
+        if (span_starts(path, own) || span_eq(path, span_slice(own, 0, own.len - 1))) {
+            return &g->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void handshake(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool polling)
+{
+    span revision = rest_query(c, "EIO");
+    bool v3 = span_eq(revision, SPAN("3")) && c->edge->conf->eio.v3;
+    bool upgrade = c->x->req->upgrade_websocket;
+    if (c->x->req->method != HTTP1_GET) {
+        eio_refuse(c, EIO_BAD_METHOD, "method");
+    } else if (polling == upgrade) {
+        eio_refuse(c, EIO_BAD_REQUEST, "transport_mismatch");
+    } else if (!v3 && !span_eq(revision, SPAN("4"))) {
+        eio_refuse(c, EIO_BAD_VERSION, "version");
+    } else if (polling) {
+        eio_refuse(c, EIO_UNKNOWN_TRANSPORT, "transport"); /* none yet */
+    } else {
+        websocket_open(g, c, slot, v3);
+    }
+}
+
+static void session_request(struct engine *g, struct rest_call *c, struct eio_slot *slot, span sid)
+{
+    unsigned owner = eio_owner(sid);
+    struct eio *s = owner == loop_index(g->edge->loop) ? session_find(g, sid) : NULL;
+    if (s == NULL || s->app != slot->app) {
+        eio_refuse(c, EIO_UNKNOWN_SID, "sid");
+        return;
+    }
+    eio_refuse(c, EIO_BAD_REQUEST, "transport_mismatch");
+}
+
+bool eio_request(struct rest_call *c)
+{
+    struct engine *g = c->edge->engine;
+    const struct eio_conf *conf = &c->edge->conf->eio;
+    struct eio_slot *slot = slot_of(g, c->x->path);
+    if (slot == NULL) {
+        return false;
+    }
+    beat_run(g);
+    span transport = rest_query(c, "transport");
+    span sid = rest_query(c, "sid");
+    bool polling = span_eq(transport, SPAN("polling")) && !conf->no_polling;
+    bool websocket = span_eq(transport, SPAN("websocket")) && !conf->no_websocket;
+    if (c->x->req->method == HTTP1_OPTIONS) {
+        rest_options(c, 1u << HTTP1_GET | 1u << HTTP1_POST);
+    } else if (!polling && !websocket) {
+        eio_refuse(c, EIO_UNKNOWN_TRANSPORT, "transport");
+    } else if (sid.len > 0) {
+        session_request(g, c, slot, sid);
+    } else {
+        handshake(g, c, slot, polling);
+    }
+    return true;
+}
+
+void eio_refused(struct http_exchange *x, unsigned status)
+{
+    (void)x;
+    (void)status;
+}
+
+/* --- one a loop --- */
+
+void eio_init(struct edge *e)
+{
+    struct engine *g = mem_calloc(1, sizeof *g);
+    e->engine = g;
+    g->edge = e;
+    g->payload_bytes_max = e->conf->eio.max_payload_bytes;
+    beat_init(g);
+}
+
+void eio_deinit(struct edge *e)
+{
+    struct engine *g = e->engine;
+    ASSERT(g->sessions.count == 0); /* the net is gone, and every session with it */
+    beat_deinit(g);
+    map_deinit(&g->sessions);
+    buf_deinit(&g->early);
+    mem_free(g);
+    e->engine = NULL;
+}
+
+void eio_register(struct edge *e, const struct eio_app *app)
+{
+    struct engine *g = e->engine;
+    ASSERT(g->slot_count < EIO_APPS_MAX);
+    struct eio_slot *slot = &g->slots[g->slot_count++];
+    slot->app = app;
+    websocket_slot_init(g, slot);
+}

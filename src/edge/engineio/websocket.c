@@ -1,0 +1,91 @@
+/*
+ * Sessions whose transport is a WebSocket: each packet is a frame (engine.io-protocol, WebSocket).
+ */
+#include "edge/engineio/internal.h"
+
+#include "base/mem.h"
+
+/* A binary frame of revision 3 begins with its packet's type (v3.md, Encoding). */
+#define V3_MESSAGE 4
+
+static void packet_from(struct eio *s, enum ws_opcode op, span payload)
+{
+    struct eio_packet p;
+    if (op == WS_OP_BINARY) {
+        if (s->v3 && (payload.len == 0 || payload.ptr[0] != V3_MESSAGE)) {
+            session_violation(s, CLOSE_PROTOCOL, "packet");
+            return;
+        }
+        span data = span_slice(payload, s->v3 ? 1 : 0, payload.len);
+        p = (struct eio_packet){.type = EIO_MESSAGE, .binary = true, .data = data};
+    } else if (!eio_packet_read(payload, &p)) {
+        session_violation(s, CLOSE_PROTOCOL, "packet");
+        return;
+    }
+    session_packet(s, &p);
+}
+
+static void on_message(struct conn *c, enum ws_opcode op, span payload)
+{
+    packet_from(ws_user(c), op, payload);
+}
+
+static void on_writable(struct conn *c)
+{
+    struct eio *s = ws_user(c);
+    edge_on_writable(c);
+    s->app->on_writable(s);
+}
+
+static void on_close(struct conn *c, close_reason reason)
+{
+    if (reason == CLOSE_TOO_BIG) {
+        eio_count_refused(edge_of(c), "too_big");
+    }
+    session_end(ws_user(c), reason);
+}
+
+void websocket_slot_init(struct engine *g, struct eio_slot *slot)
+{
+    slot->ws = (struct ws_wire){
+        .name = slot->app->name,
+        .limits = {.message_bytes_max = g->payload_bytes_max,
+                   .fragments_max = g->edge->conf->ws_fragments_max},
+        .deflate = true,
+        .on_message = on_message,
+        .on_writable = on_writable,
+        .on_close = on_close,
+    };
+}
+
+void websocket_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool v3)
+{
+    struct edge *e = g->edge;
+    struct eio *s = session_new(g, slot, v3);
+    s->conn = c->x->conn;
+    s->format = v3 ? EIO_FORMAT_WS3 : EIO_FORMAT_WS;
+    buf_clear(&g->early);
+    if (!slot->app->on_open(s, &(struct eio_hello){.call = c, .origin = c->origin})) {
+        session_free(s);
+        eio_refuse(c, EIO_FORBIDDEN, "forbidden");
+        return;
+    }
+    if (rest_upgrade(c, &slot->ws, s) == NULL) {
+        slot->app->on_close(s, CLOSE_BAD_REQUEST);
+        session_free(s);
+        return;
+    }
+    edge_join(e, s->conn, slot->app->wires[s->format], 0);
+    session_begin(g, s);
+    buf hello = {0};
+    session_hello(g, s, &hello);
+    session_control(s, EIO_OPEN, buf_span(&hello));
+    buf_deinit(&hello);
+    if (g->early.len > 0) {
+        buf *out = hub_compose(e->hub);
+        size_t from = out->len;
+        buf_append_span(out, buf_span(&g->early));
+        eio_send_composed(s, out, from, BLOB_ORDERED);
+    }
+    buf_deinit(&g->early);
+}
