@@ -28,12 +28,14 @@
                         reader goes on until a call gives less than it has room for; one that stops
                         earlier ends and renews its interest */
 #define IO_END 16u   /* reported with IO_READ of such a reader: after what arrived comes the end of
-                        the stream or an error, which a short read does not show */
+                        the stream or an error, which a short read does not show. May be asked in
+                        place of IO_READ by who does not read now: then it is reported alone, and
+                        what arrives is not */
 
 /* 16 bytes, embedded in every connection record. */
 struct io {
     int fd;
-    uint32_t interest; /* IO_READ | IO_WRITE | IO_EDGE as last set; the poller's */
+    uint32_t interest; /* IO_READ | IO_WRITE | IO_EDGE | IO_END as last set; the poller's */
     void (*ready)(struct io *io, unsigned events);
 };
 

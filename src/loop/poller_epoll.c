@@ -63,7 +63,8 @@ static struct poller_epoll *self_of(struct poller *p)
 static uint32_t events_asked(unsigned interest)
 {
     uint32_t events = ((interest & IO_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
-                      ((interest & IO_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0);
+                      ((interest & IO_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0) |
+                      ((interest & IO_END) != 0 ? (uint32_t)EPOLLRDHUP : 0);
     if (interest == (IO_READ | IO_EDGE)) {
         events |= (uint32_t)EPOLLET | (uint32_t)EPOLLRDHUP;
     }
@@ -72,7 +73,7 @@ static uint32_t events_asked(unsigned interest)
 
 static void epoll_set(struct poller *p, struct io *io, unsigned interest)
 {
-    ASSERT((interest & ~(IO_READ | IO_WRITE | IO_EDGE)) == 0);
+    ASSERT((interest & ~(IO_READ | IO_WRITE | IO_EDGE | IO_END)) == 0);
     if (io->interest == interest) {
         return;
     }

@@ -315,6 +315,24 @@ static void an_edge_is_reported_once_and_the_end_with_it(void **state)
     close_pair(p, &pair);
 }
 
+static void an_end_may_be_asked_for_alone(void **state)
+{
+    struct poller *p = *state;
+    struct pair pair;
+    open_pair(p, &pair, "127.0.0.1:0");
+    struct poller_event e[4];
+    char text[] = "hi";
+    struct iovec hi = {.iov_base = text, .iov_len = 2};
+    p->set(p, &pair.near, IO_END);
+    assert_int_equal(p->send(p, pair.far.fd, &hi, 1), 2);
+    assert_int_equal(await(p, &pair.near, IO_END | IO_WRITE), IO_WRITE);
+    p->set(p, &pair.near, IO_END);
+    assert_int_equal(p->wait(p, 0, e, 4), 0);
+    p->shutdown_write(p, pair.far.fd);
+    assert_int_equal(await(p, &pair.near, IO_END), IO_END); /* with bytes before it */
+    close_pair(p, &pair);
+}
+
 #define TICKER_COUNT 16
 
 /* Timers of one interval, spread evenly over it. */
@@ -386,6 +404,7 @@ int main(void)
         T(short_waits_are_never_shorter_than_asked),
         T(interest_may_change_and_end),
         T(an_edge_is_reported_once_and_the_end_with_it),
+        T(an_end_may_be_asked_for_alone),
         T(many_events_gather_and_few_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

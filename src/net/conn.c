@@ -88,6 +88,9 @@ void conn_interest(struct conn *c)
     unsigned want = conn_reads(c) ? CONN_READING : 0;
     if (c->kind == CONN_HTTP && c->phase == HTTP_HANDLER && !(c->flags & CONN_PEER_DONE)) {
         want = c->io.interest & CONN_READING; /* most answers come at once: see conn_ready */
+        if (want == 0 && (c->flags & CONN_WATCHED)) {
+            want = IO_END;
+        }
     }
     if (c->out != NULL || (c->flags & CONN_NOTIFY)) {
         want |= IO_WRITE;

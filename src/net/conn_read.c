@@ -132,7 +132,10 @@ void conn_ready(struct io *io, unsigned events)
         conn_read(c, (events & IO_END) != 0);
     } else if (events & IO_HANGUP) {
         conn_broken(c);
+    } else if ((events & IO_END) && (c->flags & CONN_WATCHED)) {
+        conn_close(c, CLOSE_PEER_CLOSED); /* what it sent ahead has nobody to be answered to */
     } else if (events & IO_READ) { /* it waits for the answer in hand */
         c->net->poller->set(c->net->poller, io, io->interest & ~CONN_READING);
+        conn_interest(c);
     }
 }

@@ -81,6 +81,7 @@ void http_ended(struct conn *c)
 
 static void set_phase(struct conn *c, enum http_phase phase)
 {
+    c->flags &= (uint16_t)~CONN_WATCHED;
     c->phase = (uint8_t)phase;
     c->seen = net_tick(c->net);
     conn_interest(c);
@@ -107,6 +108,17 @@ struct http_exchange *http_find(struct net *n, struct conn_ref ref)
 void http_header(struct http_exchange *x, const char *name, span value)
 {
     http1_put(&x->extra, span_str(name), value);
+}
+
+void http_watch(struct http_exchange *x)
+{
+    struct conn *c = x->conn;
+    ASSERT(!x->answered && c->phase == HTTP_HANDLER);
+    c->flags |= CONN_WATCHED;
+    if (c->flags & CONN_PEER_DONE) {
+        c->flags |= CONN_NOTIFY; /* known already: http_resume follows, in a turn of its own */
+    }
+    conn_interest(c);
 }
 
 void http_close_after(struct http_exchange *x) { x->close_after = true; }
@@ -303,11 +315,12 @@ static void compact(struct http_session *s)
     }
 }
 
-/* The peer sends no more and nothing of its is left to answer. */
+/* The peer sends no more and nothing of its is left to answer, or it is not waited for. */
 static void end_if_done(struct conn *c)
 {
     if ((c->flags & CONN_PEER_DONE) && c->state == CONN_OPEN && c->kind == CONN_HTTP &&
-        c->phase != HTTP_HANDLER && c->out == NULL && !(c->flags & CONN_NOTIFY)) {
+        (c->phase != HTTP_HANDLER || (c->flags & CONN_WATCHED)) && c->out == NULL &&
+        !(c->flags & CONN_NOTIFY)) {
         conn_close(c, CLOSE_PEER_CLOSED);
     }
 }
@@ -419,6 +432,7 @@ void http_sweep(struct conn *c, uint32_t now_tick)
 void http_detach(struct conn *c, buf *rest)
 {
     struct http_session *s = c->http;
+    c->flags &= (uint16_t)~CONN_WATCHED;
     buf_append(rest, s->in.ptr + s->at, s->in.len - s->at);
     session_free(c);
 }

@@ -54,6 +54,12 @@ void http_header(struct http_exchange *x, const char *name, span value);
 /* Answers. Adds Date, Content-Length, Connection; leaves the body out for HEAD. The body is
  * copied only if the socket does not take it at once. The exchange is gone afterwards. */
 void http_respond(struct http_exchange *x, unsigned status, const char *content_type, span body);
+/* For an answer that waits long: from now on the end of the peer's stream ends the connection at
+ * once, and on_abandoned follows; without it a peer that has ended its side still gets its answer
+ * (RFC 9112 9.6). Never inside this call. What the peer sends ahead stays in the kernel and is read
+ * after the answer; an end that is further behind than that shows only then. Costs nothing unless
+ * the peer sends ahead. */
+void http_watch(struct http_exchange *x);
 /* The connection will close after the answer. */
 void http_close_after(struct http_exchange *x);
 

@@ -148,6 +148,72 @@ static void a_waiting_request_is_abandoned_when_the_peer_breaks(void **state)
     assert_int_equal(net_count(s.net), 0);
 }
 
+/* A peer that ends its side does not wait any more, where the handler says so. */
+static void a_watched_request_is_abandoned_when_the_peer_ends(void **state)
+{
+    static const char pipelined[] = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /watch HTTP/1.1\r\n"
+                                    "Host: a\r\nContent-Length: 1\r\n\r\nxGET /b";
+    static const char *const asks[] = {
+        "GET /watch HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /watch HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
+        pipelined,
+    };
+    for (unsigned i = 0; i < 2 * ARRAY_LEN(asks); i++) {
+        struct peer p = peer_connect(&s);
+        memset(&seen, 0, sizeof seen);
+        peer_send_str(&p, asks[i / 2]);
+        if (i % 2 == 0) { /* else the end comes with the request */
+            until(&s, seen.watched);
+            turn(&s, 5);
+            assert_int_equal(seen.abandoned, 0);
+            peer_send_str(&p, "GET /c");
+            turn(&s, 5);
+            assert_int_equal(seen.abandoned, 0);
+        }
+        shutdown(p.fd, SHUT_WR);
+        until(&s, seen.abandoned == 1);
+        assert_null(http_find(s.net, seen.ref));
+        assert_int_equal(net_count(s.net), 0);
+        peer_close(&p);
+    }
+}
+
+/* The end was read long before the handler asks. */
+static void an_end_that_is_known_is_told_after_the_handler(void **state)
+{
+    struct peer p = peer_connect(&s);
+    peer_send_str(&p, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+                      "GET /watch HTTP/1.1\r\nHost: a\r\n\r\n");
+    shutdown(p.fd, SHUT_WR);
+    until(&s, seen.requests == 1);
+    turn(&s, 5);
+    assert_int_equal(seen.abandoned, 0); /* this one still gets its answer */
+    http_respond(http_find(s.net, seen.ref), 200, NULL, SPAN("first"));
+    until(&s, answer_is(&p, "first"));
+    until(&s, seen.abandoned == 1);
+    assert_true(seen.watched);
+    peer_close(&p);
+}
+
+static void bytes_behind_a_watched_request_are_read_after_its_answer(void **state)
+{
+    struct peer p = peer_connect(&s);
+    peer_send_str(&p, "GET /watch HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n");
+    until(&s, seen.watched);
+    turn(&s, 5);
+    peer_send_str(&p, "Host: a\r\n\r\n");
+    turn(&s, 5);
+    peer_send_str(&p, "GET /watch HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn(&s, 5);
+    assert_int_equal(seen.requests, 1);
+    http_respond(http_find(s.net, seen.ref), 200, NULL, SPAN("first"));
+    until(&s, answer_is(&p, "first"));
+    until(&s, answer_is(&p, "/b"));
+    until(&s, seen.requests == 3);
+    peer_reset(&p);
+    until(&s, seen.abandoned == 1);
+}
+
 static void slow_heads_and_bodies_are_answered_408(void **state)
 {
     struct peer p = peer_connect(&s);
@@ -275,6 +341,9 @@ int main(void)
         T(later_answers_keep_pipelined_order),
         T(a_handler_may_close_its_connection),
         T(a_waiting_request_is_abandoned_when_the_peer_breaks),
+        T(a_watched_request_is_abandoned_when_the_peer_ends),
+        T(an_end_that_is_known_is_told_after_the_handler),
+        T(bytes_behind_a_watched_request_are_read_after_its_answer),
         T(slow_heads_and_bodies_are_answered_408),
         T(silent_connections_are_closed_in_their_time),
         T(a_peer_that_does_not_end_is_cut_after_lingering),

@@ -45,7 +45,7 @@ enum http_phase {
     HTTP_FRESH,   /* the first byte */
     HTTP_HEAD,    /* the end of a head */
     HTTP_BODY,    /* the end of a body */
-    HTTP_HANDLER, /* the answer: nothing is read meanwhile */
+    HTTP_HANDLER, /* the answer: nothing is read meanwhile, at most the end is noticed */
     HTTP_IDLE,    /* the next request */
     HTTP_LINGER,  /* the peer's end, after an answer that closes */
 };
@@ -61,6 +61,7 @@ enum conn_flags {
     CONN_PEER_DONE = 128,  /* the peer has ended its direction: nothing more to read */
     CONN_SECURE = 256,     /* detached: the connection that opened it was encrypted */
     CONN_SPENT = 512,      /* it has opened a session: the next one is a handshake of its own */
+    CONN_WATCHED = 1024,   /* HTTP_HANDLER: the peer's end counts at once (http_watch) */
 };
 
 #define CONN_WIRE_BITS 5 /* wires of one loop, of every kind together: at most 32 */

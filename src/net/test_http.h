@@ -1,6 +1,7 @@
 /*
  * For tests: a server of HTTP whose paths say what it does: /later answers when the test does,
- * /close closes, /big/N has a body of N bytes, others echo body or path. Needs cmocka before it.
+ * /watch too, and hears at once when the peer ends, /close closes, /big/N has a body of N bytes,
+ * others echo body or path. Needs cmocka before it.
  */
 #ifndef SB_NET_TEST_HTTP_H
 #define SB_NET_TEST_HTTP_H
@@ -13,6 +14,7 @@ static struct {
     unsigned requests;
     unsigned refused;
     unsigned abandoned;
+    bool watched;
     int refused_status;
 } seen;
 
@@ -21,6 +23,10 @@ static void on_request(struct http_exchange *x)
     seen.requests++;
     if (span_eq(x->path, SPAN("/later"))) {
         seen.ref = conn_ref_of(x->conn);
+    } else if (span_eq(x->path, SPAN("/watch"))) {
+        seen.ref = conn_ref_of(x->conn);
+        seen.watched = true;
+        http_watch(x);
     } else if (span_eq(x->path, SPAN("/close"))) {
         conn_close(x->conn, CLOSE_KICKED);
     } else if (span_eq(x->path, SPAN("/close-pending"))) {

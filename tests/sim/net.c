@@ -155,8 +155,8 @@ static unsigned events_of(const struct sim_sock *s)
     }
     bool readable = s->arrived.len > 0 || s->fin_arrived;
     bool dead = s->fin_arrived && s->shut;
-    return (readable ? IO_READ : 0) | (sim_sock_space(s) > 0 ? IO_WRITE : 0) |
-           (dead ? IO_HANGUP : 0);
+    return (readable ? IO_READ : 0) | (s->fin_arrived ? IO_END : 0) |
+           (sim_sock_space(s) > 0 ? IO_WRITE : 0) | (dead ? IO_HANGUP : 0);
 }
 
 size_t sim_sock_space(const struct sim_sock *s)
@@ -173,7 +173,11 @@ size_t sim_sock_space(const struct sim_sock *s)
 
 static unsigned reportable(const struct sim_sock *s)
 {
-    return s->io == NULL ? 0 : events_of(s) & (s->io->interest | IO_HANGUP);
+    if (s->io == NULL) {
+        return 0;
+    }
+    unsigned end = (s->io->interest & IO_EDGE) && !(s->io->interest & IO_WRITE) ? IO_END : 0;
+    return events_of(s) & (s->io->interest | IO_HANGUP | end);
 }
 
 bool sim_net_ready(struct sim_net *net, unsigned loop)

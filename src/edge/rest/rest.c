@@ -68,10 +68,20 @@ void rest_later(struct rest_call *c)
     c->later = true;
 }
 
+void rest_wait(struct rest_call *c, void (*on_abandoned)(struct rest_call *c), void *user)
+{
+    ASSERT(c->x != NULL);
+    rest_later(c);
+    c->on_abandoned = on_abandoned;
+    c->user = user;
+    http_watch(c->x);
+}
+
 struct rest_call *rest_resume(struct rest_call *c)
 {
     ASSERT(c->later);
     c->later = false;
+    c->on_abandoned = NULL;
     if (c->x == NULL) {
         call_free(c);
         return NULL;
@@ -253,6 +263,10 @@ static void on_abandoned(struct http_exchange *x)
     if (c != NULL) {
         ASSERT(c->later); /* a handler answers or waits before it returns */
         c->x = NULL;
+        if (c->on_abandoned != NULL) {
+            c->on_abandoned(c);
+            call_free(c);
+        }
     }
 }
 

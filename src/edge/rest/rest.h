@@ -67,6 +67,7 @@ struct rest_call {
     span json;               /* body: a checked JSON value (json_root); empty when there is none */
     struct arena arena;      /* the call's own */
     buf data;                /* scratch for the answer's data; the call's own */
+    void *user;              /* the handler's, see rest_wait */
     char request_id[REST_REQUEST_ID_MAX + 1];
     /* What the answer's security fields say; NULL: that of the API. */
     const char *policy;        /* Content-Security-Policy */
@@ -76,6 +77,7 @@ struct rest_call {
     enum origin_verdict origin;
     bool secure;               /* the client speaks https, to us or to a trusted proxy */
     bool later;                /* somebody will call rest_resume */
+    void (*on_abandoned)(struct rest_call *c);
     bool bearer_subprotocol;   /* the client offered it */
 };
 
@@ -166,6 +168,11 @@ span rest_text(struct rest_call *c, const char *member);
 /* The handler returns without an answer; exactly one rest_resume follows, then again an answer or
  * rest_later. */
 void rest_later(struct rest_call *c);
+/* The same for an answer that waits for something to happen, with c->user = user: when the peer
+ * goes away, by a reset or by ending its side of the connection, on_abandoned is called at once in
+ * place of rest_resume, which must not follow any more; the call is freed when it returns. Never
+ * inside this call. */
+void rest_wait(struct rest_call *c, void (*on_abandoned)(struct rest_call *c), void *user);
 /* Goes on: returns `c`, or NULL when the peer went away meanwhile (the call is freed then). */
 struct rest_call *rest_resume(struct rest_call *c) MUST_CHECK;
 
