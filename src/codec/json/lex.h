@@ -75,6 +75,29 @@ static inline int lex_hex4(const uint8_t *p, const uint8_t *end)
     return v;
 }
 
+/* `p` is at a string's opening quote; returns the place after the closing one.
+ * Of text that was accepted; otherwise still no further than `end`. */
+static inline const uint8_t *lex_skip_string(const uint8_t *p, const uint8_t *end)
+{
+    p++;
+    while (p < end) {
+        if (end - p >= 8) {
+            uint64_t w = lex_load8(p);
+            uint64_t stop = lex_equal8(w, '"') | lex_equal8(w, '\\');
+            if (stop == 0) {
+                p += 8;
+                continue;
+            }
+            p += __builtin_ctzll(stop) >> 3;
+        }
+        if (*p == '"') {
+            return p + 1;
+        }
+        p += *p == '\\' && end - p >= 2 ? 2 : 1;
+    }
+    return end;
+}
+
 static inline bool lex_is_high_surrogate(int unit) { return (unit & 0xfc00) == 0xd800; }
 static inline bool lex_is_low_surrogate(int unit) { return (unit & 0xfc00) == 0xdc00; }
 

@@ -7,35 +7,13 @@
 #include "base/utf8.h"
 #include "codec/json/lex.h"
 
-/* `p` is at a string's opening quote; returns the place after the closing one. */
-static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
-{
-    p++;
-    while (p < end) {
-        if (end - p >= 8) {
-            uint64_t w = lex_load8(p);
-            uint64_t stop = lex_equal8(w, '"') | lex_equal8(w, '\\');
-            if (stop == 0) {
-                p += 8;
-                continue;
-            }
-            p += __builtin_ctzll(stop) >> 3;
-        }
-        if (*p == '"') {
-            return p + 1;
-        }
-        p += *p == '\\' && end - p >= 2 ? 2 : 1;
-    }
-    return end;
-}
-
 static const uint8_t *skip_container(const uint8_t *p, const uint8_t *end)
 {
     unsigned depth = 0;
     while (p < end) {
         switch (*p) {
         case '"':
-            p = skip_string(p, end);
+            p = lex_skip_string(p, end);
             continue;
         case '{':
         case '[':
@@ -60,7 +38,7 @@ static const uint8_t *skip_container(const uint8_t *p, const uint8_t *end)
 static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
 {
     if (*p == '"') {
-        return skip_string(p, end);
+        return lex_skip_string(p, end);
     }
     if (*p == '{' || *p == '[') {
         return skip_container(p, end);

@@ -36,8 +36,9 @@ enum sio_type {
 #define SIO_ACK_ID_MAX 9007199254740992ull
 
 struct sio_packet {
-    enum sio_type type;
+    enum sio_type type;   /* as read: SIO_EVENT and SIO_ACK of binary ones too */
     span nsp;             /* "/" or "/name", without a query */
+    span query;           /* behind the '?' of the namespace (v2 clients' credentials), or empty */
     bool has_id;
     uint64_t id;
     unsigned attachments; /* announced */
@@ -49,23 +50,36 @@ enum sio_fault {
     SIO_OK,
     SIO_BAD_TYPE,
     SIO_BAD_ATTACHMENTS, /* a count that is missing, malformed or over SIO_ATTACHMENTS_MAX */
-    SIO_BAD_NAMESPACE,
+    SIO_BAD_NAMESPACE, /* longer than SIO_NAMESPACE_BYTES_MAX, or not storable text on one line */
     SIO_BAD_ID,
     SIO_BAD_JSON,        /* malformed, deeper than allowed, or a refused member name */
-    SIO_BAD_PAYLOAD,     /* not what the type asks for; a reserved event name */
-    SIO_BAD_PLACEHOLDER, /* names no attachment, or one that was named before */
+    SIO_BAD_PAYLOAD,     /* not what the type asks for; an event name that is reserved or longer
+                          * than SIO_EVENT_NAME_BYTES_MAX (unescaped) */
+    SIO_BAD_PLACEHOLDER, /* names no attachment, or one that was named before, or says more */
 };
 const char *sio_fault_name(enum sio_fault f); /* "bad_json" */
 
 /* Spans point into `text`. depth_max: of the JSON (json_check). Only what a client may send: a
- * CONNECT_ERROR is SIO_BAD_TYPE. */
+ * CONNECT_ERROR is SIO_BAD_TYPE. Where none is announced, what looks like a placeholder is data, as
+ * the reference has it. Stricter than the reference: an EVENT and an ACK have a payload, counts and
+ * ids are digits only, no member is named __proto__ and its like (JSON_REFUSE_PROTO). One pass over
+ * the text, and one more with attachments. */
 enum sio_fault sio_packet_read(span text, unsigned depth_max, struct sio_packet *out) MUST_CHECK;
 
-/* connect, connect_error, disconnect, disconnecting, newListener, removeListener. */
-bool sio_event_reserved(span name);
+/* The rules about what a packet says, for readers of other layouts: payload, which is checked JSON,
+ * placeholders, event name; sets out->event. */
+enum sio_fault sio_packet_check(struct sio_packet *out) MUST_CHECK;
+/* The same for a namespace as it was sent: sets out->nsp and out->query. */
+enum sio_fault sio_namespace_check(span sent, struct sio_packet *out) MUST_CHECK;
 
-/* Appends everything before the payload. The type becomes the binary one when attachments > 0
- * (SIO_EVENT or SIO_ACK). `id` < 0: none. */
+/* connect, connect_error, disconnect, disconnecting, newListener, removeListener; unescaped. */
+bool sio_event_reserved(span name);
+/* Where there are attachments: is this value of checked JSON what stands in for one? Its number is
+ * in *num then. Cost: a pass over three members at most. */
+bool sio_placeholder(span value, unsigned *num);
+
+/* Appends everything before the payload, of any type, which becomes the binary one when
+ * attachments > 0 (SIO_EVENT or SIO_ACK, asserted). `id` < 0: none. */
 void sio_packet_head(buf *out, enum sio_type type, unsigned attachments, span nsp, int64_t id);
 
 #endif
