@@ -80,6 +80,8 @@ void grant_free(struct grant *g);
  * anonymous and provisioning keys have what tables/permissions.def marks for them. A binding to a
  * device group holds for that group when it is asked for, not for each device in it. */
 bool can(const struct grant *g, enum permission p, struct scope s);
+/* In any scope at all: what a list may be asked for, whose rows are then checked one by one. */
+bool can_somewhere(const struct grant *g, enum permission p);
 /* Every permission that the grant holds globally, in the order of the table, for /auth/me; those
  * of a device, which holds nothing globally, are its own. Returns how many (at most max). */
 unsigned grant_permissions(const struct grant *g, enum permission *out, unsigned max);

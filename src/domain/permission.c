@@ -41,6 +41,19 @@ bool can(const struct grant *g, enum permission p, struct scope s)
     return false;
 }
 
+bool can_somewhere(const struct grant *g, enum permission p)
+{
+    if (can(g, p, SCOPE_ALL) || can(g, p, scope_device(g->principal))) {
+        return true;
+    }
+    for (unsigned i = 0; i < g->binding_count; i++) {
+        if (role_may(g->bindings[i].role, p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 unsigned grant_permissions(const struct grant *g, enum permission *out, unsigned max)
 {
     struct scope s = g->kind == PRINCIPAL_DEVICE ? scope_device(g->principal) : SCOPE_ALL;

@@ -156,6 +156,7 @@ static uint32_t compressing_wires(void)
 
 void edge_init(struct edge *e, struct post *post, struct hub **hubs)
 {
+    event_index_init(&e->events);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
         .now_us = sink_now_us, .sent = sink_sent};

@@ -70,6 +70,7 @@ struct edge {
     struct edge **peers; /* all edges by loop */
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;
+    struct event_index events;    /* dispatch.h */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
     struct engine *engine; /* owned: Engine.IO's sessions */
 };

@@ -97,32 +97,7 @@ void monitor_ack(struct monitor *m, span id)
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 
-struct refusal {
-    err error;
-    const char *member;
-    const char *why;
-    uint32_t retry_after_ms;
-};
-
-static void put_error(struct json_writer *w, const struct refusal *r)
-{
-    json_member_string(w, "type", span_str(err_code(r->error)));
-    json_member_string(w, "message", span_str(err_text(r->error)));
-    json_member_i64(w, "code", err_status(r->error));
-    json_member_open(w, "details", '{');
-    if (r->member != NULL && r->member[0] != '\0') {
-        json_member_string(w, "member", span_str(r->member));
-    }
-    if (r->why != NULL) {
-        json_member_string(w, "reason", span_str(r->why));
-    }
-    if (r->retry_after_ms > 0) {
-        json_member_i64(w, "retryAfterMs", r->retry_after_ms);
-    }
-    json_close(w, '}');
-}
-
-static void refuse(struct monitor *m, span id, const struct refusal *r)
+void monitor_refuse_with(struct monitor *m, span id, const struct event_refusal *r)
 {
     buf out = {0};
     struct json_writer w = open_frame(m, &out, id.len > 0 ? FRAME_ACK : FRAME_ERROR);
@@ -131,21 +106,16 @@ static void refuse(struct monitor *m, span id, const struct refusal *r)
         json_member_raw(&w, "id", id);
         json_member_bool(&w, "ok", false);
         json_member_open(&w, "error", '{');
-        put_error(&w, r);
+        event_error_members(&w, r);
         json_close(&w, '}');
     } else {
-        put_error(&w, r);
+        event_error_members(&w, r);
     }
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 
 void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why)
 {
-    refuse(m, id, &(struct refusal){.error = e, .member = member, .why = why});
-}
-
-void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms)
-{
-    refuse(m, id, &(struct refusal){.error = ERR_RATE_LIMIT_EXCEEDED,
-                                    .retry_after_ms = retry_after_ms});
+    monitor_refuse_with(m, id,
+                        &(struct event_refusal){.error = e, .member = member, .why = why});
 }

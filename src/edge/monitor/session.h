@@ -3,6 +3,7 @@
  *
  *   admit.c    admission before the upgrade
  *   socket.c   opening, closing, changes of rights
+ *   message.c  a frame's way to dispatch, and how this wire answers
  *   viewer.c   subscribe, unsubscribe, ping
  *   events.c   the channel `events`: what is ordered, and resuming it
  *   device.c   what devices report
@@ -14,10 +15,9 @@
 #include "base/arena.h"
 #include "domain/device_link.h"
 #include "domain/identity.h"
-#include "edge/edge.h"
+#include "edge/dispatch.h"
 #include "edge/rest/rest.h"
 #include "edge/resume.h"
-#include "hub/ratelimit.h"
 #include "shape/decode.h"
 
 /* Messages waiting for one slow viewer; states are merged, so only acks could fill it. */
@@ -25,12 +25,8 @@
 /* A viewer's frame: its largest is auth_refresh with a token. More: closed 1009. */
 #define VIEWER_FRAME_BYTES_MAX 32768
 #define DEVICE_FRAME_BYTES_MAX 262144
-/* Channels of one subscribe; one with more is ignored whole. */
-#define MONITOR_CHANNELS_MAX 16
 /* The channel of what is ordered; its name on the wire. */
 #define MONITOR_EVENTS SPAN("events")
-/* Refusals by the rate limit in a minute that close the socket (4003). */
-#define MONITOR_FLOOD 100
 
 /* 152 bytes, for there are many that only look on: what few of them need has memory of its own
  * (resume, a refresh). */
@@ -65,14 +61,6 @@ static inline struct device_link *monitor_link(struct monitor *m)
 /* Its edge, once it has a connection. */
 static inline struct edge *monitor_edge(const struct monitor *m) { return edge_of(m->conn); }
 
-/* One frame: its parts as JSON, checked. */
-struct monitor_frame {
-    span root;
-    span type; /* JSON string */
-    span id;   /* JSON string or number; empty when none is given */
-    span data; /* empty when none is given */
-};
-
 /* How somebody was let in. */
 struct monitor_admission {
     struct resume_ask ask;
@@ -89,15 +77,14 @@ void monitor_expiring(struct monitor *m);
 /* {type:"ack",data:{id,ok:true}}; nothing without an id. */
 void monitor_ack(struct monitor *m, span id);
 /* {type:"ack",data:{id,ok:false,error}} or without an id {type:"error",data:error}, error being
- * {type,message,code,details}; member and why may be NULL. */
+ * {type,message,code,details}. */
+void monitor_refuse_with(struct monitor *m, span id, const struct event_refusal *r);
+/* The same; member and why may be NULL. */
 void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why);
-void monitor_refuse_later(struct monitor *m, span id, uint32_t retry_after_ms);
 
 /* viewer.c */
 /* Subscribes what a kept session had. */
 void monitor_restore(struct monitor *m, span state);
-/* FRAME_UNKNOWN when the frame is none of these. */
-enum frame monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f);
 /* Counts a bad frame, and logs now and then. */
 void monitor_ignore(struct monitor *m, const char *why);
 /* The rights changed: which process list, or none at all. */
@@ -123,9 +110,8 @@ void monitor_events_leave(struct monitor *m);
 /* The rights changed. */
 void monitor_events_recheck(struct monitor *m);
 
-/* device.c; answers with an error what it does not know, FRAME_UNKNOWN. */
-enum frame monitor_device_frame(struct monitor *m, const struct monitor_frame *f,
-                                struct arena *arena);
+/* message.c */
+void monitor_message(struct conn *c, enum ws_opcode op, span payload);
 
 /* socket.c */
 /* Upgrades the call, or answers it and returns false: then free m. */

@@ -4,7 +4,6 @@
 #include "edge/monitor/session.h"
 
 #include "base/mem.h"
-#include "codec/json/read.h"
 #include "loop/addr.h"
 
 #include <stdio.h>
@@ -13,13 +12,7 @@
 #define IDLE_MS 60000
 #define WRITE_MS 10000
 #define FRAGMENTS_MAX 1024
-/* The id of an ack is a number or a short string. */
-#define ACK_ID_BYTES_MAX 100
 
-static const struct bucket_rule viewer_rule = {.count = 10, .period_ms = 1000, .burst = 20};
-static const struct bucket_rule device_rule = {.count = 200, .period_ms = 1000, .burst = 400};
-
-static void on_message(struct conn *c, enum ws_opcode op, span payload);
 static void on_writable(struct conn *c);
 static void on_close(struct conn *c, close_reason reason);
 
@@ -31,7 +24,7 @@ static const struct ws_wire viewer_wire = {
     .write_ms = WRITE_MS,
     .text_only = true,
     .deflate = true,
-    .on_message = on_message,
+    .on_message = monitor_message,
     .on_writable = on_writable,
     .on_close = on_close,
 };
@@ -44,99 +37,10 @@ static const struct ws_wire device_wire = {
     .write_ms = WRITE_MS,
     .text_only = true,
     .deflate = true,
-    .on_message = on_message,
+    .on_message = monitor_message,
     .on_writable = edge_on_writable,
     .on_close = on_close,
 };
-
-/* --- messages --- */
-
-static bool parse_frame(span payload, struct monitor_frame *f, struct shape_ctx *ctx)
-{
-    *f = (struct monitor_frame){0};
-    if (!shape_json(payload, ctx)) {
-        return false;
-    }
-    f->root = json_root(payload);
-    if (json_get(f->root, "id", &f->id)) {
-        enum json_type t = json_type(f->id);
-        if ((t != JSON_NUMBER && t != JSON_STRING) || f->id.len > ACK_ID_BYTES_MAX) {
-            f->id = SPAN_NONE;
-        }
-    }
-    (void)json_get(f->root, "data", &f->data);
-    if (!json_get(f->root, "type", &f->type) || json_type(f->type) != JSON_STRING) {
-        (void)snprintf(ctx->path, sizeof ctx->path, "type");
-        ctx->why = "must be a string";
-        return false;
-    }
-    return true;
-}
-
-/* False when the peer is over its limit; it may have been closed. */
-static bool within_rate(struct monitor *m, const struct monitor_frame *f)
-{
-    uint32_t retry_ms;
-    int64_t now = loop_now_ms(monitor_edge(m)->loop);
-    if (bucket_take(&m->bucket, m->is_device ? &device_rule : &viewer_rule, now, &retry_ms)) {
-        return true;
-    }
-    stats_name(&monitor_edge(m)->stats.rate_limited, "monitor");
-    if (bucket_refused(&m->bucket, now) >= MONITOR_FLOOD) {
-        conn_close(m->conn, CLOSE_FLOODING);
-    } else if (m->is_device) {
-        monitor_refuse_later(m, f->id, retry_ms);
-    } else {
-        monitor_ignore(m, "too many frames");
-    }
-    return false;
-}
-
-/* What the frame was, for metrics. */
-static enum frame dispatch(struct monitor *m, span payload, struct arena *arena)
-{
-    struct monitor_frame f;
-    struct shape_ctx ctx = {.arena = arena};
-    bool good = parse_frame(payload, &f, &ctx);
-    bool refresh = good && json_string_eq(f.type, SPAN("auth_refresh"));
-    if (!refresh && !within_rate(m, &f)) {
-        return FRAME_REFUSED;
-    }
-    if (!good && m->is_device) {
-        monitor_refuse(m, f.id, ERR_INVALID_MESSAGE_FORMAT, ctx.path, ctx.why);
-        return FRAME_REFUSED;
-    }
-    if (!good) {
-        monitor_ignore(m, ctx.why);
-        return FRAME_REFUSED;
-    }
-    enum frame what = monitor_viewer_frame(m, &f);
-    if (what == FRAME_UNKNOWN && (m->is_device || refresh)) {
-        what = monitor_device_frame(m, &f, arena);
-    } else if (what == FRAME_UNKNOWN) {
-        monitor_ignore(m, "unknown type");
-    }
-    return what;
-}
-
-static void on_message(struct conn *c, enum ws_opcode op, span payload)
-{
-    struct monitor *m = ws_user(c);
-    struct edge *e = edge_of(c);
-    struct arena arena = {0};
-    uint32_t slot = conn_slot(c);
-    (void)op;
-    uint64_t began_ns = stats_timed(&e->stats) ? loop_clock_ns(e->loop) : 0;
-    enum frame what = dispatch(m, payload, &arena); /* which may close it and free m */
-    arena_reset(&arena);
-    stats_add(&e->stats.messages_in[STATS_MONITOR][what], 1);
-    LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", slot),
-        LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(what)),
-        LOG_U64("bytes", payload.len));
-    if (began_ns != 0) {
-        stats_time(&e->stats.message_times[what], (loop_clock_ns(e->loop) - began_ns) / 1000);
-    }
-}
 
 static void on_writable(struct conn *c)
 {

@@ -108,27 +108,15 @@ static void each_channel(struct monitor *m, span list, const struct channel_acts
 {
     struct json_iter it;
     span name;
-    if (json_type(list) != JSON_ARRAY || json_count(list) > MONITOR_CHANNELS_MAX) {
-        monitor_ignore(m, "channels must be an array of up to 16 names");
+    if (!json_array_begin(&it, list)) {
         return;
     }
-    (void)json_array_begin(&it, list);
     while (json_array_next(&it, &name)) {
         buf text = {0};
         (void)json_string(name, &text); /* no string is no channel's name either */
         one_channel(m, buf_span(&text), acts);
         buf_deinit(&text);
     }
-}
-
-/* `channels` stands beside `type` in the Monitor document; inside `data` it is welcome, too. */
-static span channels_of(const struct monitor_frame *f)
-{
-    span list;
-    if (!json_get(f->root, "channels", &list)) {
-        (void)json_get(f->data, "channels", &list);
-    }
-    return list;
 }
 
 void monitor_restore(struct monitor *m, span state)
@@ -140,21 +128,20 @@ void monitor_restore(struct monitor *m, span state)
     monitor_keep(m);
 }
 
-enum frame monitor_viewer_frame(struct monitor *m, const struct monitor_frame *f)
+void event_monitor_subscribe(struct event_call *in, const struct shape_channels *p)
 {
-    if (json_string_eq(f->type, SPAN("subscribe"))) {
-        each_channel(m, channels_of(f), &joining);
-        monitor_keep(m);
-        return FRAME_SUBSCRIBE;
-    }
-    if (json_string_eq(f->type, SPAN("unsubscribe"))) {
-        each_channel(m, channels_of(f), &leaving);
-        monitor_keep(m);
-        return FRAME_UNSUBSCRIBE;
-    }
-    if (json_string_eq(f->type, SPAN("ping"))) {
-        monitor_pong(m);
-        return FRAME_PING;
-    }
-    return FRAME_UNKNOWN;
+    each_channel(in->peer, p->channels, &joining);
+    monitor_keep(in->peer);
+}
+
+void event_monitor_unsubscribe(struct event_call *in, const struct shape_channels *p)
+{
+    each_channel(in->peer, p->channels, &leaving);
+    monitor_keep(in->peer);
+}
+
+void event_monitor_ping(struct event_call *in, const struct shape_none *p)
+{
+    (void)p;
+    monitor_pong(in->peer);
 }

@@ -133,20 +133,6 @@ bool rest_can(const struct rest_call *c, enum permission p, struct scope s)
     return c->grant != NULL && can(c->grant, p, s);
 }
 
-/* In any scope at all: what a list may be asked for, whose rows are then checked one by one. */
-static bool can_somewhere(const struct grant *g, enum permission p)
-{
-    if (can(g, p, SCOPE_ALL) || can(g, p, scope_device(g->principal))) {
-        return true;
-    }
-    for (unsigned i = 0; i < g->binding_count; i++) {
-        if (role_may(g->bindings[i].role, p)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 err permission_check(const struct rest_call *c)
 {
     struct route_access a = c->route->access;

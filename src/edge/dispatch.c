@@ -1,0 +1,205 @@
+#include "edge/dispatch.h"
+
+/* CONTRACT 7: what a principal may do over all its connections. Kept a loop, as REST's. */
+#define PRINCIPAL_TIMES 4
+/* Principals remembered at a time; the one seen longest ago gets a full bucket again. */
+#define PRINCIPALS_MAX 10000
+
+/* What the table says in terms of types that only this layer has. */
+struct handler {
+    void (*run)(struct event_call *in, const void *p);
+    size_t device;     /* offset of deviceId in it, and of has_deviceId; scope deviceId only */
+    size_t has_device;
+};
+
+#define AT_ALL(schema) 0, 0
+#define AT_OWN(schema) 0, 0
+#define AT_SOME(schema) 0, 0
+#define AT_deviceId(schema)                                                                        \
+    offsetof(struct shape_##schema, deviceId), offsetof(struct shape_##schema, has_deviceId)
+
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    static void run_##handler(struct event_call *in, const void *p) { event_##handler(in, p); }
+#include "tables/events.def"
+
+static const struct handler handlers[IN_COUNT] = {
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    [IN_##name] = {run_##handler, AT_##scope(schema)},
+#include "tables/events.def"
+};
+
+/* Any payload. */
+union payload {
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    struct shape_##schema handler;
+#include "tables/events.def"
+};
+
+void event_error_members(struct json_writer *w, const struct event_refusal *r)
+{
+    json_member_string(w, "type", span_str(err_code(r->error)));
+    json_member_string(w, "message", span_str(err_text(r->error)));
+    json_member_i64(w, "code", err_status(r->error));
+    json_member_open(w, "details", '{');
+    if (r->member != NULL && r->member[0] != '\0') {
+        json_member_string(w, "member", span_str(r->member));
+    }
+    if (r->why != NULL) {
+        json_member_string(w, "reason", span_str(r->why));
+    }
+    if (r->retry_after_ms > 0) {
+        json_member_i64(w, "retryAfterMs", r->retry_after_ms);
+    }
+    json_close(w, '}');
+}
+
+void event_refuse(const struct event_call *in, err error, const char *member, const char *why)
+{
+    in->wire->refuse(in, &(struct event_refusal){.error = error, .member = member, .why = why});
+}
+
+struct bucket_rule event_rule(enum event_peer kind)
+{
+    const struct peer_row *row = peer_row(kind);
+    return (struct bucket_rule){.count = row->per_second, .period_ms = 1000, .burst = row->burst};
+}
+
+struct limiter *event_limiter_new(enum event_peer kind)
+{
+    struct bucket_rule r = event_rule(kind);
+    r.count *= PRINCIPAL_TIMES;
+    r.burst *= PRINCIPAL_TIMES;
+    return limiter_new(&r, PRINCIPALS_MAX);
+}
+
+/* False when the peer is over its limit; it has been answered, and may have been closed. */
+static bool within_rate(struct event_call *in)
+{
+    uint32_t retry_ms = 0;
+    struct bucket_rule rule = event_rule(in->kind);
+    int64_t now = loop_now_ms(in->edge->loop);
+    if (in->row != NULL && in->row->limit == EVENT_LIMIT_FREE) {
+        return true;
+    }
+    bool within = bucket_take(in->bucket, &rule, now, &retry_ms);
+    if (within && (in->principals == NULL ||
+                   limiter_take(in->principals, span_of(&in->grant->principal, sizeof(uuid)), now,
+                                &retry_ms))) {
+        return true;
+    }
+    stats_name(&in->edge->stats.rate_limited, in->wire->name);
+    if (!within && bucket_refused(in->bucket, now) >= EVENT_FLOOD) {
+        in->wire->flooding(in);
+    } else {
+        in->wire->refuse(in, &(struct event_refusal){.error = ERR_RATE_LIMIT_EXCEEDED,
+                                                     .retry_after_ms = retry_ms});
+    }
+    return false;
+}
+
+static bool holds(const struct grant *g, enum permission p, enum event_scope scope, uuid device)
+{
+    switch (scope) {
+    case EVENT_SCOPE_ALL:
+        return can(g, p, SCOPE_ALL);
+    case EVENT_SCOPE_OWN:
+    case EVENT_SCOPE_deviceId:
+        return can(g, p, scope_device(device));
+    case EVENT_SCOPE_SOME:
+        return can_somewhere(g, p);
+    }
+    return false;
+}
+
+/* Before the payload is read: whether the event is open to this peer at all. */
+static bool permitted(struct event_call *in)
+{
+    enum event_scope scope = in->row->scope;
+    if (in->row->permission == PERM_ANYBODY ||
+        holds(in->grant, in->row->permission,
+              scope == EVENT_SCOPE_deviceId ? EVENT_SCOPE_SOME : scope, in->device)) {
+        return true;
+    }
+    event_refuse(in, ERR_PERMISSION_DENIED, NULL, NULL);
+    return false;
+}
+
+/* And for the device that the payload names: what one may not read is not there (CONTRACT 3). */
+static bool permitted_for(struct event_call *in, const struct handler *h, const void *payload)
+{
+    const char *at = payload;
+    if (in->row->permission == PERM_ANYBODY || in->row->scope != EVENT_SCOPE_deviceId ||
+        !*(const bool *)(at + h->has_device) ||
+        holds(in->grant, in->row->permission, EVENT_SCOPE_deviceId,
+              *(const uuid *)(at + h->device))) {
+        return true;
+    }
+    bool sees = can(in->grant, PERM_DEVICE_READ, scope_device(*(const uuid *)(at + h->device)));
+    event_refuse(in, sees ? ERR_PERMISSION_DENIED : ERR_DEVICE_NOT_FOUND, "deviceId", NULL);
+    return false;
+}
+
+static void run(struct event_call *in, enum event_in which)
+{
+    const struct handler *h = &handlers[which];
+    struct shape_ctx ctx = {.arena = in->arena, .now_ms = in->now_ms};
+    if (in->data.len > in->row->bytes_max) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "is larger than this event may be");
+        return;
+    }
+    if (!permitted(in)) {
+        return;
+    }
+    if (in->row->schema == SCHEMA_none) {
+        h->run(in, NULL);
+        return;
+    }
+    union payload payload;
+    if (!shape_decode(in->row->schema, in->data.len > 0 ? in->data : SPAN("{}"), &ctx, &payload)) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, ctx.path, ctx.why);
+        return;
+    }
+    if (permitted_for(in, h, &payload)) {
+        h->run(in, &payload);
+    }
+}
+
+/* What it was, for metrics. */
+static enum frame dispatch(struct event_call *in)
+{
+    const struct event_index *ix = &in->edge->events;
+    enum event_in which = IN_COUNT;
+    if (in->bad == NULL) {
+        which = event_in_find(ix, in->kind, (const char *)in->name.ptr, in->name.len);
+    }
+    in->row = which == IN_COUNT ? NULL : event_in_row(which);
+    if (!within_rate(in)) {
+        return FRAME_REFUSED;
+    }
+    if (in->bad != NULL) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, in->bad_member, in->bad);
+        return FRAME_REFUSED;
+    }
+    if (in->row == NULL) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, in->wire->name_member, "is not known");
+        return FRAME_UNKNOWN;
+    }
+    run(in, which);
+    return frame_in(ix, which);
+}
+
+void event_dispatch(struct event_call *in)
+{
+    struct edge *e = in->edge;
+    enum stats_wire wire = in->wire->stats;
+    in->now_ms = loop_wall_ms(e->loop);
+    uint64_t began_ns = stats_timed(&e->stats) ? loop_clock_ns(e->loop) : 0;
+    enum frame what = dispatch(in); /* which may close the peer */
+    stats_add(&e->stats.messages_in[wire][what], 1);
+    LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", in->slot),
+        LOG_STR("wire", stats_wire_name(wire)), LOG_STR("event", frame_name(what)),
+        LOG_U64("bytes", in->bytes));
+    if (began_ns != 0) {
+        stats_time(&e->stats.message_times[what], (loop_clock_ns(e->loop) - began_ns) / 1000);
+    }
+}

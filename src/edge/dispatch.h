@@ -1,0 +1,106 @@
+/*
+ * What peers say, on any wire, from its name to its handler by the rows of tables/events.def:
+ *
+ *     wire: name, payload, id --> row of (name, peer) --> rate --> size --> permission
+ *           --> payload read by its schema --> permission for what it names --> event_<handler>
+ *
+ * A wire parses its envelope and says in struct event_wire how it answers; everything else is
+ * here, counted, timed and logged the same way for all. What is refused is answered once, by the
+ * wire, naming the member. On the connection's loop.
+ *
+ *     void event_heartbeat(struct event_call *in, const struct shape_heartbeat *p)
+ *     {
+ *         struct monitor *m = in->peer;
+ *         ...
+ *         event_ok(in, SPAN_NONE);
+ *     }
+ *
+ * A handler answers at once with event_ok or event_refuse, or later in the wire's own way with a
+ * copy of in->id. It may close the peer, whose memory is gone then.
+ */
+#ifndef SB_EDGE_DISPATCH_H
+#define SB_EDGE_DISPATCH_H
+
+#include "codec/json/write.h"
+#include "edge/edge.h"
+#include "domain/identity.h"
+#include "hub/ratelimit.h"
+#include "shape/decode.h"
+#include "tables/events.h"
+
+/* Refusals by the rate in a minute that close the connection with CLOSE_FLOODING (CONTRACT 7). */
+#define EVENT_FLOOD 100
+
+struct event_refusal {
+    err error;
+    const char *member;      /* NULL or empty: none */
+    const char *why;         /* static text; NULL: nothing to add */
+    uint32_t retry_after_ms; /* 0: none */
+};
+
+/* {type,message,code,details} (CONTRACT 3) without braces, to an object that is open. */
+void event_error_members(struct json_writer *w, const struct event_refusal *r);
+
+struct event_call;
+
+/* How a wire answers. */
+struct event_wire {
+    enum stats_wire stats;
+    const char *name;        /* label of rate_limited_total: "monitor" */
+    const char *name_member; /* where a name that is not known stands: "type" */
+    /* {ok:true, members...}; `members` is JSON members without braces, or empty. Nothing when the
+     * call wants no answer. */
+    void (*ok)(const struct event_call *in, span members);
+    /* The answer, or where none is wanted the wire's error. */
+    void (*refuse)(const struct event_call *in, const struct event_refusal *r);
+    /* The peer never stops: close it with CLOSE_FLOODING. */
+    void (*flooding)(const struct event_call *in);
+};
+
+/* One message of a peer. The wire fills what stands before `row`; all of it is borrowed. */
+struct event_call {
+    const struct event_wire *wire;
+    struct edge *edge;
+    struct arena *arena;        /* of this call */
+    void *peer;                 /* the wire's session */
+    enum event_peer kind;       /* what it is: chooses among rows of one name */
+    const struct grant *grant;
+    uuid device;                /* of scope OWN */
+    struct bucket *bucket;      /* of the connection */
+    struct limiter *principals; /* buckets by principal; NULL: not kept */
+    uint32_t slot;              /* of the connection, for the log */
+    span name;                  /* unescaped; empty when `bad` */
+    span data;                  /* one JSON value that shape_json accepted; empty: {} */
+    span id;                    /* what names the request for the wire; empty: none is wanted */
+    size_t bytes;               /* of the message */
+    const char *bad;            /* why it could not be read; NULL: it could */
+    const char *bad_member;
+    const struct event_in_row *row; /* NULL: there is none */
+    int64_t now_ms;                 /* epoch */
+};
+
+/* Runs a call to its end: its handler has run, or it was refused. The peer may be gone. */
+void event_dispatch(struct event_call *in);
+
+/* As the wire's. */
+static inline void event_ok(const struct event_call *in, span members)
+{
+    in->wire->ok(in, members);
+}
+/* As the wire's; member and why may be NULL. */
+void event_refuse(const struct event_call *in, err error, const char *member, const char *why);
+
+/* The bucket of a connection of that kind. */
+struct bucket_rule event_rule(enum event_peer kind);
+/* Buckets by principal, at four times that (CONTRACT 7); owned by the caller. */
+struct limiter *event_limiter_new(enum event_peer kind);
+
+/* One handler a row, in the wires' folders; `p` is NULL where the row has no schema. */
+struct shape_none {
+    char nothing;
+};
+#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+    void event_##handler(struct event_call *in, const struct shape_##schema *p);
+#include "tables/events.def"
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * What a peer of the Monitor wire says: its frame {type,data,id?} as a call of dispatch, and this
+ * wire's answers. Of viewers bad input is ignored, counted and logged (CONTRACT 6); a device gets
+ * its error.
+ */
+#include "edge/monitor/session.h"
+
+#include "codec/json/read.h"
+
+/* The id of an ack is a number or a short string. */
+#define ACK_ID_BYTES_MAX 100
+
+static void on_ok(const struct event_call *in, span members)
+{
+    ASSERT(members.len == 0); /* this wire's acks say no more */
+    monitor_ack(in->peer, in->id);
+}
+
+/* Subscribing belongs to viewers, whoever does it; a refresh is answered to both. */
+static bool is_ignored(const struct event_call *in)
+{
+    const struct monitor *m = in->peer;
+    return in->row == NULL ? !m->is_device : in->row->schema == SCHEMA_channels;
+}
+
+static void on_refuse(const struct event_call *in, const struct event_refusal *r)
+{
+    struct monitor *m = in->peer;
+    bool late = r->error == ERR_RATE_LIMIT_EXCEEDED;
+    if (late ? !m->is_device : is_ignored(in)) {
+        monitor_ignore(m, late              ? "too many frames"
+                          : in->row != NULL ? "channels must be an array of up to 16 names"
+                          : in->bad != NULL ? r->why
+                                            : "unknown type");
+    } else {
+        monitor_refuse_with(m, in->id, r);
+    }
+}
+
+static void on_flooding(const struct event_call *in)
+{
+    struct monitor *m = in->peer;
+    conn_close(m->conn, CLOSE_FLOODING);
+}
+
+static const struct event_wire wire = {.stats = STATS_MONITOR,
+                                       .name = "monitor",
+                                       .name_member = "type",
+                                       .ok = on_ok,
+                                       .refuse = on_refuse,
+                                       .flooding = on_flooding};
+
+static void bad(struct event_call *in, const char *member, const char *why)
+{
+    in->bad_member = member;
+    in->bad = why;
+}
+
+/* There `channels` stands beside `type` in the Monitor document; inside `data` it is welcome. */
+static bool is_about_channels(span name)
+{
+    return span_eq(name, SPAN("subscribe")) || span_eq(name, SPAN("unsubscribe"));
+}
+
+static void parse(struct event_call *in, span payload)
+{
+    struct shape_ctx ctx = {.arena = in->arena};
+    span type, channels;
+    if (!shape_json(payload, &ctx)) {
+        bad(in, NULL, ctx.why);
+        return;
+    }
+    span root = json_root(payload);
+    if (json_get(root, "id", &in->id)) {
+        enum json_type t = json_type(in->id);
+        if ((t != JSON_NUMBER && t != JSON_STRING) || in->id.len > ACK_ID_BYTES_MAX) {
+            in->id = SPAN_NONE;
+        }
+    }
+    (void)json_get(root, "data", &in->data);
+    if (!json_get(root, "type", &type) || json_type(type) != JSON_STRING) {
+        bad(in, "type", "must be a string");
+        return;
+    }
+    in->name = json_string_in(type, in->arena);
+    if (is_about_channels(in->name) && json_get(root, "channels", &channels)) {
+        in->data = root;
+    }
+}
+
+void monitor_message(struct conn *c, enum ws_opcode op, span payload)
+{
+    struct monitor *m = ws_user(c);
+    struct arena arena = {0};
+    struct event_call in = {.wire = &wire,
+                            .edge = edge_of(c),
+                            .arena = &arena,
+                            .peer = m,
+                            .kind = m->is_device ? PEER_HOST : PEER_VIEWER,
+                            .grant = m->session.grant,
+                            .device = m->device,
+                            .bucket = &m->bucket,
+                            .slot = conn_slot(c),
+                            .bytes = payload.len};
+    (void)op;
+    parse(&in, payload);
+    event_dispatch(&in); /* which may close it and free m */
+    arena_reset(&arena);
+}
