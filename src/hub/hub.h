@@ -57,6 +57,8 @@ struct hub_ticket {
     uint32_t gen;
 };
 
+struct hub_picks;
+
 /* The outer world of one loop's hub: how members' bytes leave. All on the loop's thread. */
 struct hub_sink {
     /* As conn_send: bytes taken; less than all means blocked until hub_writable. */
@@ -68,8 +70,12 @@ struct hub_sink {
     /* Whether a blob that is for some of a topic's members only (blob.some) is for this one. Asked
      * where it is delivered, on the member's loop, before it is encoded: once a member when it is
      * published, and when it is replayed (hub/journal.h), by what is true then. Not asked about
-     * hub_send and hub_reply. May not call the hub. NULL: such blobs reach nobody. */
+     * hub_send and hub_reply. May not change the hub. NULL: such blobs reach nobody. */
     bool (*wants)(struct hub_sink *self, uint32_t member, const struct blob *b);
+    /* Who may want it, where that is known without asking everybody: adds members, or all of
+     * another topic, to `picks`, and `wants` is asked about those of them that have the topic.
+     * False: everybody is asked. Asked once a loop when it is published. May be NULL. */
+    bool (*among)(struct hub_sink *self, const struct blob *b, struct hub_picks *picks);
     /* Asks to end the member; the edge answers with hub_member_close. */
     void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
     /* For measuring; both or none may be NULL. Monotonic microseconds modulo 2^32, never 0: when
@@ -182,6 +188,10 @@ uint32_t topic_subscribers(const struct topic *t); /* over all loops */
 struct topic *hub_topic(struct hub *h, span name);
 /* At home: whether anybody would get what is published to a topic, patterns included. */
 bool hub_wanted(const struct hub *h, span name);
+
+/* Inside hub_sink.among: a member, open or not; the members that a topic has on this loop. */
+void hub_pick(struct hub_picks *picks, uint32_t member);
+void hub_pick_topic(struct hub_picks *picks, span topic);
 
 /* Phase 5 of the loop: writes every dirty member once, then closes those that are too slow. */
 void hub_turn_end(struct hub *h);

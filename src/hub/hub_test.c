@@ -187,6 +187,51 @@ static void what_is_for_some_reaches_those_who_want_it(void **state)
     world_stop();
 }
 
+static bool picked(struct hub_sink *s, const struct blob *b, struct hub_picks *picks)
+{
+    if (b->payload[0] == 'e') {
+        return false;
+    }
+    hub_pick_topic(picks, SPAN("room"));
+    hub_pick_topic(picks, SPAN("nowhere"));
+    hub_pick(picks, 2);
+    hub_pick(picks, 4); /* in the room, too */
+    hub_pick(picks, 9); /* not here */
+    hub_pick(picks, 5); /* not one of the topic's */
+    return true;
+}
+
+static void those_who_may_want_it_are_named_without_asking_all(void **state)
+{
+    world_start(1, 10, 1000);
+    w.hubs[0].sink.wants = even;
+    w.hubs[0].sink.among = picked;
+    for (uint32_t m = 0; m < 8; m++) {
+        join(0, m, 0);
+        if (m != 5) {
+            subscribe(0, m, 0, "a");
+        }
+    }
+    subscribe(0, 4, 0, "room");
+    subscribe(0, 5, 0, "room");
+    subscribe(0, 7, 0, "room");
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), for_some("1"));
+    turn(0);
+    assert_int_equal(w.hubs[0].asked, 3); /* 2, 4 and 7 */
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), for_some("each"));
+    hub_publish(w.hubs[0].hub, 0, SPAN("b"), for_some("2"));
+    subscribe(0, 6, 0, "+");
+    hub_publish(w.hubs[0].hub, 0, SPAN("a"), for_some("3"));
+    turn(0);
+    expect(0, 0, "<each>");
+    expect(0, 2, "<1><each><3>");
+    expect(0, 4, "<1><each><3>");
+    expect(0, 5, "");
+    expect(0, 6, "<each><3>"); /* by its pattern */
+    expect(0, 7, "");
+    world_stop();
+}
+
 /* ---- slow readers ---- */
 
 static struct blob *logged(uint16_t event, const char *text)
@@ -434,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_member_may_change_its_wire),
         cmocka_unit_test(events_without_words_on_a_wire_are_nothing),
         cmocka_unit_test(what_is_for_some_reaches_those_who_want_it),
+        cmocka_unit_test(those_who_may_want_it_are_named_without_asking_all),
         cmocka_unit_test(a_member_hears_of_the_log_what_it_wants),
         cmocka_unit_test(messages_wait_whole_for_a_full_socket_in_order),
         cmocka_unit_test(a_dear_encoding_is_made_once_for_slow_readers_too),

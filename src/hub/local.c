@@ -333,8 +333,7 @@ static void fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint
     }
 }
 
-/* Adds those of a list who are not yet among the matched. */
-static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
+static uint32_t add_members(struct hub *h, uint32_t count, const uint32_t *members, uint32_t more)
 {
     uint32_t words = h->member_cap / 64 + 1;
     if (h->seen_words < words) {
@@ -342,12 +341,12 @@ static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
         memset(h->seen + h->seen_words, 0, (words - h->seen_words) * sizeof *h->seen);
         h->seen_words = words;
     }
-    if (h->matched_cap < count + l->count) {
-        h->matched_cap = 2 * (count + l->count);
+    if (h->matched_cap < count + more) {
+        h->matched_cap = 2 * (count + more);
         h->matched = mem_realloc(h->matched, h->matched_cap * sizeof *h->matched);
     }
-    for (uint32_t i = 0; i < l->count; i++) {
-        uint32_t member = members_of(l)[i];
+    for (uint32_t i = 0; i < more; i++) {
+        uint32_t member = members[i];
         uint64_t bit = UINT64_C(1) << (member % 64);
         if (!(h->seen[member / 64] & bit)) {
             h->seen[member / 64] |= bit;
@@ -355,6 +354,52 @@ static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
         }
     }
     return count;
+}
+
+/* Adds those of a topic who are not yet among the matched. */
+static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
+{
+    return l == NULL ? count : add_members(h, count, members_of(l), l->count);
+}
+
+struct hub_picks {
+    struct hub *hub;
+    uint32_t count; /* of hub->matched */
+};
+
+void hub_pick(struct hub_picks *picks, uint32_t member)
+{
+    if (member_get(picks->hub, member) != NULL) {
+        picks->count = add_members(picks->hub, picks->count, &member, 1);
+    }
+}
+
+void hub_pick_topic(struct hub_picks *picks, span topic)
+{
+    struct hub *h = picks->hub;
+    picks->count = add_matched(h, picks->count, topic_find(h, topic_hash(topic), topic));
+}
+
+/* Of the members of a topic, those that the sink names, or all. */
+static uint32_t add_picked(struct hub *h, struct topic *exact, const struct blob *b)
+{
+    struct hub_sink *sink = h->conf.sink;
+    struct hub_picks picks = {.hub = h};
+    if (exact == NULL || sink->among == NULL || !sink->among(sink, b, &picks)) {
+        ASSERT(picks.count == 0);
+        return add_matched(h, 0, exact);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < picks.count; i++) {
+        uint32_t member = h->matched[i];
+        const struct sub *s = find_sub(&h->members[member], exact);
+        if (s != NULL && !(s->index & SUB_PENDING)) {
+            h->matched[kept++] = member;
+        } else {
+            h->seen[member / 64] &= ~(UINT64_C(1) << (member % 64));
+        }
+    }
+    return kept;
 }
 
 /* Of the matched, those who want it. */
@@ -373,12 +418,11 @@ static uint32_t keep_wanting(struct hub *h, uint32_t count, const struct blob *b
 static void publish_matching(struct hub *h, unsigned home, struct topic *exact, span name,
                              uint64_t hash, struct blob *b)
 {
-    uint32_t count = exact == NULL ? 0 : add_matched(h, 0, exact);
+    uint32_t count = b->some ? add_picked(h, exact, b) : add_matched(h, 0, exact);
     struct shape_walk w;
     shape_walk_begin(&w, name);
     while (shape_walk_next(&w, &h->local_shapes)) {
-        struct topic *l = find_pattern(h, home, w.candidate);
-        count = l == NULL ? count : add_matched(h, count, l);
+        count = add_matched(h, count, find_pattern(h, home, w.candidate));
     }
     for (uint32_t i = 0; i < count; i++) {
         h->seen[h->matched[i] / 64] = 0;
