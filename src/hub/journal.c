@@ -108,17 +108,28 @@ struct pos journal_now(const struct journal *j)
 
 /* --- recording --- */
 
-void journal_step(struct store_req *req, unsigned step, const struct journal_event *e)
+void journal_steps(struct store_req *req, unsigned step, unsigned count)
+{
+    store_step_init(req, step, QUERY_EVENT_INSERT, count);
+}
+
+void journal_set(struct store_req *req, unsigned step, unsigned set,
+                 const struct journal_event *e)
 {
     ASSERT(e->event < EVENT_COUNT && e->topic.len > 0 && e->topic.len <= HUB_TOPIC_BYTES_MAX);
     char id[UUID_TEXT_LEN + 1];
     uuid_format(e->id, id);
-    store_step_init(req, step, QUERY_EVENT_INSERT, 1);
-    store_set_text(req, step, 0, 0, span_str(id));
-    store_set_int(req, step, 0, 1, e->time_ms);
-    store_set_text(req, step, 0, 2, span_str(event_name(e->event)));
-    store_set_text(req, step, 0, 3, e->topic);
-    store_set_text(req, step, 0, 4, e->data);
+    store_set_text(req, step, set, 0, span_str(id));
+    store_set_int(req, step, set, 1, e->time_ms);
+    store_set_text(req, step, set, 2, span_str(event_name(e->event)));
+    store_set_text(req, step, set, 3, e->topic);
+    store_set_text(req, step, set, 4, e->data);
+}
+
+void journal_step(struct store_req *req, unsigned step, const struct journal_event *e)
+{
+    journal_steps(req, step, 1);
+    journal_set(req, step, 0, e);
 }
 
 struct blob *journal_blob(uint64_t n, span id, int64_t time_ms, span type, span data)
@@ -163,16 +174,15 @@ static void on_entry(struct mail *m)
     gate_take(e->to, e);
 }
 
-void journal_publish(struct journal *j, const struct store_req *req, unsigned step)
+static void publish_set(struct journal *j, const struct store_req *req, unsigned step,
+                        unsigned set)
 {
-    ASSERT(req->error == ERR_NONE && step < req->step_count);
-    const struct store_step *s = &req->steps[step];
-    ASSERT(s->query == QUERY_EVENT_INSERT && s->row_count == 1);
-    uint64_t n = (uint64_t)store_int(store_cell(req, step, 0, 0));
-    struct journal_entry *e =
-        journal_entry_new(n, store_text(&s->params[0]), store_int(&s->params[1]),
-                          store_text(&s->params[2]), store_text(&s->params[3]),
-                          store_text(&s->params[4]));
+    uint64_t n = (uint64_t)store_int(store_cell(req, step, set, 0));
+    const struct store_value *p =
+        req->steps[step].params + (size_t)set * query_param_count(QUERY_EVENT_INSERT);
+    struct journal_entry *e = journal_entry_new(n, store_text(&p[0]), store_int(&p[1]),
+                                                store_text(&p[2]), store_text(&p[3]),
+                                                store_text(&p[4]));
     e->to = j->conf.peers[JOURNAL_HOME];
     if (e->to == j) {
         gate_take(j, e);
@@ -180,6 +190,17 @@ void journal_publish(struct journal *j, const struct store_req *req, unsigned st
         e->mail.run = on_entry;
         post_mail(j->conf.post, JOURNAL_HOME, &e->mail);
     }
+}
+
+struct pos journal_publish(struct journal *j, const struct store_req *req, unsigned step)
+{
+    ASSERT(req->error == ERR_NONE && step < req->step_count);
+    const struct store_step *s = &req->steps[step];
+    ASSERT(s->query == QUERY_EVENT_INSERT && s->row_count == s->set_count);
+    for (unsigned set = 0; set < s->set_count; set++) {
+        publish_set(j, req, step, set);
+    }
+    return journal_pos(j, (uint64_t)store_int(store_cell(req, step, s->row_count - 1, 0)));
 }
 
 /* --- counts --- */

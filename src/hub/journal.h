@@ -70,9 +70,14 @@ struct journal_event {
 };
 /* Fills step `step` of a write request: the event is logged with the change, or neither is. */
 void journal_step(struct store_req *req, unsigned step, const struct journal_event *e);
-/* For the request's done, when it has no error: hands the event, which is read back from the step,
- * to the gate. Every committed event must be handed over; the gate finds one that is not, later. */
-void journal_publish(struct journal *j, const struct store_req *req, unsigned step);
+/* The same for `count` events (1 or more) in one step: each is then set once, in their order. */
+void journal_steps(struct store_req *req, unsigned step, unsigned count);
+void journal_set(struct store_req *req, unsigned step, unsigned set,
+                 const struct journal_event *e);
+/* For the request's done, when it has no error: hands the step's events, which are read back from
+ * it, to the gate, and returns the position of the last. Every committed event must be handed over;
+ * the gate finds one that is not, later. */
+struct pos journal_publish(struct journal *j, const struct store_req *req, unsigned step);
 
 /* --- reading --- */
 

@@ -46,6 +46,29 @@ static void events_go_out_in_commit_order_over_all_topics(void **state)
     journals_close();
 }
 
+static void events_of_one_step_follow_each_other(void **state)
+{
+    static const char *const data[] = {"1", "2", "3"};
+    journals_open(2, 10);
+    join(0, 0, 0);
+    subscribe(0, 0, JOURNAL_HOME, "a");
+    journals_settle(1);
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    journal_steps(req, 0, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        struct journal_event e = {.event = EVENT_APP_EMIT, .topic = SPAN("a"),
+                                  .data = span_str(data[i])};
+        journal_set(req, 0, i, &e);
+    }
+    twin_run(req);
+    (void)hub_of(1);
+    assert_int_equal(journal_publish(journals[1], req, 0).n, 3);
+    store_req_free(req);
+    journals_settle(2);
+    expect(0, 0, "<1><2><3>");
+    journals_close();
+}
+
 static void a_hole_that_stays_is_read_from_the_log(void **state)
 {
     journals_open(2, 10);
@@ -159,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_go_out_in_commit_order_over_all_topics),
+        cmocka_unit_test(events_of_one_step_follow_each_other),
         cmocka_unit_test(a_hole_that_stays_is_read_from_the_log),
         cmocka_unit_test(numbers_that_were_never_used_are_skipped),
         cmocka_unit_test(the_epoch_stays_and_numbers_go_on_after_a_restart),

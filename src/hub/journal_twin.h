@@ -104,16 +104,18 @@ static UNUSED_OK void twin_bounds(struct store_req *req, struct store_step *s)
 
 static UNUSED_OK void twin_insert(struct store_req *req, struct store_step *s)
 {
+    struct store_value *cells = ARENA_ARRAY(&req->arena, struct store_value, s->set_count);
     const struct store_value *p = s->params;
-    struct twin_event *e = twin_add("", "");
-    e->ts = p[1].i;
-    twin_text(e->type, sizeof e->type, p[2].s);
-    twin_text(e->topic, sizeof e->topic, p[3].s);
-    twin_text(e->data, sizeof e->data, p[4].s);
-    struct store_value *cells = ARENA_ARRAY(&req->arena, struct store_value, 1);
-    cells[0] = twin_int(e->n);
+    for (unsigned i = 0; i < s->set_count; i++, p += 5) {
+        struct twin_event *e = twin_add("", "");
+        e->ts = p[1].i;
+        twin_text(e->type, sizeof e->type, p[2].s);
+        twin_text(e->topic, sizeof e->topic, p[3].s);
+        twin_text(e->data, sizeof e->data, p[4].s);
+        cells[i] = twin_int(e->n);
+    }
     s->cells = cells;
-    s->row_count = 1;
+    s->row_count = s->set_count;
 }
 
 static UNUSED_OK void twin_step(struct store_req *req, struct store_step *s)
