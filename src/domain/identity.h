@@ -137,6 +137,11 @@ void session_close(struct session *s); /* frees the grant; harmless when not ope
  * changes (the edge closes). Takes the grant over on success. */
 bool session_refresh(struct session *s, struct grant *fresh) MUST_CHECK;
 
+/* Calls visit for each session of the principal that is open on this loop, which neither opens nor
+ * closes any. */
+void session_each(struct home *h, uuid principal,
+                  void (*visit)(struct session *s, void *arg), void *arg);
+
 /* The identities of one home; owned by the caller, made before sessions are served. */
 struct identity *identity_new(struct home *h);
 /* Frees the caches; sessions must be closed. */

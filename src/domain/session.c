@@ -295,6 +295,17 @@ bool session_refresh(struct session *s, struct grant *fresh)
     return true;
 }
 
+void session_each(struct home *h, uuid principal,
+                  void (*visit)(struct session *s, void *arg), void *arg)
+{
+    struct holder *o = holder_find(h->identity, principal);
+    if (o != NULL) {
+        LIST_EACH(it, &o->sessions) {
+            visit(LIST_ITEM(it, struct session, link), arg);
+        }
+    }
+}
+
 void live_free(struct identity *id)
 {
     ASSERT(id->live.count == 0);

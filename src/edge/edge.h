@@ -47,6 +47,7 @@ struct edge_conf {
     uint32_t outbox_messages_max;
     uint32_t outbox_bytes_max;
     uint32_t flush_us; /* hub_turn_pause */
+    uint32_t sio_rooms_max;
     struct eio_conf eio;
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
@@ -72,6 +73,7 @@ struct edge {
     struct edge_stats stats;
     struct event_index events;    /* dispatch.h */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
+    struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
 };
 

@@ -71,6 +71,7 @@ struct sio_nsp_ops {
     void (*on_disconnect)(struct sio_socket *s, close_reason reason);
 };
 
+struct emit_rooms; /* emit.h */
 struct sio_nsp; /* a namespace's name and ops, shared by its sockets of a loop */
 
 struct sio_socket {
@@ -82,6 +83,7 @@ struct sio_socket {
     struct session session;   /* open where the namespace authenticates */
     struct sio_resume *resume; /* owned; NULL where nothing is recovered */
     struct sio_acks *acks;    /* owned; those that we wait for; NULL: none */
+    struct emit_rooms *rooms; /* owned; rooms.c's; NULL: none but its own id */
     uint16_t number;          /* within the connection, never reused */
     uint8_t state;
     bool recovered;           /* it had been here before, and missed nothing or was told */
@@ -100,6 +102,11 @@ struct eio *sio_engine(const struct sio_socket *s);
 struct edge *sio_edge(const struct sio_socket *s);
 /* Of this loop, or NULL. */
 struct sio_socket *sio_find(struct edge *e, span sid);
+/* The one that a hub member of this loop has in a namespace, also while it is being replayed to;
+ * NULL: none, or the member is of another wire. O(sockets of the connection). */
+struct sio_socket *sio_of_member(struct edge *e, uint32_t member, span nsp);
+/* The socket whose session it is; NULL: it is another wire's. */
+struct sio_socket *sio_of_session(struct session *session);
 /* Calls visit for each connected socket of this loop, which may close what it is shown. */
 void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), void *arg);
 
