@@ -49,6 +49,7 @@ struct edge_stats {
     struct stats_names auth_failures;      /* by reason */
     struct stats_names rate_limited;       /* by what was limited */
     struct stats_names engineio_refused;   /* by reason */
+    _Atomic uint64_t engineio_upgrades;    /* from polling to WebSocket, done */
     _Atomic uint64_t messages_in[STATS_WIRE_COUNT][FRAME_NAME_COUNT];
     _Atomic uint64_t messages_out[STATS_WIRE_COUNT][FRAME_NAME_COUNT]; /* each receiver's */
     _Atomic uint64_t devices_online; /* gauges of this home, as its last turn left them */

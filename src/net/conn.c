@@ -144,7 +144,7 @@ size_t conn_send(struct conn *c, const struct iovec *iov, int count)
         return total;
     }
     if (c->kind == CONN_DETACHED) {
-        return c->state == CONN_OPEN ? conn_detached(c)->send(c, iov, count) : total;
+        return conn_detached(c)->send(c, iov, count);
     }
     size_t sent = write_now(c, iov, count, total);
     if (sent < total) {
@@ -167,9 +167,7 @@ void conn_send_rest(struct conn *c, span rest)
         return;
     }
     if (c->kind == CONN_DETACHED) {
-        if (c->state == CONN_OPEN) {
-            conn_detached(c)->rest(c, rest);
-        }
+        conn_detached(c)->rest(c, rest);
     } else if (conn_tls(c) != NULL) {
         net_tls_rest(c, rest);
     } else {

@@ -17,8 +17,8 @@ struct detached_wire {
     size_t (*send)(struct conn *c, const struct iovec *iov, int count);
     /* As conn_send_rest. */
     void (*rest)(struct conn *c, span bytes);
-    /* It is over (once, whatever the cause); `c` may not be used afterwards. Nothing is asked to
-     * be sent any more. */
+    /* It is over (once, whatever the cause); `c` may not be used afterwards. What is sent until
+     * this returns (the hub's last bytes) still goes to `send`. */
     void (*on_close)(struct conn *c, close_reason reason);
 };
 

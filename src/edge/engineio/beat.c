@@ -43,6 +43,11 @@ static void put(struct engine *g, struct list *queue, struct eio_due *d, uint64_
     arm(g, at_ms);
 }
 
+void beat_put(struct engine *g, struct list *queue, struct eio_due *d, uint32_t in_ms)
+{
+    put(g, queue, d, now_ms(g) + in_ms);
+}
+
 /* When the deadline `d` was meant to be served, if that is not long ago. */
 static uint64_t served_ms(const struct engine *g, const struct eio_due *d)
 {
@@ -74,15 +79,27 @@ static void run_pongs(struct engine *g)
     }
 }
 
+static void run_rare(struct engine *g, struct list *queue,
+                     void (*expired)(struct engine *g, struct eio_due *d))
+{
+    struct eio_due *d;
+    while ((d = head(queue)) != NULL && d->at_ms <= now_ms(g)) {
+        list_remove(&d->link);
+        expired(g, d);
+    }
+}
+
 void beat_run(struct engine *g)
 {
+    struct list *queues[] = {&g->pings, &g->pongs, &g->upgrades, &g->farewells};
     run_pings(g);
     run_pongs(g);
-    if (head(&g->pings) != NULL) {
-        arm(g, head(&g->pings)->at_ms);
-    }
-    if (head(&g->pongs) != NULL) {
-        arm(g, head(&g->pongs)->at_ms);
+    run_rare(g, &g->upgrades, upgrade_expired);
+    run_rare(g, &g->farewells, farewell_expired);
+    for (unsigned i = 0; i < ARRAY_LEN(queues); i++) {
+        if (head(queues[i]) != NULL) {
+            arm(g, head(queues[i])->at_ms);
+        }
     }
 }
 
@@ -92,6 +109,7 @@ void beat_init(struct engine *g)
 {
     list_init(&g->pings);
     list_init(&g->pongs);
+    list_init(&g->upgrades);
     g->timer.fire = fire;
     g->ping_ms = g->edge->conf->eio.ping_interval_ms;
     g->timeout_ms = g->edge->conf->eio.ping_timeout_ms;

@@ -68,21 +68,30 @@ static void handshake(struct engine *g, struct rest_call *c, struct eio_slot *sl
     } else if (!v3 && !span_eq(revision, SPAN("4"))) {
         eio_refuse(c, EIO_BAD_VERSION, "version");
     } else if (polling) {
-        eio_refuse(c, EIO_UNKNOWN_TRANSPORT, "transport"); /* none yet */
+        polling_open(g, c, slot, v3);
     } else {
         websocket_open(g, c, slot, v3);
     }
 }
 
-static void session_request(struct engine *g, struct rest_call *c, struct eio_slot *slot, span sid)
+static void session_request(struct engine *g, struct rest_call *c, struct eio_slot *slot, span sid,
+                            bool polling)
 {
     unsigned owner = eio_owner(sid);
+    bool upgrade = c->x->req->upgrade_websocket;
     struct eio *s = owner == loop_index(g->edge->loop) ? session_find(g, sid) : NULL;
-    if (s == NULL || s->app != slot->app) {
+    struct farewell *f = s == NULL && polling && !upgrade ? farewell_find(g, sid) : NULL;
+    if (f != NULL) {
+        farewell_request(g, f, c);
+    } else if (s == NULL || s->app != slot->app) {
         eio_refuse(c, EIO_UNKNOWN_SID, "sid");
-        return;
+    } else if (!polling && upgrade) {
+        upgrade_open(c, slot, s);
+    } else if (!polling || upgrade || s->format != EIO_FORMAT_POLL) {
+        eio_refuse(c, EIO_BAD_REQUEST, "transport_mismatch");
+    } else {
+        polling_request(s, c);
     }
-    eio_refuse(c, EIO_BAD_REQUEST, "transport_mismatch");
 }
 
 bool eio_request(struct rest_call *c)
@@ -103,7 +112,7 @@ bool eio_request(struct rest_call *c)
     } else if (!polling && !websocket) {
         eio_refuse(c, EIO_UNKNOWN_TRANSPORT, "transport");
     } else if (sid.len > 0) {
-        session_request(g, c, slot, sid);
+        session_request(g, c, slot, sid, polling);
     } else {
         handshake(g, c, slot, polling);
     }
@@ -125,12 +134,14 @@ void eio_init(struct edge *e)
     g->edge = e;
     g->payload_bytes_max = e->conf->eio.max_payload_bytes;
     beat_init(g);
+    farewell_init(g);
 }
 
 void eio_deinit(struct edge *e)
 {
     struct engine *g = e->engine;
     ASSERT(g->sessions.count == 0); /* the net is gone, and every session with it */
+    farewell_deinit(g);
     beat_deinit(g);
     map_deinit(&g->sessions);
     buf_deinit(&g->early);
@@ -145,4 +156,5 @@ void eio_register(struct edge *e, const struct eio_app *app)
     struct eio_slot *slot = &g->slots[g->slot_count++];
     slot->app = app;
     websocket_slot_init(g, slot);
+    polling_slot_init(slot);
 }

@@ -11,8 +11,9 @@
  *
  * engine.c    requests: which app, which session, which loop, or why not
  * session.c   sessions: opening, packets in, packets out, the end
- * websocket.c sessions that are a WebSocket, and upgrades of the others
+ * websocket.c sessions on a WebSocket
  * polling.c   GET and POST
+ * upgrade.c   from polling to a WebSocket
  * farewell.c  what a polling client still finds after the end
  * beat.c      deadlines
  */
@@ -20,6 +21,7 @@
 #define SB_EDGE_ENGINEIO_INTERNAL_H
 
 #include "edge/engineio/engine.h"
+#include "net/detached.h"
 #include "net/ws.h"
 
 #define EIO_APPS_MAX 4
@@ -46,6 +48,36 @@ enum eio_refusal {
 struct eio_slot {
     const struct eio_app *app;
     struct ws_wire ws; /* its sessions' WebSockets, probes too; user is the session, or NULL */
+    struct detached_wire polling; /* its sessions' records; user is the session */
+};
+
+/* A GET that waits, and what it is going to be answered. */
+struct poll {
+    struct list link;       /* in engine.answers while there is an answer */
+    struct rest_call *get;  /* rest_wait: the call's user is this; NULL: none waits */
+    struct eio *session;    /* NULL: it has ended */
+    buf out;                /* a payload of revision 4 */
+    bool v3;                /* which it leaves as */
+};
+
+enum eio_step { EIO_POLLING, EIO_PROBING, EIO_UPGRADED };
+
+/* A session that began with polling. */
+struct eio_polling {
+    struct poll poll;
+    struct conn *ws;       /* the WebSocket that probes, or the carrier; NULL: none */
+    struct eio_due upgrade; /* in engine.upgrades while it probes */
+    uint8_t step;          /* enum eio_step */
+    bool probed;           /* the probe was answered: GETs are sent away at once */
+    bool collecting;       /* what the hub has goes to poll.out, whoever waits */
+};
+
+/* What a session that ended leaves to its polling client. */
+struct farewell {
+    struct poll poll;
+    struct map_node by_sid;
+    struct eio_due due; /* in engine.farewells while no GET has come */
+    uint8_t sid[EIO_SID_LEN];
 };
 
 /* All of Engine.IO on one loop. */
@@ -59,6 +91,13 @@ struct engine {
     struct list pings;
     struct list pongs;   /* awaited; of revision 3, pings */
     struct timer timer;
+    struct list upgrades;
+    struct list farewells;
+    struct map farewells_by_sid;
+    size_t farewell_bytes;
+    struct list answers; /* struct poll: what leaves at the end of the turn */
+    struct loop_hook turn_end;
+    const struct rest_call *posting; /* the POST whose packets are being read */
     uint64_t timer_ms;   /* when it fires, while it runs */
     uint32_t ping_ms;    /* as of the start: what clients were told stays true */
     uint32_t timeout_ms;
@@ -84,17 +123,25 @@ struct eio *session_new(struct engine *g, const struct eio_slot *slot, bool v3);
 void session_free(struct eio *s);
 /* Into the directory and the queues, counted and logged. */
 void session_begin(struct engine *g, struct eio *s);
-/* The app's end, the hub's, the directory's; frees it. For on_close of the member's wire. */
+/* The app's end, the hub's, the directory's; frees it, but not its struct eio_polling. For on_close
+ * of the member's wire. */
 void session_end(struct eio *s, close_reason reason);
 struct eio *session_find(const struct engine *g, span sid);
 /* Appends {"sid":...} as an open packet's data. */
 void session_hello(const struct engine *g, const struct eio *s, buf *out);
 /* One packet from the client. It may end the session: see engine.current. */
 void session_packet(struct eio *s, const struct eio_packet *p);
+/* Sends what the app said in on_open (engine.early). */
+void session_early(struct engine *g, struct eio *s);
 /* Sends a packet that is no message. */
 void session_control(struct eio *s, enum eio_type type, span data);
 /* The client broke a rule: logged, counted, closed without a farewell. */
 void session_violation(struct eio *s, close_reason reason, const char *why);
+
+/* How messages to it are compressed. */
+enum ws_deflate_kind session_deflate(const struct eio *s);
+/* Appends a packet that is no message as a WebSocket gets it. */
+void session_put_control(buf *out, enum eio_type type, span data);
 
 /* --- beat.c --- */
 
@@ -109,6 +156,8 @@ void beat_begin(struct engine *g, struct eio *s);
 /* A pong, or the ping of revision 3. */
 void beat_heard(struct engine *g, struct eio *s);
 void beat_end(struct eio *s);
+/* Puts a deadline so many milliseconds from now into a queue. */
+void beat_put(struct engine *g, struct list *queue, struct eio_due *d, uint32_t in_ms);
 
 /* --- websocket.c --- */
 
@@ -116,5 +165,52 @@ void beat_end(struct eio *s);
 void websocket_slot_init(struct engine *g, struct eio_slot *slot);
 /* The handshake of a new session. */
 void websocket_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool v3);
+
+/* --- upgrade.c --- */
+
+/* A WebSocket handshake with the id of a session. */
+void upgrade_open(struct rest_call *c, struct eio_slot *slot, struct eio *s);
+/* A frame of the WebSocket before it carries the session. */
+void upgrade_message(struct eio *s, enum ws_opcode op, span payload);
+/* The session's WebSocket has gone. */
+void upgrade_closed(struct eio *s, close_reason reason);
+/* It took too long. */
+void upgrade_expired(struct engine *g, struct eio_due *d);
+
+/* --- polling.c --- */
+
+/* Fills slot->polling for slot->app. */
+void polling_slot_init(struct eio_slot *slot);
+/* The handshake of a new session. */
+void polling_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool v3);
+/* A request with its id. */
+void polling_request(struct eio *s, struct rest_call *c);
+/* Whoever waits is answered with what has come together, at the end of the turn. */
+void polling_answer(struct engine *g, struct poll *q);
+/* The same, with a noop if nothing has: a client that upgrades stops polling. */
+void polling_send_away(struct eio *s);
+/* Everything that the hub has for the session is in poll.out afterwards. */
+void polling_collect(struct eio *s);
+
+/* --- farewell.c --- */
+
+/* Makes the queues and the hook that answers GETs. */
+void farewell_init(struct engine *g);
+/* Frees what nobody has come for. */
+void farewell_deinit(struct engine *g);
+/* For a session about to end; farewell_begin follows. */
+struct farewell *farewell_new(struct engine *g, const struct eio *s);
+/* Takes over what a session leaves in `q`: answers the GET that waits, with `last` as its last
+ * packet, or keeps it for the next one. Without `keep` there is nothing to say but to who waits. */
+void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum eio_type last,
+                    bool keep);
+/* That of a session, or NULL. */
+struct farewell *farewell_find(const struct engine *g, span sid);
+/* A request with the id of a session that has ended. */
+void farewell_request(struct engine *g, struct farewell *f, struct rest_call *c);
+/* Nobody came for it. */
+void farewell_expired(struct engine *g, struct eio_due *d);
+/* For rest_wait, with a struct poll: the peer has gone. */
+void poll_abandoned(struct rest_call *c);
 
 #endif

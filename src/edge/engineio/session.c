@@ -195,6 +195,13 @@ void eio_put(buf *out, enum eio_format format, bool binary, span head, span data
     }
 }
 
+enum ws_deflate_kind session_deflate(const struct eio *s)
+{
+    bool carried = s->polling != NULL && s->polling->step == EIO_UPGRADED;
+    const struct conn *c = carried ? s->polling->ws : s->conn;
+    return c == NULL || conn_is_detached(c) ? WS_DEFLATE_NONE : ws_deflate_kind_of(c);
+}
+
 void eio_send_composed(struct eio *s, buf *out, size_t from, enum blob_class cls)
 {
     struct edge *e = eio_edge(s);
@@ -204,7 +211,7 @@ void eio_send_composed(struct eio *s, buf *out, size_t from, enum blob_class cls
         return;
     }
     if (s->format != EIO_FORMAT_POLL) {
-        ws_deflate_frames(e->net, ws_deflate_kind_of(s->conn), out, from);
+        ws_deflate_frames(e->net, session_deflate(s), out, from);
     }
     hub_send_composed(e->hub, conn_slot(s->conn), cls);
 }
@@ -217,6 +224,23 @@ void eio_send(struct eio *s, bool binary, span head, span data, enum blob_class 
     eio_send_composed(s, out, from, cls);
 }
 
+void session_early(struct engine *g, struct eio *s)
+{
+    if (g->early.len > 0) {
+        buf *out = hub_compose(g->edge->hub);
+        size_t from = out->len;
+        buf_append_span(out, buf_span(&g->early));
+        eio_send_composed(s, out, from, BLOB_ORDERED);
+    }
+    buf_deinit(&g->early);
+}
+
+void session_put_control(buf *out, enum eio_type type, span data)
+{
+    uint8_t digit = (uint8_t)('0' + type);
+    put_frame(out, WS_OP_TEXT, span_of(&digit, 1), data, SPAN_NONE);
+}
+
 void session_control(struct eio *s, enum eio_type type, span data)
 {
     struct edge *e = eio_edge(s);
@@ -224,8 +248,7 @@ void session_control(struct eio *s, enum eio_type type, span data)
     if (s->format == EIO_FORMAT_POLL) {
         eio_payload_put(out, type, false, data);
     } else {
-        uint8_t digit = (uint8_t)('0' + type);
-        put_frame(out, WS_OP_TEXT, span_of(&digit, 1), data, SPAN_NONE);
+        session_put_control(out, type, data);
     }
     hub_send_composed(e->hub, conn_slot(s->conn), BLOB_ORDERED);
 }

@@ -18,31 +18,56 @@ static void packet_from(struct eio *s, enum ws_opcode op, span payload)
         }
         span data = span_slice(payload, s->v3 ? 1 : 0, payload.len);
         p = (struct eio_packet){.type = EIO_MESSAGE, .binary = true, .data = data};
-    } else if (!eio_packet_read(payload, &p)) {
+    } else if (!eio_packet_decode((uint8_t *)payload.ptr, payload.len, s->v3 ? EIO_V3 : EIO_V4,
+                                  &p)) {
         session_violation(s, CLOSE_PROTOCOL, "packet");
         return;
     }
     session_packet(s, &p);
 }
 
+/* Before it carries the session, or afterwards: then nobody is there. */
+static bool probes(const struct eio *s, const struct conn *c)
+{
+    return c != s->conn && s->polling->step != EIO_UPGRADED;
+}
+
 static void on_message(struct conn *c, enum ws_opcode op, span payload)
 {
-    packet_from(ws_user(c), op, payload);
+    struct eio *s = ws_user(c);
+    if (s == NULL) {
+        return;
+    }
+    if (probes(s, c)) {
+        upgrade_message(s, op, payload);
+    } else {
+        packet_from(s, op, payload);
+    }
 }
 
 static void on_writable(struct conn *c)
 {
     struct eio *s = ws_user(c);
-    edge_on_writable(c);
-    s->app->on_writable(s);
+    if (s != NULL && !probes(s, c)) {
+        edge_on_writable(s->conn);
+        s->app->on_writable(s);
+    }
 }
 
 static void on_close(struct conn *c, close_reason reason)
 {
+    struct eio *s = ws_user(c);
     if (reason == CLOSE_TOO_BIG) {
         eio_count_refused(edge_of(c), "too_big");
     }
-    session_end(ws_user(c), reason);
+    if (s == NULL) {
+        return;
+    }
+    if (s->conn == c) {
+        session_end(s, reason);
+    } else {
+        upgrade_closed(s, reason);
+    }
 }
 
 void websocket_slot_init(struct engine *g, struct eio_slot *slot)
@@ -81,11 +106,5 @@ void websocket_open(struct engine *g, struct rest_call *c, struct eio_slot *slot
     session_hello(g, s, &hello);
     session_control(s, EIO_OPEN, buf_span(&hello));
     buf_deinit(&hello);
-    if (g->early.len > 0) {
-        buf *out = hub_compose(e->hub);
-        size_t from = out->len;
-        buf_append_span(out, buf_span(&g->early));
-        eio_send_composed(s, out, from, BLOB_ORDERED);
-    }
-    buf_deinit(&g->early);
+    session_early(g, s);
 }

@@ -170,6 +170,11 @@ static void collect_engineio_refused_total(struct scrape *s)
     scrape_names(s, offsetof(struct edge_stats, engineio_refused), "reason");
 }
 
+static void collect_engineio_upgrades_total(struct scrape *s)
+{
+    scrape_plain(s, (double)SUM(s, edge_stats, engineio_upgrades));
+}
+
 static void collect_rate_limited_total(struct scrape *s)
 {
     scrape_names(s, offsetof(struct edge_stats, rate_limited), "what");

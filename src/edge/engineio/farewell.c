@@ -1,0 +1,185 @@
+/*
+ * Answers to GETs, at the end of the turn, when the hub has said everything; and what a session
+ * that the server has ended still says: its last packets and `1`, to the GET that waits or to the
+ * next one, which comes within a round trip unless the client has gone.
+ */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "edge/engineio/internal.h"
+
+/* As long as the reference waits for the GET that an orderly close needs. */
+#define FAREWELL_MS 30000
+/* Over these the oldest one goes: who reads it would find an unknown session instead. */
+#define FAREWELLS_MAX 1024
+#define FAREWELL_BYTES_MAX (8u << 20)
+
+static struct farewell *of_poll(struct poll *q) { return CONTAINER_OF(q, struct farewell, poll); }
+
+static void farewell_free(struct farewell *f)
+{
+    list_remove(&f->poll.link);
+    buf_deinit(&f->poll.out);
+    mem_free(f);
+}
+
+/* Nobody can find it any more. */
+static void take(struct engine *g, struct farewell *f)
+{
+    map_remove(&g->farewells_by_sid, &f->by_sid);
+    list_remove(&f->due.link);
+    g->farewell_bytes -= f->poll.out.len;
+}
+
+void farewell_expired(struct engine *g, struct eio_due *d)
+{
+    struct farewell *f = CONTAINER_OF(d, struct farewell, due);
+    take(g, f);
+    farewell_free(f);
+}
+
+struct farewell *farewell_new(struct engine *g, const struct eio *s)
+{
+    struct farewell *f = mem_calloc(1, sizeof *f);
+    (void)g;
+    list_init(&f->poll.link);
+    list_init(&f->due.link);
+    memcpy(f->sid, s->sid, sizeof f->sid);
+    return f;
+}
+
+static void keep_for_next(struct engine *g, struct farewell *f)
+{
+    map_put(&g->farewells_by_sid, hash_bytes(span_of(f->sid, EIO_SID_LEN)), &f->by_sid);
+    beat_put(g, &g->farewells, &f->due, FAREWELL_MS);
+    g->farewell_bytes += f->poll.out.len;
+    while (g->farewells_by_sid.count > FAREWELLS_MAX || g->farewell_bytes > FAREWELL_BYTES_MAX) {
+        farewell_expired(g, LIST_ITEM(g->farewells.next, struct eio_due, link));
+    }
+}
+
+void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum eio_type last,
+                    bool keep)
+{
+    list_remove(&q->link);
+    f->poll.get = q->get;
+    f->poll.out = q->out;
+    f->poll.v3 = q->v3;
+    if (f->poll.get != NULL) {
+        f->poll.get->user = &f->poll;
+    } else if (!keep) {
+        farewell_free(f);
+        return;
+    }
+    eio_payload_put(&f->poll.out, last, false, SPAN_NONE);
+    if (f->poll.get != NULL) {
+        polling_answer(g, &f->poll);
+    } else {
+        keep_for_next(g, f);
+    }
+}
+
+static bool same_sid(const struct map_node *node, const void *key)
+{
+    return memcmp(CONTAINER_OF(node, struct farewell, by_sid)->sid, key, EIO_SID_LEN) == 0;
+}
+
+struct farewell *farewell_find(const struct engine *g, span sid)
+{
+    if (sid.len != EIO_SID_LEN) {
+        return NULL;
+    }
+    struct map_node *node = map_get(&g->farewells_by_sid, hash_bytes(sid), same_sid, sid.ptr);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct farewell, by_sid);
+}
+
+void farewell_request(struct engine *g, struct farewell *f, struct rest_call *c)
+{
+    if (c->x->req->method == HTTP1_POST) {
+        rest_raw(c, 200, "text/html", SPAN("ok")); /* too late to be heard, and no fault */
+    } else if (c->x->req->method != HTTP1_GET) {
+        eio_refuse(c, EIO_BAD_REQUEST, "method");
+    } else {
+        take(g, f);
+        f->poll.get = c;
+        rest_wait(c, poll_abandoned, &f->poll);
+        polling_answer(g, &f->poll);
+    }
+}
+
+void poll_abandoned(struct rest_call *c)
+{
+    struct poll *q = c->user;
+    q->get = NULL;
+    list_remove(&q->link);
+    if (q->session == NULL) {
+        farewell_free(of_poll(q));
+        return;
+    }
+    q->session->state = EIO_STATE_ENDING;
+    eio_count_refused(c->edge, "poll_abandoned");
+    conn_close(q->session->conn, CLOSE_PEER_GONE);
+}
+
+/* --- answers --- */
+
+static void answer(struct poll *q)
+{
+    struct rest_call *c = rest_resume(q->get);
+    ASSERT(c != NULL); /* else it was abandoned, and has left the list */
+    buf out = q->out;
+    bool v3 = q->v3;
+    q->get = NULL;
+    q->out = (buf){0};
+    if (q->session == NULL) {
+        farewell_free(of_poll(q));
+    }
+    if (v3) {
+        buf other = {0};
+        eio_payload_to_v3(&other, buf_span(&out));
+        buf_deinit(&out);
+        out = other;
+    } else {
+        out.len--; /* the last separator */
+    }
+    rest_raw(c, 200, "text/plain; charset=UTF-8", buf_span(&out));
+    buf_deinit(&out);
+}
+
+/* After the hub's flush. An answer may let in the next request of its connection, whose packets the
+ * hub would otherwise keep until the loop wakes up for something else. */
+static void turn_end(struct loop_hook *hook)
+{
+    struct engine *g = CONTAINER_OF(hook, struct engine, turn_end);
+    struct list now;
+    if (list_empty(&g->answers)) {
+        return;
+    }
+    const _Atomic uint64_t *requests = &net_stats(g->edge->net)->requests;
+    uint64_t before = atomic_load_explicit(requests, memory_order_relaxed);
+    list_init(&now);
+    list_splice(&now, &g->answers);
+    while (!list_empty(&now)) {
+        struct poll *q = LIST_ITEM(now.next, struct poll, link);
+        list_remove(&q->link);
+        answer(q);
+    }
+    if (atomic_load_explicit(requests, memory_order_relaxed) != before) {
+        loop_busy(g->edge->loop);
+    }
+}
+
+void farewell_init(struct engine *g)
+{
+    list_init(&g->answers);
+    list_init(&g->farewells);
+    g->turn_end.run = turn_end;
+    loop_add_hook(g->edge->loop, &g->turn_end);
+}
+
+void farewell_deinit(struct engine *g)
+{
+    while (!list_empty(&g->farewells)) {
+        farewell_expired(g, LIST_ITEM(g->farewells.next, struct eio_due, link));
+    }
+    map_deinit(&g->farewells_by_sid);
+}

@@ -1,0 +1,269 @@
+/*
+ * Sessions whose packets travel in requests (engine.io-protocol, HTTP long-polling). The hub's
+ * member is a detached record; while no GET waits it is "blocked", and its outbox keeps what there
+ * is by the rules for slow readers. A GET takes what has come together, or waits for the first
+ * turn that brings something.
+ *
+ * Two POSTs at a time, which the protocol forbids, cannot be: each is read whole before it is
+ * looked at, and answered in the same call.
+ */
+#include "edge/engineio/internal.h"
+
+#include "base/mem.h"
+
+#define TEXT_TYPE "text/plain; charset=UTF-8"
+/* What a client over a limit waits before it tries again. */
+#define LIMIT_RETRY_MS 1000
+
+/* --- out --- */
+
+void polling_answer(struct engine *g, struct poll *q)
+{
+    if (q->get != NULL && !list_linked(&q->link)) {
+        list_push(&g->answers, &q->link);
+    }
+}
+
+void polling_send_away(struct eio *s)
+{
+    struct poll *q = &s->polling->poll;
+    if (q->get != NULL && q->out.len == 0) {
+        eio_payload_put(&q->out, EIO_NOOP, false, SPAN_NONE);
+        polling_answer(engine_of(s), q);
+    }
+}
+
+void polling_collect(struct eio *s)
+{
+    s->polling->collecting = true;
+    hub_writable(eio_edge(s)->hub, conn_slot(s->conn));
+}
+
+static size_t on_send(struct conn *c, const struct iovec *iov, int count)
+{
+    struct eio *s = detached_user(c);
+    struct eio_polling *p = s->polling;
+    if (p->step == EIO_UPGRADED) {
+        return p->ws == NULL ? 0 : conn_send(p->ws, iov, count);
+    }
+    if (p->poll.get == NULL && !p->collecting) {
+        return 0;
+    }
+    size_t before = p->poll.out.len;
+    for (int i = 0; i < count; i++) {
+        buf_append(&p->poll.out, iov[i].iov_base, iov[i].iov_len);
+    }
+    polling_answer(engine_of(s), &p->poll);
+    return p->poll.out.len - before;
+}
+
+/* Only a WebSocket takes part of a message. */
+static void on_rest(struct conn *c, span bytes)
+{
+    struct eio *s = detached_user(c);
+    if (s->polling->ws != NULL) {
+        conn_send_rest(s->polling->ws, bytes);
+    }
+}
+
+/* --- the end --- */
+
+/* The WebSocket, if there is one, ends without asking the session. */
+static void drop_websocket(struct eio_polling *p, close_reason reason)
+{
+    if (p->ws != NULL) {
+        ws_set_user(p->ws, NULL);
+        conn_close(p->ws, reason);
+    }
+    list_remove(&p->upgrade.link);
+}
+
+static void on_close(struct conn *c, close_reason reason)
+{
+    struct eio *s = detached_user(c);
+    struct engine *g = engine_of(s);
+    struct eio_polling *p = s->polling;
+    if (s->state == EIO_STATE_OPENING) { /* refused: nobody has heard of it */
+        mem_free(p);
+        session_free(s);
+        return;
+    }
+    bool keep = s->state != EIO_STATE_ENDING;
+    if (p->step == EIO_UPGRADED) {
+        session_end(s, reason); /* its last bytes leave through the WebSocket */
+        drop_websocket(p, reason);
+    } else {
+        polling_collect(s);
+        struct farewell *f = farewell_new(g, s);
+        session_end(s, reason);
+        drop_websocket(p, CLOSE_NORMAL);
+        farewell_begin(g, f, &p->poll, reason == CLOSE_PEER_CLOSED ? EIO_NOOP : EIO_CLOSE, keep);
+    }
+    mem_free(p);
+}
+
+void polling_slot_init(struct eio_slot *slot)
+{
+    slot->polling = (struct detached_wire){
+        .name = slot->app->name, .send = on_send, .rest = on_rest, .on_close = on_close};
+}
+
+/* --- the handshake --- */
+
+static void set_cookie(struct rest_call *c, const struct eio *s)
+{
+    const char *name = c->edge->conf->eio.cookie;
+    if (name != NULL && name[0] != '\0') {
+        const char *cookie = rest_printf(c, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax%s", name,
+                                         SPAN_FMT(eio_sid(s)), c->secure ? "; Secure" : "");
+        rest_header(c, "Set-Cookie", span_str(cookie));
+    }
+}
+
+static struct eio *polling_new(struct engine *g, struct rest_call *c, struct eio_slot *slot,
+                               bool v3, const char **limit)
+{
+    struct eio *s = session_new(g, slot, v3);
+    s->polling = mem_calloc(1, sizeof *s->polling);
+    s->polling->poll.session = s;
+    s->polling->poll.v3 = v3;
+    list_init(&s->polling->poll.link);
+    list_init(&s->polling->upgrade.link);
+    s->format = EIO_FORMAT_POLL;
+    s->conn = detached_open(c->x->conn, &slot->polling, s, limit);
+    if (s->conn == NULL) {
+        mem_free(s->polling);
+        session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* The answer is the open packet alone, as the reference's; what the app sends waits for a GET. */
+static void answer_hello(struct engine *g, struct eio *s, struct rest_call *c)
+{
+    buf hello = {0};
+    buf_append_byte(&hello, '0');
+    session_hello(g, s, &hello);
+    set_cookie(c, s);
+    if (s->v3) {
+        buf v3 = {0};
+        eio_payload_to_v3(&v3, buf_span(&hello));
+        rest_raw(c, 200, TEXT_TYPE, buf_span(&v3));
+        buf_deinit(&v3);
+    } else {
+        rest_raw(c, 200, TEXT_TYPE, buf_span(&hello));
+    }
+    buf_deinit(&hello);
+}
+
+void polling_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool v3)
+{
+    const char *limit;
+    struct eio *s = polling_new(g, c, slot, v3, &limit);
+    if (s == NULL) {
+        eio_count_refused(g->edge, limit);
+        rest_retry_later(c, ERR_RATE_LIMIT_EXCEEDED, LIMIT_RETRY_MS);
+        return;
+    }
+    buf_clear(&g->early);
+    if (!slot->app->on_open(s, &(struct eio_hello){.call = c, .origin = c->origin})) {
+        conn_close(s->conn, CLOSE_POLICY);
+        eio_refuse(c, EIO_FORBIDDEN, "forbidden");
+        return;
+    }
+    edge_join(g->edge, s->conn, slot->app->wires[EIO_FORMAT_POLL], 0);
+    session_begin(g, s);
+    session_early(g, s);
+    answer_hello(g, s, c);
+}
+
+/* --- GET --- */
+
+static void get(struct eio *s, struct rest_call *c)
+{
+    struct poll *q = &s->polling->poll;
+    if (q->get != NULL) {
+        session_violation(s, CLOSE_PROTOCOL, "overlapping_get"); /* the first one finds `1` */
+        eio_refuse(c, EIO_BAD_REQUEST, "overlapping_get");
+        return;
+    }
+    q->get = c;
+    rest_wait(c, poll_abandoned, q);
+    hub_writable(eio_edge(s)->hub, conn_slot(s->conn));
+    if (s->polling->probed) {
+        polling_send_away(s);
+    }
+    s->app->on_writable(s);
+}
+
+/* --- POST --- */
+
+static bool too_many_packets(span body)
+{
+    size_t count = 0;
+    while (body.ptr != NULL && count <= EIO_PAYLOAD_PACKETS_MAX) {
+        (void)span_cut(&body, EIO_SEPARATOR);
+        count++;
+    }
+    return count > EIO_PAYLOAD_PACKETS_MAX;
+}
+
+/* Why the request cannot be a payload; NULL when it may be one. */
+static const char *post_fault(const struct eio *s, const struct rest_call *c)
+{
+    span type = http1_field(c->x->req, "Content-Type");
+    if (span_ieq(span_trim(span_cut(&type, ';')), SPAN("application/octet-stream"))) {
+        return "content_type"; /* the protocol has no binary payloads since revision 4 */
+    }
+    return !s->v3 && too_many_packets(c->x->body) ? "too_many_packets" : NULL;
+}
+
+/* False when it is no payload. The session may have ended in it: see engine.current. */
+static bool read_payload(struct engine *g, struct eio *s, span body)
+{
+    struct eio_walk walk;
+    struct eio_packet p;
+    int rc;
+    eio_walk_begin(&walk, s->v3 ? EIO_V3 : EIO_V4, (uint8_t *)body.ptr, body.len);
+    g->current = s;
+    while (g->current == s && (rc = eio_walk_next(&walk, &p)) != 0) {
+        if (rc < 0) {
+            return false;
+        }
+        session_packet(s, &p);
+    }
+    return true;
+}
+
+static void post(struct eio *s, struct rest_call *c)
+{
+    struct engine *g = engine_of(s);
+    const char *fault = post_fault(s, c);
+    if (c->x->body.len > g->payload_bytes_max) {
+        session_violation(s, CLOSE_TOO_BIG, "too_big");
+        rest_error(c, ERR_BODY_TOO_LARGE, NULL);
+        return;
+    }
+    g->posting = c;
+    bool good = fault == NULL && read_payload(g, s, c->x->body);
+    g->posting = NULL;
+    if (!good) {
+        session_violation(s, CLOSE_PROTOCOL, fault != NULL ? fault : "payload");
+        eio_refuse(c, EIO_BAD_REQUEST, "payload");
+        return;
+    }
+    g->current = NULL;
+    rest_raw(c, 200, "text/html", SPAN("ok"));
+}
+
+void polling_request(struct eio *s, struct rest_call *c)
+{
+    if (c->x->req->method == HTTP1_GET) {
+        get(s, c);
+    } else if (c->x->req->method == HTTP1_POST) {
+        post(s, c);
+    } else {
+        eio_refuse(c, EIO_BAD_REQUEST, "method");
+    }
+}
