@@ -1,6 +1,6 @@
 #include "app/settings.h"
 
-#include "adapters/jwks_http/fetch.h"
+#include "adapters/common/curl/url.h"
 #include "app/certificates.h"
 #include "app/listeners.h"
 #include "app/unix_socket.h"
@@ -422,7 +422,7 @@ bool settings_check(const struct settings *s, buf *why)
     }
     const char *jwks = config_str(c, CONFIG_jwks_url);
     const char *fault;
-    if (jwks[0] != '\0' && !fetch_url_check(jwks, &fault)) {
+    if (jwks[0] != '\0' && !curl_url_check(jwks, false, &fault)) {
         buf_printf(why, "%s: jwks_url: \"%.200s\" %s", s->sources[CONFIG_jwks_url], jwks, fault);
         return false;
     }

@@ -1,6 +1,7 @@
 #include "adapters/jwks_http/fetch.h"
 
-#include "adapters/jwks_http/curl.h"
+#include "adapters/common/curl/curl.h"
+#include "adapters/common/curl/url.h"
 #include "base/mem.h"
 
 #include <stdatomic.h>
@@ -18,48 +19,6 @@ struct fetcher {
     atomic_bool stopped;
 };
 
-static bool is_loopback(const char *host)
-{
-    span h = span_str(host);
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (span_starts(h, SPAN("127.")) && strspn(host, "0123456789.") == h.len);
-}
-
-static const char *url_fault(CURLU *u)
-{
-    char *scheme = NULL;
-    char *host = NULL;
-    char *part = NULL;
-    const char *why = NULL;
-    if (curl.url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl.url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
-        why = "is no URL";
-    } else if (curl.url_get(u, CURLUPART_USER, &part, 0) == CURLUE_OK ||
-               curl.url_get(u, CURLUPART_FRAGMENT, &part, 0) == CURLUE_OK) {
-        why = "has a user name or a fragment";
-    } else if (strcmp(scheme, "https") != 0 &&
-               !(strcmp(scheme, "http") == 0 && is_loopback(host))) {
-        why = "must begin with https:// (or http:// on this machine)";
-    }
-    curl.free(scheme);
-    curl.free(host);
-    curl.free(part);
-    return why;
-}
-
-bool fetch_url_check(const char *url, const char **why)
-{
-    if (!curl_load()) {
-        *why = "needs libcurl, which is not installed";
-        return false;
-    }
-    CURLU *u = curl.url();
-    ASSERT(u != NULL);
-    *why = curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK ? url_fault(u) : "is no URL";
-    curl.url_cleanup(u);
-    return *why == NULL;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *owner)
 {
     struct fetched *out = owner;
@@ -75,7 +34,7 @@ struct fetcher *fetcher_new(const char *url, int64_t timeout_ms)
 {
     struct fetcher *f = mem_calloc(1, sizeof *f);
     bool loaded = curl_load();
-    ASSERT(loaded && curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); /* fetch_url_check */
+    ASSERT(loaded && curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); /* curl_url_check */
     f->multi = curl.multi_init();
     f->easy = curl.easy_init();
     f->headers = curl.slist_append(NULL, "Accept: application/jwk-set+json, application/json");
@@ -83,7 +42,7 @@ struct fetcher *fetcher_new(const char *url, int64_t timeout_ms)
     atomic_init(&f->stopped, false);
     CURL *e = f->easy;
     ASSERT(f->multi != NULL && e != NULL && f->headers != NULL);
-    bool plain = strncmp(url, "http:", 5) == 0;
+    bool plain = curl_url_plain(url);
     bool ok = curl.easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
               curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
               curl.easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&

@@ -16,10 +16,7 @@ struct fetched {
     char error[128];   /* why it failed */
 };
 
-/* Whether a URL may be fetched: https, or http to 127.0.0.0/8, [::1] or localhost; no user name
- * and no fragment. False with *why. */
-bool fetch_url_check(const char *url, const char **why);
-/* Borrows url, which was checked. Aborts when libcurl cannot be set up (start-up). */
+/* Borrows url, which was checked (curl_url_check). Aborts when libcurl cannot be set up (start-up). */
 struct fetcher *fetcher_new(const char *url, int64_t timeout_ms);
 void fetcher_free(struct fetcher *f);
 /* True when the answer was a 200 of at most FETCH_BYTES_MAX within the timeout. Redirects are not

@@ -17,7 +17,7 @@
 #define JWKS_WAITING_MAX 1024 /* tokens that wait for one fetch; more are refused at once */
 
 struct jwks_conf {
-    const char *url;       /* fetch_url_check; copied */
+    const char *url;       /* curl_url_check; copied */
     struct tokens *tokens; /* tokens_jose; borrowed, told that this is its source */
     struct post *post;     /* borrowed, as clock and log (may be NULL) */
     struct clock *clock;

@@ -3,6 +3,7 @@
 #include "adapters/jwks_http/jwks_http.h"
 
 #include "adapters/clock_system/clock_system.h"
+#include "adapters/common/curl/url.h"
 #include "adapters/jwks_http/fetch.h"
 #include "adapters/post_queue/post_queue.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
@@ -491,12 +492,12 @@ static void only_https_or_this_machine_is_fetched(void **state)
                                       "http://127.0.0.1@evil.example/", "https://", "gopher://x"};
     const char *why;
     for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
-        if (!fetch_url_check(good[i], &why)) {
+        if (!curl_url_check(good[i], false, &why)) {
             fail_msg("%s %s", good[i], why);
         }
     }
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (fetch_url_check(bad[i], &why)) {
+        if (curl_url_check(bad[i], false, &why)) {
             fail_msg("taken: %s", bad[i]);
         }
         assert_non_null(why);

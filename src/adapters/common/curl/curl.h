@@ -1,9 +1,9 @@
 /*
  * libcurl, loaded when it is first needed: with its 29 libraries it would cost every process 4 MB
- * and 3 ms, the agent too, and only a server with `jwks_url` calls it.
+ * and 3 ms, the agent too, and only a server with `jwks_url` or `app_webhook_url` calls it.
  */
-#ifndef SB_ADAPTERS_JWKS_HTTP_CURL_H
-#define SB_ADAPTERS_JWKS_HTTP_CURL_H
+#ifndef SB_ADAPTERS_COMMON_CURL_H
+#define SB_ADAPTERS_COMMON_CURL_H
 
 #include "base/assert.h"
 
@@ -29,6 +29,7 @@
     CALL(multi_perform)                                                                            \
     CALL(multi_poll)                                                                               \
     CALL(multi_remove_handle)                                                                      \
+    CALL(multi_setopt)                                                                             \
     CALL(multi_wakeup)                                                                             \
     CALL(slist_append)                                                                             \
     CALL(slist_free_all)                                                                           \
@@ -46,7 +47,7 @@ struct curl_calls {
 extern struct curl_calls curl;
 
 /* Fills `curl`; once it is true it stays so. False when the library is not installed. Call before
- * any thread uses it. */
+ * any thread uses it: settings_check does, through curl_url_check. */
 bool curl_load(void) MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-#include "adapters/jwks_http/curl.h"
+#include "adapters/common/curl/curl.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
