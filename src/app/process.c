@@ -7,6 +7,7 @@
 #include "adapters/offload_workers/offload_workers.h"
 #include "adapters/password_argon2/password_argon2.h"
 #include "adapters/store_sqlite/store_sqlite.h"
+#include "adapters/webhook_http/webhook_http.h"
 #include "app/certificates.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
@@ -52,6 +53,7 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .recovery_ms = config_int(c, CONFIG_recovery_ms),
         .recovery_bytes_max = (uint64_t)config_int(c, CONFIG_recovery_mb) * 1000000,
         .timezone = config_str(c, CONFIG_timezone),
+        .app_receiver = process_app_receiver(c),
     };
 }
 
@@ -113,6 +115,9 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .flush_us = (uint32_t)config_int(c, CONFIG_flush_us),
         .sio_rooms_max = (uint32_t)config_int(c, CONFIG_sio_rooms_max),
         .eio = engineio_conf(c),
+        .app_events = (unsigned)config_int(c, CONFIG_app_events),
+        .app_event_bytes_max = (uint32_t)config_int(c, CONFIG_app_event_bytes_max),
+        .app_namespaces = config_str(c, CONFIG_app_namespaces),
         .listeners = edge->listeners,
         .listener_count = edge->listener_count,
     };
@@ -152,6 +157,7 @@ static void make_home(struct process *p, unsigned i)
                        .tokens = p->tokens,
                        .password = password_argon2(),
                        .offload = p->offload,
+                       .webhook = p->webhook,
                        .hub = p->hubs[i]};
     home_init(h);
     p->homes[i] = h;
@@ -275,6 +281,7 @@ bool process_build(struct process *p, buf *why)
     }
     p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
     p->offload = offload_workers_new(p->workers);
+    process_open_webhook(p);
     p->shared = mem_calloc(1, sizeof *p->shared);
     for (unsigned i = 0; i < p->count; i++) {
         make_loop_side(p, i);
@@ -284,6 +291,7 @@ bool process_build(struct process *p, buf *why)
         p->homes[i]->fleet = fleet_new(p->homes[i]);
         p->homes[i]->recovery = recovery_new(p->homes[i], recoverable_until_ms);
     }
+    process_make_receivers(p);
     start_ops(p);
     return true;
 }
@@ -436,7 +444,8 @@ void process_free(struct process *p)
             net_stop(p->edges[i]->net);
         }
     }
-    jwks_close(p->jwks); /* who waits for keys is told */
+    jwks_close(p->jwks); /* who waits for keys is told, */
+    webhook_http_close(p->webhook); /* and who waits for a receiver */
     finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);
@@ -459,6 +468,7 @@ void process_free(struct process *p)
         }
     }
     settle(p);
+    process_free_webhook(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->edges[i] != NULL) {
             if (p->edges[i]->net != NULL) {

@@ -35,6 +35,7 @@ struct process {
     struct tokens *tokens;       /* owned */
     struct tls_server *tls;      /* a reference; NULL: no listener speaks TLS */
     struct jwks *jwks;           /* owned; NULL without jwks_url */
+    struct webhook *webhook;     /* owned */
     struct store *store;         /* owned */
     struct post *post;           /* owned */
     struct workers *workers;     /* owned */
@@ -71,6 +72,14 @@ bool process_open_tokens(struct process *p, buf *why) MUST_CHECK;
 void process_open_jwks(struct process *p);
 /* Last of all; the jwks thread has been closed. */
 void process_free_tokens(struct process *p);
+
+/* What is configured of applications' receiver. */
+struct receiver_conf process_app_receiver(const struct config *c);
+/* Opens the port, before loops run and before homes are made; then what calls through it, after
+ * them; frees both, when the port has closed and nothing is to be settled any more. */
+void process_open_webhook(struct process *p);
+void process_make_receivers(struct process *p);
+void process_free_webhook(struct process *p);
 
 /* Makes loops, homes, hubs, edges and nets; nothing listens yet. */
 bool process_build(struct process *p, buf *why) MUST_CHECK;

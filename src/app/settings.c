@@ -426,6 +426,9 @@ bool settings_check(const struct settings *s, buf *why)
         buf_printf(why, "%s: jwks_url: \"%.200s\" %s", s->sources[CONFIG_jwks_url], jwks, fault);
         return false;
     }
+    if (!settings_check_apps(s, why)) {
+        return false;
+    }
     uint32_t roles;
     if (!settings_roles(config_str(c, CONFIG_jwt_issuer_roles), &roles)) {
         buf_printf(why, "%s: jwt_issuer_roles: \"%.80s\" is not a list of roles",

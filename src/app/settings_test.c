@@ -86,6 +86,18 @@ static void mistakes_name_their_place(void **state)
         {"device_stale_s = 300\n", "device_gone_s must be greater"},
         {"conformance = on\nlisten = 0.0.0.0:80\n", "refused together with a listener"},
         {"data_dir =\n", "too short"},
+        {"app_namespaces = /a, game\n", "\"game\" does not begin with /"},
+        {"app_namespaces = /a;fast\n", "\"/a;fast\" has an option that is not msgpack"},
+        {"app_namespaces = /\n", "the product's own namespace"},
+        {"app_events = rooms, webhook\n", "is none of the choices"},
+        {"app_events = both\n", "app_events = both needs app_webhook_url"},
+        {"app_webhook_url = http://app.example/\n", "must begin with https://"},
+        {"app_webhook_url = http://app.example/\nwebhook_plain_http = on\n",
+         "app_webhook_url needs webhook_secret"},
+        {"app_webhook_url = app.example\n", "is no URL"},
+        {"app_webhook_url = https://u:p@app.example\n", "has a user name"},
+        {"webhook_secret = short\n", "webhook_secret must have at least 16 bytes"},
+        {"webhook_ca = /nonexistent.pem\n", "webhook_ca: /nonexistent.pem: No such file"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

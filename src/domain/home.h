@@ -12,6 +12,7 @@
 
 #include "base/uuid.h"
 #include "base/wheel.h"
+#include "domain/receiver_types.h"
 #include "hub/hub.h"
 #include "hub/journal.h"
 #include "ports/clock.h"
@@ -26,6 +27,8 @@
 struct identity; /* domain/identity.h: one a home */
 struct fleet;    /* domain/device.h: one a home */
 struct recovery; /* domain/recovery.h: one a home */
+struct receiver; /* domain/receiver.h */
+struct webhook;  /* ports/webhook.h */
 
 /* Limits and times of the domain; each is a setting of the same name (tables/config.def). */
 struct domain_conf {
@@ -48,6 +51,7 @@ struct domain_conf {
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
+    struct receiver_conf app_receiver; /* of applications' own events */
 };
 
 /* What a home keeps in memory of rows in the store. */
@@ -79,6 +83,7 @@ struct home {
     struct tokens *tokens;
     struct password *password;
     struct offload *offload;
+    struct webhook *webhook; /* NULL: nobody is called */
     struct hub *hub;
     struct journal *journal; /* ordered events; journal_tick is the loop's */
     struct wheel wheel; /* domain deadlines, 100 ms ticks of monotonic time */
@@ -86,6 +91,7 @@ struct home {
     struct identity *identity;
     struct fleet *fleet;
     struct recovery *recovery;
+    struct receiver *app_receiver; /* the process's, which lives on home 0; NULL: none */
     struct cache_count caches[CACHE_COUNT];
 };
 

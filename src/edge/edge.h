@@ -49,6 +49,9 @@ struct edge_conf {
     uint32_t flush_us; /* hub_turn_pause */
     uint32_t sio_rooms_max;
     struct eio_conf eio;
+    unsigned app_events; /* bits of enum app_ways (edge/socketio/app.h) */
+    uint32_t app_event_bytes_max;
+    const char *app_namespaces; /* app_nsp_next */
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;

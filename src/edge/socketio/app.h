@@ -14,6 +14,9 @@
 #include "base/assert.h"
 
 struct edge;
+
+/* The choices of app_events, as bits. */
+enum app_ways { APP_TO_ROOMS = 1, APP_TO_WEBHOOK = 2 };
 struct sio_event;
 struct sio_socket;
 
