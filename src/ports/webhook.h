@@ -1,6 +1,6 @@
 /*
- * Port: calls to receivers over HTTP. One call is one POST of a JSON body to one URL, signed so that
- * the receiver knows who calls:
+ * Port: calls to receivers over HTTP. One call is one POST of a JSON body to one URL, signed so
+ * that the receiver knows who calls:
  *
  *     Content-Type: application/json
  *     User-Agent: signalbox/<version>
@@ -10,7 +10,7 @@
  * `done` runs exactly once, on the loop that the call names, never inside call or cancel. A call is
  * made at most once: nothing is tried again (only what a kept connection refused unread). Nothing
  * blocks the caller; how many calls are under way is bounded by who calls (domain/receiver.h).
- * Redirects are not followed: they would let an answer choose who is sent our bodies and signatures.
+ * Redirects are not followed: they would let an answer choose who is sent our bodies.
  */
 #ifndef SB_PORTS_WEBHOOK_H
 #define SB_PORTS_WEBHOOK_H

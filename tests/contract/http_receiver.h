@@ -9,6 +9,7 @@
 
 struct receiver;
 
+/* Listens on a free port and answers 204. */
 struct receiver *receiver_start(void);
 void receiver_stop(struct receiver *r); /* closes every connection, joins, frees */
 int receiver_port(const struct receiver *r);

@@ -16,7 +16,7 @@ struct fetched {
     char error[128];   /* why it failed */
 };
 
-/* Borrows url, which was checked (curl_url_check). Aborts when libcurl cannot be set up (start-up). */
+/* Borrows url, which curl_url_check has passed. Aborts when libcurl cannot be set up (start-up). */
 struct fetcher *fetcher_new(const char *url, int64_t timeout_ms);
 void fetcher_free(struct fetcher *f);
 /* True when the answer was a 200 of at most FETCH_BYTES_MAX within the timeout. Redirects are not

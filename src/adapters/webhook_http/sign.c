@@ -3,10 +3,9 @@
 #include "base/assert.h"
 #include "base/base64.h"
 
-#include <stdio.h>
-
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 
 #define SHA256_BYTES 32
 

@@ -1,6 +1,6 @@
 /* Signatures of webhook calls (ports/webhook.h). Any thread. */
-#ifndef SB_ADAPTERS_WEBHOOK_SIGN_H
-#define SB_ADAPTERS_WEBHOOK_SIGN_H
+#ifndef SB_ADAPTERS_WEBHOOK_HTTP_SIGN_H
+#define SB_ADAPTERS_WEBHOOK_HTTP_SIGN_H
 
 #include <stdint.h>
 

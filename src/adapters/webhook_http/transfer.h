@@ -1,6 +1,6 @@
 /* One call as a transfer of libcurl's. On the adapter's thread. */
-#ifndef SB_ADAPTERS_WEBHOOK_TRANSFER_H
-#define SB_ADAPTERS_WEBHOOK_TRANSFER_H
+#ifndef SB_ADAPTERS_WEBHOOK_HTTP_TRANSFER_H
+#define SB_ADAPTERS_WEBHOOK_HTTP_TRANSFER_H
 
 #include "adapters/common/curl/curl.h"
 #include "ports/webhook.h"

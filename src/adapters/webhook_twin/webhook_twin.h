@@ -8,6 +8,7 @@
 #include "ports/post.h"
 #include "ports/webhook.h"
 
+/* Answers 200 with nothing until it is told otherwise. */
 struct webhook *webhook_twin_new(struct post *post);
 /* Cancels what is held; the mail is still to be run. Later calls are refused. */
 void webhook_twin_close(struct webhook *w);

@@ -2,8 +2,8 @@
  * libcurl, loaded when it is first needed: with its 29 libraries it would cost every process 4 MB
  * and 3 ms, the agent too, and only a server with `jwks_url` or `app_webhook_url` calls it.
  */
-#ifndef SB_ADAPTERS_COMMON_CURL_H
-#define SB_ADAPTERS_COMMON_CURL_H
+#ifndef SB_ADAPTERS_COMMON_CURL_CURL_H
+#define SB_ADAPTERS_COMMON_CURL_CURL_H
 
 #include "base/assert.h"
 

@@ -1,6 +1,6 @@
 /* Which URLs this process calls. */
-#ifndef SB_ADAPTERS_COMMON_URL_H
-#define SB_ADAPTERS_COMMON_URL_H
+#ifndef SB_ADAPTERS_COMMON_CURL_URL_H
+#define SB_ADAPTERS_COMMON_CURL_URL_H
 
 #include <stdbool.h>
 
