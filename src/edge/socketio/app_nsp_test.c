@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+/* 65 bytes */
+#define LONG "/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static enum app_nsp_next next(span *rest, struct app_nsp *out)
 {
     span entry = SPAN_NONE;
@@ -43,8 +46,7 @@ static void what_no_client_can_name_is_refused(void **state)
     (void)state;
     static const char *const bad[] = {"/", "chat", "/a b", "/a?b", "/a\"", "/a\\", "/\xc3\xa4",
                                       "/a;", "/a;fast", "/a;msgpack;", ";msgpack", "/a\x01",
-                                      "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                                      "aaaaa"};
+                                      LONG};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct app_nsp n;
         span rest = span_str(bad[i]);
