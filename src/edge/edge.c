@@ -7,6 +7,7 @@
 #include "edge/conformance/eio_echo.h"
 #include "edge/engineio/engine.h"
 #include "edge/monitor/wrap.h"
+#include "edge/spec/spec.h"
 #include "edge/sse/frame.h"
 #include "hub/ratelimit.h"
 
@@ -183,6 +184,7 @@ void edge_deinit(struct edge *e)
     timer_stop(e->loop, &e->home_timer);
     eio_deinit(e);
     hub_free(e->hub);
+    spec_deinit(e);
     limiter_free(e->rest_limiter);
 }
 

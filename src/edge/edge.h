@@ -61,6 +61,7 @@ struct edge_conf {
 struct limiter;
 struct engine; /* edge/engineio/internal.h */
 struct ops;
+struct specs;
 
 struct edge {
     const struct edge_conf *conf; /* borrowed */
@@ -75,6 +76,7 @@ struct edge {
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;
     struct event_index events;    /* dispatch.h */
+    struct specs *specs;          /* owned: spec/spec.h; made at the first question */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */

@@ -5,7 +5,7 @@
 #define REQUIRED MEMBER_REQUIRED
 #define NULLABLE MEMBER_NULLABLE
 
-#define ENUM_LIST(name, ...) static const char *const choices_##name[] = {__VA_ARGS__, NULL};
+#define ENUM_LIST(name, ...) const char *const choices_##name[] = {__VA_ARGS__, NULL};
 #include "tables/enums.def"
 #undef ENUM_LIST
 

@@ -57,7 +57,7 @@ struct member_row {
     const char *name;
     enum member_type type;
     unsigned flags;
-    double min, max;                /* as schemas.def says for the type; both 0: no bounds */
+    double min, max;                /* as schemas.def says for the type; max 0: no upper bound */
     const char *const *choices;     /* ENUM: NULL-terminated */
     const struct schema_row *ref;   /* STRUCT, LIST */
 };
@@ -67,6 +67,11 @@ struct schema_row {
     const struct member_row *members;
     size_t count;
 };
+
+/* The lists of tables/enums.def, each ending with NULL. */
+#define ENUM_LIST(name, ...) extern const char *const choices_##name[];
+#include "tables/enums.def"
+#undef ENUM_LIST
 
 /* NULL for SCHEMA_none and ANSWER_none. */
 const struct schema_row *schema_row(enum schema s);

@@ -151,8 +151,9 @@ void rest_ok_list(struct rest_call *c, span data, span next_cursor)
 
 void rest_no_content(struct rest_call *c) { rest_raw(c, 204, NULL, SPAN_NONE); }
 
-/* Weak: the envelope's timestamp differs while the data is the same (RFC 9110 8.8.1). */
-void rest_ok_cached(struct rest_call *c, span data)
+/* Whether the peer has `data` already; then it has been answered. Weak: the envelope's timestamp
+ * and codings differ while the data is the same (RFC 9110 8.8.1). */
+static bool not_modified(struct rest_call *c, span data)
 {
     uint8_t digest[DIGEST_SHA256_BYTES];
     char etag[3 + 2 * ETAG_BYTES + 2] = "W/\"";
@@ -161,11 +162,25 @@ void rest_ok_cached(struct rest_call *c, span data)
     memcpy(etag + 3 + 2 * ETAG_BYTES, "\"", 2);
     rest_header(c, "ETag", span_str(etag));
     span known = http1_field(c->x->req, "If-None-Match");
-    if (known.ptr != NULL && http1_etag_matches(known, span_str(etag))) {
-        rest_raw(c, 304, NULL, SPAN_NONE);
-        return;
+    if (known.ptr == NULL || !http1_etag_matches(known, span_str(etag))) {
+        return false;
     }
-    rest_ok(c, data);
+    rest_raw(c, 304, NULL, SPAN_NONE);
+    return true;
+}
+
+void rest_ok_cached(struct rest_call *c, span data)
+{
+    if (!not_modified(c, data)) {
+        rest_ok(c, data);
+    }
+}
+
+void rest_raw_cached(struct rest_call *c, const char *content_type, span body)
+{
+    if (!not_modified(c, body)) {
+        rest_raw(c, 200, content_type, body);
+    }
 }
 
 static span version_etag(int64_t version, char text[32])

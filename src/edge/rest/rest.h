@@ -112,6 +112,8 @@ void rest_invalid(struct rest_call *c, const char *detail, const struct rest_fau
 void rest_retry_later(struct rest_call *c, err e, uint32_t retry_after_ms);
 /* Answers with any status and bytes that are no envelope: console, metrics, health. */
 void rest_raw(struct rest_call *c, unsigned status, const char *content_type, span body);
+/* Answers 200 with such bytes and a weak ETag over them: 304 when If-None-Match names it. */
+void rest_raw_cached(struct rest_call *c, const char *content_type, span body);
 /*
  * Answers 101: the connection becomes a WebSocket of `wire` with `user`. Returns NULL when the
  * handshake is malformed or no upgrade was asked for (answered 400 or 426 then): release `user`.
