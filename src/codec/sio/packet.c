@@ -6,6 +6,7 @@
 #include "codec/json/read.h"
 #include "codec/json/scan.h"
 #include "codec/json/walk.h"
+#include "codec/sio/placeholder.h"
 
 static bool is_digit(span rest)
 {
@@ -137,14 +138,7 @@ static bool payload_ok(struct sio_packet *out)
     return false;
 }
 
-/* What has been seen of an object. */
-struct object {
-    unsigned members;
-    bool placeholder; /* the last _placeholder is true */
-    span num;         /* the last num, when it is a scalar */
-};
-
-static void see(struct object *o, span key, span scalar)
+void sio_see(struct sio_seen *o, span key, span scalar)
 {
     o->members++;
     if (json_string_eq(key, SPAN("_placeholder"))) {
@@ -154,11 +148,11 @@ static void see(struct object *o, span key, span scalar)
     }
 }
 
-/* Exactly {_placeholder:true,num:n}: the number in *num, or false. */
-static bool number_of(const struct object *o, unsigned *num)
+bool sio_seen_num(const struct sio_seen *o, unsigned *num)
 {
     int64_t n;
-    if (o->members != 2 || !json_i64(o->num, &n) || n < 0 || n >= SIO_ATTACHMENTS_MAX) {
+    if (!o->placeholder || o->members != 2 || !json_i64(o->num, &n) || n < 0 ||
+        n >= SIO_ATTACHMENTS_MAX) {
         return false;
     }
     *num = (unsigned)n;
@@ -168,52 +162,52 @@ static bool number_of(const struct object *o, unsigned *num)
 bool sio_placeholder(span value, unsigned *num)
 {
     struct json_iter it;
-    struct object o = {0};
+    struct sio_seen o = {0};
     span key, member;
     if (!json_object_begin(&it, value)) {
         return false;
     }
     while (o.members <= 2 && json_object_next(&it, &key, &member)) {
-        see(&o, key, member);
+        sio_see(&o, key, member);
     }
-    return o.placeholder && number_of(&o, num);
+    return sio_seen_num(&o, num);
 }
 
 /* Every placeholder names an attachment that is announced, and none is named twice. */
 static bool placeholders_ok(const struct sio_packet *p)
 {
-    struct object stack[JSON_DEPTH_MAX + 1]; /* arrays have a place that is not used */
+    struct sio_seen stack[JSON_DEPTH_MAX + 1]; /* arrays have a place that is not used */
     unsigned depth = 0;
     unsigned named = 0; /* a bit for each attachment */
     span key = SPAN_NONE;
     struct json_walk w;
     span text;
-    stack[0] = (struct object){0};
+    stack[0] = (struct sio_seen){0};
     json_walk_begin(&w, p->payload);
     for (enum json_token t; (t = json_walk_next(&w, &text)) != JSON_T_END;) {
-        struct object *o = &stack[depth];
+        struct sio_seen *o = &stack[depth];
         switch (t) {
         case JSON_T_KEY:
             key = text;
             break;
         case JSON_T_SCALAR:
             if (key.len > 0) {
-                see(o, key, text);
+                sio_see(o, key, text);
             }
             key = SPAN_NONE;
             break;
         case JSON_T_OPEN:
             if (key.len > 0) {
-                see(o, key, SPAN_NONE);
+                sio_see(o, key, SPAN_NONE);
             }
             key = SPAN_NONE;
             ASSERT(depth < JSON_DEPTH_MAX);
-            stack[++depth] = (struct object){0};
+            stack[++depth] = (struct sio_seen){0};
             break;
         case JSON_T_CLOSE: {
             unsigned num;
             if (o->placeholder) {
-                if (!number_of(o, &num) || num >= p->attachments || (named >> num & 1) != 0) {
+                if (!sio_seen_num(o, &num) || num >= p->attachments || (named >> num & 1) != 0) {
                     return false;
                 }
                 named |= 1u << num;
