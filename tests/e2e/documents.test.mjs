@@ -1,0 +1,244 @@
+// /api/openapi.json and /api/asyncapi.json: valid by the specifications' own schemas, complete by
+// the pages made from the same tables, and true: what the server answers fits what they say.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import asyncSpecs from '@asyncapi/specs';
+import Ajv from 'ajv';
+import Ajv2020 from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { device as connectDevice, viewer as connectViewer } from './lib/monitor.mjs';
+import { ROOT, startServer } from './lib/server.mjs';
+
+let server;
+let token;
+let openapi;
+let asyncapi;
+let answers; // ajv with the whole document, for answers and bodies
+
+const pointer = (...parts) => parts
+  .map((p) => encodeURIComponent(String(p).replaceAll('~', '~0').replaceAll('/', '~1')))
+  .join('/');
+
+before(async () => {
+  server = await startServer();
+  const password = server.log.match(/"password":"([^"]+)"/)[1];
+  const signedIn = await server.post('/api/v1/auth/login', { username: 'admin', password });
+  token = signedIn.json.data.access_token;
+  openapi = (await server.get('/api/openapi.json')).json;
+  asyncapi = (await server.get('/api/asyncapi.json')).json;
+  answers = new Ajv2020({ strict: false, allErrors: true });
+  formats.default(answers);
+  answers.addSchema(openapi, 'openapi');
+});
+after(() => server?.stop());
+
+/** The operation of a documented path for a real one. */
+function operation(method, target) {
+  const real = target.split('?')[0].split('/');
+  const fits = (wanted) => {
+    const parts = wanted.split('/');
+    return parts.length === real.length && parts.every((p, i) => p.startsWith('{') || p === real[i]);
+  };
+  const known = Object.keys(openapi.paths).filter(fits).sort((a, b) => a.split('{').length - b.split('{').length);
+  assert.ok(known.length > 0, `${target} is not documented`);
+  const found = known.find((p) => openapi.paths[p][method.toLowerCase()]);
+  assert.ok(found, `${method} ${target} is not documented`);
+  return { template: found, op: openapi.paths[found][method.toLowerCase()] };
+}
+
+/** Asks, and holds the answer to the document. */
+async function ask(method, target, options = {}) {
+  const answer = await server.request(method, target, { token, ...options });
+  const { template, op } = operation(method, target);
+  const at = `openapi#/paths/${pointer(template)}/${method.toLowerCase()}`;
+  const type = (answer.headers.get('content-type') ?? '').split(';')[0];
+  let ref;
+  if (op.responses[answer.status] === undefined) {
+    assert.ok(answer.status >= 400, `${method} ${target}: ${answer.status} is not documented`);
+    ref = `openapi#/components/responses/other/content/${pointer(type)}/schema`;
+  } else if (op.responses[answer.status].$ref) {
+    ref = `openapi${op.responses[answer.status].$ref}/content/${pointer(type)}/schema`;
+  } else {
+    ref = `${at}/responses/${answer.status}/content/${pointer(type)}/schema`;
+  }
+  if (answer.text === '') {
+    assert.equal(op.responses[answer.status]?.content, undefined, `${target} has no body`);
+  } else if (answer.json !== undefined) {
+    const fits = answers.getSchema(ref);
+    assert.ok(fits, `${method} ${target} ${answer.status} ${type} has no schema at ${ref}`);
+    assert.ok(fits(answer.json), `${method} ${target}: ${answer.text}\n${JSON.stringify(fits.errors, null, 1)}`);
+  }
+  if (options.body !== undefined && answer.status < 400) { // what was accepted is documented
+    const fits = answers.getSchema(`${at}/requestBody/content/${pointer('application/json')}/schema`);
+    assert.ok(fits(options.body), JSON.stringify(fits.errors));
+  }
+  return answer;
+}
+
+test('both_documents_are_public_and_kept_by_their_etag', async () => {
+  for (const target of ['/api/openapi.json', '/api/asyncapi.json']) {
+    const first = await server.get(target);
+    assert.equal(first.status, 200);
+    assert.match(first.headers.get('content-type'), /^application\/json/);
+    const etag = first.headers.get('etag');
+    const again = await server.get(target, { headers: { 'if-none-match': etag } });
+    assert.equal(again.status, 304);
+    assert.equal(again.text, '');
+  }
+});
+
+test('openapi_is_valid_by_the_specification', async () => {
+  const validator = new Validator();
+  const { valid, errors } = await validator.validate(structuredClone(openapi));
+  assert.ok(valid, JSON.stringify(errors, null, 1));
+  assert.equal(validator.version, '3.1');
+  // Every shape that is named is there, and is a schema.
+  const text = JSON.stringify(openapi);
+  for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)) {
+    assert.ok(openapi.components.schemas[name], name);
+  }
+  for (const name of Object.keys(openapi.components.schemas)) {
+    assert.ok(answers.getSchema(`openapi#/components/schemas/${name}`), name);
+  }
+});
+
+test('asyncapi_is_valid_by_the_specification', () => {
+  const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+  const validate = ajv.compile(asyncSpecs.default?.schemasWithoutId?.['3.0.0']
+    ?? asyncSpecs.schemasWithoutId['3.0.0']);
+  assert.ok(validate(asyncapi), JSON.stringify(validate.errors?.slice(0, 5), null, 1));
+  const resolve = (ref) => ref.slice(2).split('/').reduce((o, key) => o?.[key], asyncapi);
+  for (const [, ref] of JSON.stringify(asyncapi).matchAll(/"\$ref":"([^"]+)"/g)) {
+    assert.ok(resolve(ref), ref);
+  }
+});
+
+/** Cells of the rows of a page's tables whose first cell is code. */
+function rows(page, section) {
+  const text = readFileSync(path.join(ROOT, 'docs', page), 'utf8');
+  const part = section === undefined ? text : text.split(/^## /m).find((p) => p.startsWith(section));
+  return part.split('\n').filter((l) => l.startsWith('| ')).slice(2)
+    .map((l) => l.split(' | ').map((c) => c.replace(/^\| |[`|]/g, '').trim()));
+}
+
+test('every_event_of_the_table_is_a_message_and_an_operation', () => {
+  const wireOf = { client: 'socketio', device: 'socketio', provisioner: 'socketio', viewer: 'monitor', host: 'monitor', stream: 'stream' };
+  let count = 0;
+  for (const [section, action] of [['What peers say', 'receive'], ['What the server says', 'send']]) {
+    for (const [name, peers] of rows('EVENTS.md', section)) {
+      for (const wire of new Set(peers.split(', ').map((p) => wireOf[p]))) {
+        const id = Object.keys(asyncapi.operations).find((key) => {
+          const op = asyncapi.operations[key];
+          return op.action === action && op.channel.$ref === `#/channels/${wire}`
+            && asyncapi.components.messages[key].name === name;
+        });
+        assert.ok(id, `${name} ${action} on ${wire}`);
+        assert.ok(asyncapi.channels[wire].messages[id]);
+        count++;
+      }
+    }
+  }
+  assert.ok(count >= Object.keys(asyncapi.operations).length - 2, `${count} of the page`);
+});
+
+test('every_route_of_the_table_is_an_operation', () => {
+  const methods = rows('ROUTES.md');
+  for (const [method, route] of methods) {
+    const verb = method.split(' ')[0].toLowerCase();
+    const plain = route.replaceAll(/\{\w+\}/g, '{}').replace('*', '{}');
+    const known = Object.entries(openapi.paths)
+      .find(([p, item]) => p.replaceAll(/\{\w+\}/g, '{}') === plain && item[verb]);
+    assert.ok(known, `${method} ${route}`);
+  }
+  const operations = Object.values(openapi.paths).flatMap((item) => Object.values(item));
+  assert.equal(operations.length, methods.length);
+  assert.equal(new Set(operations.map((op) => op.operationId)).size, operations.length);
+});
+
+test('answers_and_bodies_are_as_documented', async () => {
+  for (const target of ['/health/live', '/health/ready', '/health']) {
+    assert.equal((await ask('GET', target)).status, 200);
+  }
+  await ask('GET', '/api/v1/auth/me');
+  const made = await ask('POST', '/api/v1/devices', {
+    body: { name: 'one', type: 'sensor', tags: ['a'], capabilities: ['b'], metadata: { c: 1 }, status: 'active' },
+  });
+  assert.equal(made.status, 201);
+  const { device, key } = made.json.data;
+  const at = `/api/v1/devices/${device.id}`;
+
+  const host = await connectDevice(server, key);
+  await host.ask('state', { os: 'Linux', hostname: 'h', uptime: 5, interfaces: [{ name: 'lo', addresses: ['::1'] }],
+    top_processes: [{ pid: 1, name: 'init', cpu: 1, mem: 1, user: 'root', command: '/sbin/init' }] });
+  await host.ask('metrics', { row: true, cpu: 5, memory: { used: 1, total: 2 }, network: { download: 1, upload: 2 },
+    top_processes: [{ pid: 1, name: 'init', cpu: 1, mem: 1 }] });
+
+  await ask('GET', at);
+  await ask('GET', '/api/v1/devices?limit=1&status=active');
+  assert.equal((await ask('GET', '/api/v1/devices?limit=0')).status, 400);
+  await ask('PATCH', at, { body: { name: 'two', tags: [] } });
+  assert.equal((await ask('PATCH', at, { body: { name: 'x'.repeat(101) } })).status, 400);
+  assert.equal((await ask('PATCH', at, { body: { name: 'x' }, headers: { 'if-match': '"v1"' } })).status, 412);
+  for (const rest of ['metrics', 'metrics?agg=max&points=5', 'state', 'processes', 'viewers', 'connections', 'credentials']) {
+    assert.equal((await ask('GET', `${at}/${rest}`)).status, 200, rest);
+  }
+  await ask('PATCH', `${at}/state`, { body: { hostname: 'h2' }, token: key });
+  const credential = await ask('POST', `${at}/credentials`, { body: { name: 'second' } });
+  assert.equal(credential.status, 201);
+  assert.equal((await ask('DELETE', `${at}/credentials/${credential.json.data.id}`)).status, 204);
+  const provision = await ask('POST', '/api/v1/provisioning-keys', { body: { name: 'p', uses: 2, expires_in_s: 600 } });
+  assert.equal(provision.status, 201);
+  const enrolled = await ask('POST', '/api/v1/devices/register', { body: { name: 'three' }, token: provision.json.data.key });
+  assert.equal(enrolled.status, 201);
+  await ask('POST', '/api/v1/auth/device', { body: { key: enrolled.json.data.key }, token: undefined });
+  await ask('GET', '/api/v1/provisioning-keys');
+  assert.equal((await ask('DELETE', `/api/v1/provisioning-keys/${provision.json.data.id}`)).status, 204);
+  await ask('POST', `${at}/disable`);
+  await ask('POST', `${at}/enable`);
+  await ask('GET', '/api/v1/audit?limit=5');
+  assert.equal((await ask('DELETE', at)).status, 204);
+  assert.equal((await ask('GET', at)).status, 404);
+  assert.equal((await ask('GET', '/api/v1/devices', { token: 'nothing' })).status, 401);
+  assert.equal((await ask('POST', '/api/v1/devices', { body: 'no json', headers: { 'content-type': 'text/plain' } })).status, 415);
+  host.ws.close();
+});
+
+test('frames_of_monitor_are_as_documented', async () => {
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  formats.default(ajv);
+  ajv.addSchema(asyncapi, 'asyncapi');
+  const { id, key } = await server.addDevice('framed');
+  const host = await connectDevice(server, key);
+  const viewer = await connectViewer(server, id, [], { token });
+  const channels = ['system-info', 'processes', 'history', 'network-interfaces', 'metrics', 'events'];
+  const begun = viewer.messages.length;
+  viewer.send({ type: 'subscribe', channels });
+  viewer.send({ type: 'ping' });
+  await host.ask('state', { os: 'Linux', hostname: 'h', uptime: 5, interfaces: [{ name: 'lo' }],
+    top_processes: [{ pid: 1, name: 'init', cpu: 1, mem: 1 }] });
+  await host.ask('metrics', { row: true, cpu: 5, memory: { used: 1, total: 2 } });
+  await host.ask('metrics', { cpu: 5, memory: { used: 1, total: 2 } });
+  await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name: 'other' } });
+  await viewer.next('device:updated', { from: begun });
+  await viewer.next('metrics', { from: begun });
+  await viewer.next('system-info', { from: begun });
+  host.send({ type: 'no such thing' });
+  await host.next('error', { from: 0 });
+  const seen = new Set();
+  for (const message of [...viewer.messages, ...host.messages]) {
+    const { heard, ...frame } = message;
+    const name = `monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`;
+    const fits = ajv.getSchema(`asyncapi#/components/messages/${name}/payload`);
+    assert.ok(fits, `${name} is not documented`);
+    assert.ok(fits(frame), `${JSON.stringify(frame)}\n${JSON.stringify(fits.errors, null, 1)}`);
+    seen.add(frame.type);
+  }
+  for (const type of ['connected', 'pong', 'system-info', 'metrics', 'device:updated', 'error']) {
+    assert.ok(seen.has(type), type);
+  }
+  viewer.ws.close();
+  host.ws.close();
+});
