@@ -29,6 +29,8 @@ enum principal_kind {
     PRINCIPAL_PROVISIONER, /* who shows a provisioning key: its id is the key's; has no row */
 };
 
+const char *principal_kind_name(enum principal_kind kind); /* "user" */
+
 enum scope_kind {
     SCOPE_GLOBAL,
     SCOPE_DEVICE,

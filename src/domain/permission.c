@@ -10,6 +10,17 @@
 
 #define SCOPED_ONLY ((1u << ROLE_DEVICE) | (1u << ROLE_GUEST) | (1u << ROLE_ROBOT))
 
+const char *principal_kind_name(enum principal_kind kind)
+{
+    static const char *const names[] = {
+        [PRINCIPAL_USER] = "user",       [PRINCIPAL_DEVICE] = "device",
+        [PRINCIPAL_GUEST] = "guest",     [PRINCIPAL_ROBOT] = "robot",
+        [PRINCIPAL_SERVICE] = "service", [PRINCIPAL_ANONYMOUS] = "anonymous",
+        [PRINCIPAL_PROVISIONER] = "provisioner",
+    };
+    return names[kind];
+}
+
 static bool scope_eq(struct scope a, struct scope b)
 {
     return a.kind == b.kind && (a.kind == SCOPE_GLOBAL || uuid_eq(a.id, b.id));

@@ -80,6 +80,7 @@ struct edge {
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
+    struct app *app; /* owned: of socketio/app.c */
 };
 
 /* The edge of a connection's loop. */

@@ -49,6 +49,8 @@ struct edge_stats {
     struct stats_names auth_failures;      /* by reason */
     struct stats_names rate_limited;       /* by what was limited */
     struct stats_names engineio_refused;   /* by reason */
+    struct stats_names webhook_calls;      /* by how they ended */
+    struct stats_times webhook_times;      /* from an event to its receiver's answer */
     _Atomic uint64_t engineio_upgrades;    /* from polling to WebSocket, done */
     _Atomic uint64_t messages_in[STATS_WIRE_COUNT][FRAME_NAME_COUNT];
     _Atomic uint64_t messages_out[STATS_WIRE_COUNT][FRAME_NAME_COUNT]; /* each receiver's */

@@ -2,6 +2,7 @@
  * /health, /health/live and /health/ready (CONTRACT 7). A store that fails leaves the server
  * degraded, since live traffic goes on without it; unhealthy is who cannot serve at all.
  */
+#include "domain/receiver.h"
 #include "edge/ops/alerts.h"
 #include "edge/ops/ops.h"
 #include "edge/ops/process.h"
@@ -106,6 +107,19 @@ static enum health tls_component(struct json_writer *w, struct rest_call *c)
                      0);
 }
 
+/* Only where applications' events are posted to somebody. */
+static enum health webhook_component(struct json_writer *w, const struct rest_call *c)
+{
+    const struct home *h = c->edge->home;
+    if (h == NULL || h->app_receiver == NULL || h->conf->app_receiver.url[0] == '\0') {
+        return HEALTHY;
+    }
+    bool called = atomic_load_explicit(&receiver_state(h->app_receiver)->breaker,
+                                       memory_order_relaxed) == BREAKER_CLOSED;
+    return component(w, "webhook", called ? HEALTHY : DEGRADED,
+                     called ? "calling" : "spared after too many failures", 0);
+}
+
 static double memory_percent(void)
 {
     struct process_facts p;
@@ -134,6 +148,7 @@ void rest_health(struct rest_call *c)
     all = worse(all, router_component(&w, o));
     all = worse(all, auth_component(&w, o, stats.health != ERR_NONE));
     all = worse(all, tls_component(&w, c));
+    all = worse(all, webhook_component(&w, c));
     json_close(&w, '}');
 
     w = json_writer_of(&c->data);

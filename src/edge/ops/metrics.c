@@ -6,6 +6,7 @@
 #include "edge/rest/handlers.h"
 
 #include "domain/fleet.h"
+#include "domain/receiver.h"
 #include "tables/metrics.h"
 
 #include <stdio.h>
@@ -178,6 +179,44 @@ static void collect_engineio_upgrades_total(struct scrape *s)
 static void collect_rate_limited_total(struct scrape *s)
 {
     scrape_names(s, offsetof(struct edge_stats, rate_limited), "what");
+}
+
+static void collect_webhook_calls_total(struct scrape *s)
+{
+    scrape_names(s, offsetof(struct edge_stats, webhook_calls), "result");
+}
+
+static void collect_webhook_seconds(struct scrape *s)
+{
+    scrape_times(s, offsetof(struct edge_stats, webhook_times));
+}
+
+/* What applications' receiver shows; zeros where there is none. */
+static void webhook_gauge(struct scrape *s, size_t at)
+{
+    const struct home *h = s->own->home;
+    uint32_t value = 0;
+    if (h != NULL && h->app_receiver != NULL) {
+        const char *state = (const char *)receiver_state(h->app_receiver);
+        value = atomic_load_explicit((const _Atomic uint32_t *)(const void *)(state + at),
+                                     memory_order_relaxed);
+    }
+    scrape_plain(s, value);
+}
+
+static void collect_webhook_waiting(struct scrape *s)
+{
+    webhook_gauge(s, offsetof(struct receiver_state, waiting));
+}
+
+static void collect_webhook_active(struct scrape *s)
+{
+    webhook_gauge(s, offsetof(struct receiver_state, active));
+}
+
+static void collect_webhook_breaker(struct scrape *s)
+{
+    webhook_gauge(s, offsetof(struct receiver_state, breaker));
 }
 
 static void collect_devices(struct scrape *s)

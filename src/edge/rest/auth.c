@@ -72,17 +72,6 @@ struct signed_in {
     bool me;
 };
 
-static const char *kind_name(enum principal_kind kind)
-{
-    static const char *const names[] = {
-        [PRINCIPAL_USER] = "user",       [PRINCIPAL_DEVICE] = "device",
-        [PRINCIPAL_GUEST] = "guest",     [PRINCIPAL_ROBOT] = "robot",
-        [PRINCIPAL_SERVICE] = "service", [PRINCIPAL_ANONYMOUS] = "anonymous",
-        [PRINCIPAL_PROVISIONER] = "provisioner",
-    };
-    return names[kind];
-}
-
 static void write_roles(struct json_writer *w, const struct grant *g)
 {
     json_member_open(w, "roles", '[');
@@ -107,7 +96,7 @@ static void write_user(struct json_writer *w, const struct grant *g, const struc
     bool known = req->steps[0].row_count > 0;
     bool user = req->steps[1].row_count > 0;
     rest_member_uuid(w, "id", g->principal);
-    json_member_string(w, "kind", span_str(kind_name(g->kind)));
+    json_member_string(w, "kind", span_str(principal_kind_name(g->kind)));
     if (user) {
         json_member_string(w, "username", store_text(store_cell(req, 1, 0, 1)));
     } else {
