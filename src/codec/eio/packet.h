@@ -5,6 +5,8 @@
  *     text frame      digit + data                 binary frame   the data of a message
  *     payload (4)     packet 1E packet 1E ...      binary in it   'b' + base64
  *     payload (3)     length ':' packet ...        length in UTF-16 units; binary "b4" + base64
+ *             or      00 length FF packet ...      as application/octet-stream: length in bytes, a
+ *                     01 length FF 04 data         digit (00 to 09) each; never sent by us
  */
 #ifndef SB_CODEC_EIO_PACKET_H
 #define SB_CODEC_EIO_PACKET_H
@@ -25,7 +27,11 @@ enum eio_type {
     EIO_NOOP,
 };
 
-enum eio_revision { EIO_V4, EIO_V3 };
+enum eio_revision {
+    EIO_V4,
+    EIO_V3,
+    EIO_V3_BINARY, /* only of payloads: what came as application/octet-stream */
+};
 
 struct eio_packet {
     enum eio_type type;

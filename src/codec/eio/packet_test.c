@@ -1,6 +1,7 @@
 #include "codec/eio/packet.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,6 +218,49 @@ static void payloads_of_revision_3(void **state)
     assert_string_equal(walk(EIO_V3, SPAN_NONE), "bad");
 }
 
+/* What XMLHttpRequest of revision 3 posts as soon as one of its packets is binary. */
+static void binary_payloads_of_revision_3(void **state)
+{
+    static const struct {
+        const char *hex;
+        const char *walked;
+    } rows[] = {
+        {"0004ff34e282ac" "0105ff0401020304", "4:\xe2\x82\xac 4#01020304 end"}, /* the protocol's */
+        {"0006ff3468656c6c6f", "4:hello end"},
+        {"000100ff34303132333435363738", "4:012345678 end"}, /* ten bytes */
+        {"0101ff04", "4# end"},
+        {"0102ff04ff" "0001ff32", "4#ff 2: end"},
+        {"0006ff623441414543" "0001ff31", "4#000102 1: end"}, /* base64 is taken there too */
+        {"000001ff32", "2: end"},
+        {"", "bad"},
+        {"00", "bad"},
+        {"00ff", "bad"},
+        {"0000ff", "bad"},
+        {"0001", "bad"},
+        {"0001ff", "bad"},
+        {"0002ff34", "bad"},
+        {"0201ff34", "bad"},
+        {"000aff34", "bad"},
+        {"0031ff34", "bad"},
+        {"0001ff37", "bad"},
+        {"0001ff04", "bad"},
+        {"0002ff34ff", "bad"},
+        {"0101ff34", "bad"},
+        {"0101ff02", "bad"},
+        {"0001ff32" "00", "2: bad"},
+        {"0009090909090909090909090909090909090909ff34", "bad"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t bytes[64];
+        assert_true(hex_decode(span_str(rows[i].hex), bytes));
+        const char *got = walk(EIO_V3_BINARY, span_of(bytes, strlen(rows[i].hex) / 2));
+        if (strcmp(got, rows[i].walked) != 0) {
+            fail_msg("%s: %s, not %s", rows[i].hex, got, rows[i].walked);
+        }
+    }
+    assert_string_equal(walk(EIO_V3_BINARY, SPAN_NONE), "bad");
+}
+
 static void what_was_put_is_walked(void **state)
 {
     buf out = {0}, v3 = {0};
@@ -272,6 +316,7 @@ int main(void)
         cmocka_unit_test(malformed_base64_is_no_packet),
         cmocka_unit_test(payloads_of_revision_4),
         cmocka_unit_test(payloads_of_revision_3),
+        cmocka_unit_test(binary_payloads_of_revision_3),
         cmocka_unit_test(what_was_put_is_walked),
         cmocka_unit_test(a_megabyte_round_trips),
     };

@@ -1,5 +1,5 @@
 /* A payload of revision 4 is cut at its separators; one of revision 3 says how long each packet is,
- * in the units of a JavaScript string. */
+ * in the units of a JavaScript string, or in bytes. */
 #include "codec/eio/packet.h"
 
 #include "base/base64.h"
@@ -18,35 +18,42 @@ static size_t walk_left(const struct eio_walk *w)
     return (size_t)(w->end - w->at);
 }
 
-/* The packet's place: up to the next separator, or the rest. */
-static bool take_v4(struct eio_walk *w, uint8_t **packet, size_t *len)
+/* A packet's place in the bytes. */
+struct cut {
+    uint8_t *ptr;
+    size_t len;
+    bool raw; /* its type is a number, and what follows is not text */
+};
+
+/* Up to the next separator, or the rest. */
+static bool take_v4(struct eio_walk *w, struct cut *c)
 {
-    *packet = w->at;
-    *len = walk_left(w);
-    uint8_t *cut = *len == 0 ? NULL : memchr(w->at, EIO_SEPARATOR, *len);
-    if (cut != NULL) {
-        *len = (size_t)(cut - w->at);
-        w->at = cut + 1;
+    c->ptr = w->at;
+    c->len = walk_left(w);
+    uint8_t *end = c->len == 0 ? NULL : memchr(w->at, EIO_SEPARATOR, c->len);
+    if (end != NULL) {
+        c->len = (size_t)(end - w->at);
+        w->at = end + 1;
     } else {
         w->at = w->end;
     }
-    w->more = cut != NULL;
-    return *len > 0;
+    w->more = end != NULL;
+    return c->len > 0;
 }
 
-/* "length:"; more than the bytes left cannot be meant. */
-static bool take_length(struct eio_walk *w, size_t *units)
+/* Digits from `zero` on, and `end`; more than the bytes left cannot be meant. */
+static bool take_length(struct eio_walk *w, uint8_t zero, uint8_t end, size_t *length)
 {
     size_t max = walk_left(w);
     const uint8_t *start = w->at;
-    *units = 0;
-    for (; w->at < w->end && (uint8_t)(*w->at - '0') <= 9; w->at++) {
-        *units = *units * 10 + (size_t)(*w->at - '0');
-        if (*units > max) {
+    *length = 0;
+    for (; w->at < w->end && (uint8_t)(*w->at - zero) <= 9; w->at++) {
+        *length = *length * 10 + (size_t)(*w->at - zero);
+        if (*length > max) {
             return false;
         }
     }
-    return w->at > start && w->at < w->end && *w->at++ == ':';
+    return w->at > start && w->at < w->end && *w->at++ == end;
 }
 
 /* How many UTF-16 units a character has, by its first byte; 0 for the other bytes of one. */
@@ -55,25 +62,60 @@ static unsigned units_of(uint8_t b)
     return (b & 0xc0) == 0x80 ? 0 : b >= 0xf0 ? 2 : 1;
 }
 
-static bool take_v3(struct eio_walk *w, uint8_t **packet, size_t *len)
+static bool take_v3(struct eio_walk *w, struct cut *c)
 {
     size_t units;
-    if (!take_length(w, &units)) {
+    if (!take_length(w, '0', ':', &units)) {
         return false;
     }
-    *packet = w->at;
+    c->ptr = w->at;
     size_t n = 0;
     while (w->at < w->end && n + units_of(*w->at) <= units) {
         n += units_of(*w->at++);
     }
-    *len = (size_t)(w->at - *packet);
+    c->len = (size_t)(w->at - c->ptr);
     w->more = false;
     return n == units;
 }
 
-static bool take(struct eio_walk *w, uint8_t **packet, size_t *len)
+static bool take_v3_binary(struct eio_walk *w, struct cut *c)
 {
-    return w->revision == EIO_V3 ? take_v3(w, packet, len) : take_v4(w, packet, len);
+    if (walk_left(w) == 0 || *w->at > 1) {
+        return false;
+    }
+    c->raw = *w->at++ == 1;
+    if (!take_length(w, 0, 0xff, &c->len) || c->len == 0 || c->len > walk_left(w)) {
+        return false;
+    }
+    c->ptr = w->at;
+    w->at += c->len;
+    w->more = false;
+    return true;
+}
+
+static bool take(struct eio_walk *w, struct cut *c)
+{
+    *c = (struct cut){0};
+    switch (w->revision) {
+    case EIO_V4:
+        return take_v4(w, c);
+    case EIO_V3:
+        return take_v3(w, c);
+    case EIO_V3_BINARY:
+        return take_v3_binary(w, c);
+    }
+    return false;
+}
+
+static bool decode(const struct eio_walk *w, const struct cut *c, struct eio_packet *out)
+{
+    if (!c->raw) {
+        enum eio_revision revision = w->revision == EIO_V4 ? EIO_V4 : EIO_V3;
+        return eio_packet_decode(c->ptr, c->len, revision, out) &&
+               (out->binary || utf8_valid(out->data));
+    }
+    *out = (struct eio_packet){EIO_MESSAGE, true, span_of(c->ptr + 1, c->len - 1)};
+    return c->ptr[0] == EIO_MESSAGE;
 }
 
 static int fail(struct eio_walk *w, struct eio_packet *out)
@@ -86,22 +128,17 @@ static int fail(struct eio_walk *w, struct eio_packet *out)
 
 int eio_walk_next(struct eio_walk *w, struct eio_packet *out)
 {
-    uint8_t *packet;
-    size_t len;
+    struct cut c;
     do {
         if (w->at == w->end && !w->more) {
             *out = (struct eio_packet){0};
             return 0;
         }
-        if (!take(w, &packet, &len)) {
+        if (!take(w, &c)) {
             return fail(w, out);
         }
-    } while (len == 0);
-    if (!eio_packet_decode(packet, len, w->revision, out) ||
-        (!out->binary && !utf8_valid(out->data))) {
-        return fail(w, out);
-    }
-    return 1;
+    } while (c.len == 0);
+    return decode(w, &c, out) ? 1 : fail(w, out);
 }
 
 void eio_payload_put(buf *out, enum eio_type type, bool binary, span data)
