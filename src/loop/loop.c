@@ -93,6 +93,11 @@ void loop_free(struct loop *l)
 
 unsigned loop_index(const struct loop *l) { return l->conf.index; }
 unsigned loop_count(const struct loop *l) { return l->conf.count; }
+struct loop *loop_peer(const struct loop *l, unsigned i)
+{
+    ASSERT(i < l->conf.count);
+    return l->peers[i];
+}
 struct poller *loop_poller(struct loop *l) { return l->conf.poller; }
 struct log *loop_log(struct loop *l) { return l->conf.log; }
 uint64_t loop_now_ns(const struct loop *l) { return l->now_ns; }

@@ -64,6 +64,7 @@ unsigned loop_index(const struct loop *l);
 unsigned loop_count(const struct loop *l); /* loops of the process */
 struct poller *loop_poller(struct loop *l); /* owned by the loop */
 struct log *loop_log(struct loop *l); /* borrowed, may be NULL */
+struct loop *loop_peer(const struct loop *l, unsigned i); /* another one of the process */
 /* Times read once a turn, after polling: cheap, and equal for all that happens in one turn. */
 uint64_t loop_now_ns(const struct loop *l);  /* monotonic */
 uint64_t loop_clock_ns(const struct loop *l); /* the same clock, read now */

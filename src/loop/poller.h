@@ -70,6 +70,20 @@ struct poller {
     int (*local)(struct poller *p, int fd, struct sockaddr_storage *out);
     int (*peer)(struct poller *p, int fd, struct sockaddr_storage *out);
     void (*shutdown_write)(struct poller *p, int fd);
+
+    /* Descriptors that change their poller, so that a connection changes its loop. Each may have a
+     * table of descriptors of its own: what is handed over gets a new number there. */
+    /* Hands `fd`, for which nothing is reported, and a word to another poller of the same kind; fd
+     * is gone then. 0; -EAGAIN, -ETOOMANYREFS or -ENOBUFS: later, fd and word are still the
+     * caller's; -EPIPE: never, the other has closed its inbox. */
+    int (*give)(struct poller *p, struct poller *to, int fd, void *word);
+    /* The next that was given, in each giver's order: 0, the descriptor (-errno when there was no
+     * number left for it: then it is closed) and the word; -EAGAIN: none waits. */
+    int (*take)(struct poller *p, int *fd, void **word);
+    /* The descriptor that IO_READ reports for when something was given. The poller's own. */
+    int (*inbox)(struct poller *p);
+    /* Nothing can be given any more; what was may still be taken. */
+    void (*inbox_close)(struct poller *p);
     void (*close)(struct poller *p, int fd); /* ends reporting too */
 
     void (*free)(struct poller *p);

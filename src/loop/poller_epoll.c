@@ -44,6 +44,8 @@ struct poller_epoll {
     struct poller poller;
     int epoll_fd;
     int wake_fd;
+    int inbox_fd; /* what others give is read here */
+    int give_fd;  /* the other end of it, which any thread may write to */
     const char *congestion;     /* borrowed; "" keeps the kernel's */
     struct epoll_event *events; /* owned, `event_cap` */
     unsigned event_cap;
@@ -331,11 +333,76 @@ static void socket_close(struct poller *p, int fd)
     (void)close(fd);
 }
 
+/* ---- descriptors that change their poller ---- */
+
+/* The word's bytes, and room for one descriptor beside them. */
+struct parcel {
+    void *word;
+    struct iovec iov;
+    struct msghdr msg;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } side;
+};
+
+static struct msghdr *parcel_init(struct parcel *c)
+{
+    memset(c, 0, sizeof *c);
+    c->iov = (struct iovec){.iov_base = &c->word, .iov_len = sizeof c->word};
+    c->msg = (struct msghdr){.msg_iov = &c->iov, .msg_iovlen = 1, .msg_control = c->side.bytes,
+                             .msg_controllen = sizeof c->side.bytes};
+    return &c->msg;
+}
+
+/* The numbers of give_fd and inbox_fd mean the same in every table (decision 0010). */
+static int epoll_give(struct poller *p, struct poller *to, int fd, void *word)
+{
+    struct parcel parcel;
+    struct msghdr *msg = parcel_init(&parcel);
+    parcel.word = word;
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                          .cmsg_len = CMSG_LEN(sizeof fd)};
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(self_of(to)->give_fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        return errno == ENOMEM || errno == EINTR ? -ENOBUFS : -errno;
+    }
+    (void)close(fd); /* the parcel holds the socket */
+    return 0;
+}
+
+static int epoll_take(struct poller *p, int *fd, void **word)
+{
+    struct parcel parcel;
+    struct msghdr *msg = parcel_init(&parcel);
+    ssize_t n = recvmsg(self_of(p)->inbox_fd, msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n != (ssize_t)sizeof parcel.word) {
+        return -EAGAIN; /* nothing, or the end */
+    }
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    *word = parcel.word;
+    *fd = -EMFILE;
+    if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
+        memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    }
+    return 0;
+}
+
+static int epoll_inbox(struct poller *p) { return self_of(p)->inbox_fd; }
+
+static void epoll_inbox_close(struct poller *p)
+{
+    (void)shutdown(self_of(p)->inbox_fd, SHUT_RD); /* of the socket, whichever table names it */
+}
+
 /* ---- life ---- */
 
 static void epoll_free(struct poller *p)
 {
     struct poller_epoll *pe = self_of(p);
+    (void)close(pe->inbox_fd);
+    (void)close(pe->give_fd);
     (void)close(pe->wake_fd);
     (void)close(pe->epoll_fd);
     mem_free(pe->events);
@@ -401,6 +468,10 @@ static const struct poller epoll_ops = {
     .local = socket_local,
     .peer = socket_peer,
     .shutdown_write = socket_shutdown_write,
+    .give = epoll_give,
+    .take = epoll_take,
+    .inbox = epoll_inbox,
+    .inbox_close = epoll_inbox_close,
     .close = socket_close,
     .free = epoll_free,
 };
@@ -412,7 +483,11 @@ struct poller *poller_epoll_new(void)
     pe->congestion = "";
     pe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     pe->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    ASSERT(pe->epoll_fd >= 0 && pe->wake_fd >= 0);
+    int inbox[2] = {-1, -1};
+    int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, inbox);
+    ASSERT(pe->epoll_fd >= 0 && pe->wake_fd >= 0 && made == 0);
+    pe->inbox_fd = inbox[0];
+    pe->give_fd = inbox[1];
     struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     int rc = epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, pe->wake_fd, &e);
     ASSERT(rc == 0);

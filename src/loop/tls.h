@@ -135,6 +135,8 @@ enum tls_state tls_state_of(const struct tls_session *t);
 enum tls_fault tls_fault_of(const struct tls_session *t);
 /* A few words about the failure, from OpenSSL; "" without one. Not to be freed. */
 const char *tls_fault_detail(const struct tls_session *t);
+/* Uses another pipe from now on, for instance that of another loop, whose session it is then. */
+void tls_session_move(struct tls_session *t, struct tls_pipe *pipe);
 /* Net's own verdict on a handshake that goes nowhere: the session has failed with `f`. */
 void tls_give_up(struct tls_session *t, enum tls_fault f);
 bool tls_is_13(const struct tls_session *t);

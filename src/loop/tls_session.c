@@ -104,6 +104,8 @@ struct tls_session *tls_session_new(SSL_CTX *ctx, struct tls_pipe *pipe)
     return t;
 }
 
+void tls_session_move(struct tls_session *t, struct tls_pipe *pipe) { t->pipe = pipe; }
+
 void tls_session_free(struct tls_session *t)
 {
     SSL_free(t->ssl);

@@ -387,6 +387,13 @@ void conn_kill(struct conn *c)
         }
         atomic_fetch_sub_explicit(&n->shared->connections, 1, memory_order_relaxed);
     }
+    conn_bury(c);
+}
+
+void conn_bury(struct conn *c)
+{
+    struct net *n = c->net;
+    c->state = CONN_DEAD;
     if (n->dead_count == n->dead_cap) {
         n->dead_cap = n->dead_cap == 0 ? 64 : n->dead_cap * 2;
         n->dead = mem_realloc(n->dead, n->dead_cap * sizeof *n->dead);

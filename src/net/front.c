@@ -37,7 +37,7 @@ static struct front *front_of(const struct conn *c)
     return c->slot < n->front_cap ? n->fronts[c->slot] : NULL;
 }
 
-void front_open(struct conn *c, bool trusted, unsigned listen_flags)
+static void set_entry(struct conn *c, struct front *f)
 {
     struct net *n = c->net;
     if (c->slot >= n->front_cap) {
@@ -49,11 +49,32 @@ void front_open(struct conn *c, bool trusted, unsigned listen_flags)
         memset(n->fronts + n->front_cap, 0, (cap - n->front_cap) * sizeof(struct front *));
         n->front_cap = cap;
     }
+    n->fronts[c->slot] = f;
+}
+
+void front_open(struct conn *c, bool trusted, unsigned listen_flags)
+{
     struct front *f = mem_calloc(1, sizeof *f);
     bool waits = trusted && (listen_flags & NET_LISTEN_PROXY);
     f->bits = waits ? FRONT_WAITS : trusted ? FRONT_FIELDS : 0;
     f->listen_flags = (uint8_t)listen_flags;
-    n->fronts[c->slot] = f;
+    set_entry(c, f);
+}
+
+struct front *front_take(struct conn *c)
+{
+    struct front *f = front_of(c);
+    if (f != NULL) {
+        c->net->fronts[c->slot] = NULL;
+    }
+    return f;
+}
+
+void front_give(struct conn *c, struct front *f)
+{
+    if (f != NULL) {
+        set_entry(c, f);
+    }
 }
 
 static void uncount(struct conn *c, struct front *f)

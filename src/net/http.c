@@ -429,6 +429,33 @@ void http_sweep(struct conn *c, uint32_t now_tick)
     }
 }
 
+struct http_session *http_take(struct http_exchange *x)
+{
+    struct conn *c = x->conn;
+    struct http_session *s = c->http;
+    ASSERT(!x->answered && s->x == x && c->state == CONN_OPEN && c->phase == HTTP_HANDLER);
+    NET_COUNT(c->net->stats.requests, -(uint64_t)1); /* the other loop counts it */
+    s->pumping = false;
+    c->http = NULL;
+    x->conn = NULL;
+    x->user = NULL;
+    x->close_after = false;
+    buf_clear(&x->extra);
+    return s;
+}
+
+void http_give(struct conn *c, struct http_session *s)
+{
+    c->http = s;
+    s->x->conn = c;
+}
+
+void http_arrive(struct conn *c)
+{
+    set_phase(c, HTTP_BODY); /* which is whole */
+    http_pump(c);
+}
+
 void http_detach(struct conn *c, buf *rest)
 {
     struct http_session *s = c->http;

@@ -130,6 +130,18 @@ struct net_listener {
     struct deferred gone; /* an event for it may be waiting in this turn */
 };
 
+struct move;
+
+/* Connections on their way from and to other loops (move.c). */
+struct net_moves {
+    struct io inbox;     /* reports what came; the descriptor is the poller's */
+    struct move *oldest; /* owned: those that could not be sent yet, in their order */
+    struct move **tail;  /* where the next one is linked */
+    uint32_t waiting;    /* their number; each holds a descriptor here */
+    uint32_t waiting_for[LOOP_COUNT_MAX];
+    struct timer again;
+};
+
 struct net {
     struct loop *loop;
     struct poller *poller;
@@ -142,6 +154,7 @@ struct net {
     const void *wires[1 << CONN_WIRE_BITS]; /* those that were used: see net_wire() */
     unsigned wire_count;
     struct net_listener *listeners; /* owned */
+    struct net_moves moves;
     struct timer sweep;
     struct timer accept_again; /* after the process ran out of descriptors */
     struct deferred reap;
@@ -231,6 +244,7 @@ struct conn *conn_open(struct net *n, int fd, enum conn_kind kind);
 void conn_interest(struct conn *c); /* sets what the poller reports, from the record's state */
 void conn_flush(struct conn *c); /* the socket takes bytes: what is kept here, then the owner's */
 void conn_kill(struct conn *c);     /* closes the socket; the record is freed in the reap phase */
+void conn_bury(struct conn *c);     /* the last of it: a dead record that holds nothing any more */
 void conn_log_close(struct conn *c, close_reason reason);
 void conn_queue(struct conn *c, span bytes); /* sends or keeps; for small control bytes */
 /* As conn_queue, but bytes of the socket's own level: what TLS has encrypted. */
@@ -239,10 +253,16 @@ void conn_end_after(struct conn *c); /* half-closes when pending bytes are out, 
 void conn_sweep(struct conn *c, uint32_t now_tick);
 
 /* room.c */
+/* Descriptors that connections hold. */
+static inline uint32_t net_sockets(const struct net *n)
+{
+    return n->conns.count - n->detached + n->moves.waiting;
+}
+
 /* No descriptor is left for one more connection. */
 static inline bool room_is_full(const struct net *n)
 {
-    return n->room != 0 && n->conns.count - n->detached >= n->room;
+    return n->room != 0 && net_sockets(n) >= n->room;
 }
 /* Takes in who waits at the door, then leaves accepting to other loops until there is room again.
  * False when no other loop accepts: then this one goes on, and refuses. */
@@ -276,6 +296,10 @@ bool front_close(struct conn *c); /* false: it has no entry */
 /* For a detached record: its client is that of `from`, and counted, as a handshake unless `again`.
  * NULL, or the name of the limit that refuses it; then it has no entry. */
 const char *front_copy(struct conn *c, const struct conn *from, bool again);
+/* Takes an entry away from its record, counted as it is (NULL: there is none), and gives it to
+ * another one. */
+struct front *front_take(struct conn *c);
+void front_give(struct conn *c, struct front *f);
 void front_deinit(struct net *n);
 void front_rest(struct conn *c); /* its request is answered: the client does not hold it any more */
 bool front_waits(const struct conn *c); /* nothing but front_read may read it */
@@ -300,6 +324,8 @@ void net_tls_end(struct conn *c); /* close_notify, once */
 bool net_tls_handshaking(const struct conn *c);
 void net_tls_sweep(struct conn *c, uint32_t now_tick); /* of one that is */
 void net_tls_release(struct conn *c); /* frees the session */
+struct tls_session *net_tls_take(struct conn *c); /* the session changes its owner; or NULL */
+void net_tls_give(struct conn *c, struct tls_session *t);
 void net_tls_deinit(struct net *n);
 
 /* http.c */
@@ -310,9 +336,20 @@ void http_sweep(struct conn *c, uint32_t now_tick);
 /* For ws_upgrade and http_stream: takes the bytes behind the request out and frees the session. */
 void http_detach(struct conn *c, buf *rest);
 void http_ended(struct conn *c); /* frees the session; the handler hears on_abandoned */
+/* The unanswered exchange and what was read behind it change their owner, as if the handler had
+ * not been called. */
+struct http_session *http_take(struct http_exchange *x);
+void http_give(struct conn *c, struct http_session *s);
+/* Calls the handler, for what was given to the connection. */
+void http_arrive(struct conn *c);
 
 /* detached.c */
 void detached_close(struct conn *c, close_reason reason);
+
+/* move.c */
+void moves_init(struct net *n);
+/* Nothing comes or goes any more; what is on its way ends here. */
+void moves_stop(struct net *n);
 
 /* stream.c */
 void stream_close(struct conn *c, close_reason reason);

@@ -30,6 +30,7 @@ struct net *net_new(const struct net_conf *conf)
     n->sweep.fire = sweep;
     n->accept_again.fire = accept_resume;
     slab_init(&n->conns, sizeof(struct conn));
+    moves_init(n);
     return n;
 }
 
@@ -38,7 +39,10 @@ struct loop *net_loop(const struct net *n) { return n->loop; }
 const struct net_stats *net_stats(const struct net *n) { return &n->stats; }
 const struct net_limits *net_limits(const struct net *n) { return n->limits; }
 void net_set_limits(struct net *n, const struct net_limits *limits) { n->limits = limits; }
-uint32_t net_count(const struct net *n) { return n->conns.count - n->dead_count; }
+uint32_t net_count(const struct net *n)
+{
+    return n->conns.count - n->dead_count + n->moves.waiting;
+}
 
 /* Visits every record that is in use; `visit` may close the one it is given. */
 static void each_conn(struct net *n, void (*visit)(struct conn *c, void *arg), void *arg)
@@ -109,8 +113,9 @@ void net_stop(struct net *n)
     n->draining = true;
     stop_listening(n);
     each_conn(n, end_conn, NULL);
-    timer_stop(n->loop, &n->sweep);
     n->stopped = true;
+    moves_stop(n);
+    timer_stop(n->loop, &n->sweep);
     loop_turn(n->loop, 0); /* the reap phase frees the records */
 }
 

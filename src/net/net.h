@@ -46,6 +46,7 @@ struct net_stats {
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t requests;
+    _Atomic uint64_t moved;     /* connections that came from other loops (net/move.h) */
     _Atomic uint64_t messages_in;
     _Atomic uint64_t tls_handshakes[2]; /* done: of TLS 1.2, of TLS 1.3 */
     _Atomic uint64_t tls_resumed;       /* of them */

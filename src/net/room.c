@@ -14,7 +14,7 @@
 /* A loop that returned for every single place would make and close listeners all the time. */
 static bool has_room_again(const struct net *n)
 {
-    return n->conns.count - n->detached < n->room - n->room / 16;
+    return net_sockets(n) < n->room - n->room / 16;
 }
 
 void room_enter(struct net *n)

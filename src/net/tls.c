@@ -281,12 +281,28 @@ void net_tls_sweep(struct conn *c, uint32_t now_tick)
     }
 }
 
-void net_tls_release(struct conn *c)
+struct tls_session *net_tls_take(struct conn *c)
 {
     struct tls_session *t = conn_tls(c);
+    if (t != NULL) {
+        c->net->tls->sessions[c->slot] = NULL;
+    }
+    return t;
+}
+
+void net_tls_give(struct conn *c, struct tls_session *t)
+{
+    if (t != NULL) {
+        tls_session_move(t, &side_of(c->net)->pipe);
+        attach(c, t);
+    }
+}
+
+void net_tls_release(struct conn *c)
+{
+    struct tls_session *t = net_tls_take(c);
     if (tls_state_of(t) == TLS_HANDSHAKE) {
         NET_COUNT(c->net->stats.tls_faults[TLS_FAULT_GONE], 1);
     }
-    c->net->tls->sessions[c->slot] = NULL;
     tls_session_free(t);
 }

@@ -142,8 +142,11 @@ void sim_sock_knock(struct sim_net *net, struct sim_sock *from, struct sim_sock 
 
 /* ---- readiness ---- */
 
-static unsigned events_of(const struct sim_sock *s)
+static unsigned events_of(const struct sim_net *net, const struct sim_sock *s)
 {
+    if (s->kind == SIM_INBOX) {
+        return net->inboxes[s->owner].count > 0 ? IO_READ : 0;
+    }
     if (s->kind == SIM_LISTENER) {
         return s->queued > 0 ? IO_READ : 0;
     }
@@ -171,19 +174,20 @@ size_t sim_sock_space(const struct sim_sock *s)
     return used < s->cap ? s->cap - used : 0;
 }
 
-static unsigned reportable(const struct sim_sock *s)
+static unsigned reportable(const struct sim_net *net, const struct sim_sock *s)
 {
     if (s->io == NULL) {
         return 0;
     }
     unsigned end = (s->io->interest & IO_EDGE) && !(s->io->interest & IO_WRITE) ? IO_END : 0;
-    return events_of(s) & (s->io->interest | IO_HANGUP | end);
+    return events_of(net, s) & (s->io->interest | IO_HANGUP | end);
 }
 
 bool sim_net_ready(struct sim_net *net, unsigned loop)
 {
     for (unsigned i = 0; i < net->sock_count; i++) {
-        if (net->socks[i] != NULL && net->socks[i]->owner == loop && reportable(net->socks[i])) {
+        if (net->socks[i] != NULL && net->socks[i]->owner == loop &&
+            reportable(net, net->socks[i])) {
             return true;
         }
     }
@@ -209,7 +213,7 @@ static unsigned poller_wait(struct poller *p, int64_t wait_ns, struct poller_eve
         if (s == NULL || s->owner != loop_of(p) || s->io == NULL) {
             continue;
         }
-        unsigned events = reportable(s);
+        unsigned events = reportable(net, s);
         if (events != 0 && sim_random_chance(net->random, 10)) {
             continue; /* level-triggered: it will be reported another time */
         }
@@ -364,6 +368,52 @@ static void net_shutdown_write(struct poller *p, int fd)
     }
 }
 
+static int net_give(struct poller *p, struct poller *to, int fd, void *word)
+{
+    struct sim_net *net = net_of(p);
+    struct sim_sock *s = own_sock(p, fd);
+    struct sim_inbox *box = &net->inboxes[loop_of(to)];
+    SIM_CHECK(s->io == NULL && s->kind == SIM_STREAM && loop_of(to) != loop_of(p));
+    if (box->closed) {
+        return -EPIPE;
+    }
+    if (sim_random_chance(net->random, 20)) {
+        return -EAGAIN; /* the target has not looked for a while */
+    }
+    s->owner = SIM_FLIGHT;
+    box->items[box->count].sock = s;
+    box->items[box->count++].word = word;
+    return 0;
+}
+
+static int net_take(struct poller *p, int *fd, void **word)
+{
+    struct sim_inbox *box = &net_of(p)->inboxes[loop_of(p)];
+    if (box->count == 0) {
+        return -EAGAIN;
+    }
+    box->items[0].sock->owner = loop_of(p);
+    *fd = box->items[0].sock->fd;
+    *word = box->items[0].word;
+    box->count--;
+    memmove(box->items, box->items + 1, box->count * sizeof box->items[0]);
+    return 0;
+}
+
+static int net_inbox(struct poller *p)
+{
+    struct sim_inbox *box = &net_of(p)->inboxes[loop_of(p)];
+    if (box->sock == NULL) {
+        box->sock = sim_sock_new(net_of(p), SIM_INBOX, loop_of(p));
+    }
+    return box->sock->fd;
+}
+
+static void net_inbox_close(struct poller *p)
+{
+    net_of(p)->inboxes[loop_of(p)].closed = true;
+}
+
 static void net_close(struct poller *p, int fd) { sim_sock_close(net_of(p), own_sock(p, fd)); }
 
 static void net_free(struct poller *p) { mem_free(CONTAINER_OF(p, struct sim_poller, poller)); }
@@ -374,7 +424,8 @@ struct poller *sim_net_poller(struct sim_net *net, unsigned i)
         .set = poller_set, .wait = poller_wait, .wake = poller_wake, .listen = net_listen,
         .accept = net_accept, .connect = net_connect, .connected = net_connected,
         .recv = net_recv, .peek = net_peek, .send = net_send, .local = net_local, .peer = net_peer,
-        .shutdown_write = net_shutdown_write, .close = net_close, .free = net_free,
+        .shutdown_write = net_shutdown_write, .give = net_give, .take = net_take,
+        .inbox = net_inbox, .inbox_close = net_inbox_close, .close = net_close, .free = net_free,
     };
     struct sim_poller *p = mem_calloc(1, sizeof *p);
     p->poller = ops;

@@ -10,8 +10,9 @@
 #define SIM_SOCKS_MAX 1024 /* at once; a test that needs more wants another tool */
 #define SIM_BACKLOG 64
 #define SIM_OUTSIDE UINT_MAX /* the owner of a client's socket */
+#define SIM_FLIGHT (UINT_MAX - 1) /* of one that was given to a loop and not taken */
 
-enum sim_sock_kind { SIM_LISTENER, SIM_PENDING /* not accepted yet */, SIM_STREAM };
+enum sim_sock_kind { SIM_LISTENER, SIM_PENDING /* not accepted yet */, SIM_STREAM, SIM_INBOX };
 
 struct sim_sock {
     int fd;
@@ -34,6 +35,17 @@ struct sim_sock {
     unsigned queued;
 };
 
+/* Sockets that were given to a loop, oldest first. */
+struct sim_inbox {
+    struct sim_sock *sock; /* reports them; NULL until somebody wants to know */
+    struct {
+        struct sim_sock *sock;
+        void *word;
+    } items[SIM_SOCKS_MAX];
+    unsigned count;
+    bool closed;
+};
+
 struct sim_net {
     struct sim_random *random; /* borrowed */
     struct sim_faults faults;
@@ -41,6 +53,7 @@ struct sim_net {
     struct sim_sock *socks[SIM_SOCKS_MAX]; /* by descriptor; NULL: free, reused lowest first */
     unsigned sock_count;
     unsigned listen_count, connect_count;
+    struct sim_inbox inboxes[SIM_LOOPS_MAX];
 };
 
 /* Opens a socket with the lowest free descriptor. */

@@ -12,6 +12,7 @@
 #include "edge/rest/match.h"
 #include "hub/ratelimit.h"
 #include "net/front.h"
+#include "net/move.h"
 
 /* CONTRACT 7: 50 a second, burst 100, each principal. Counted on each loop by itself, so one who
  * spreads over all loops gets as much on each. */
@@ -87,6 +88,13 @@ struct rest_call *rest_resume(struct rest_call *c)
         return NULL;
     }
     return c;
+}
+
+void rest_move(struct rest_call *c, unsigned loop)
+{
+    struct http_exchange *x = c->x;
+    call_free(c);
+    http_move(x, loop);
 }
 
 struct grant *rest_take_grant(struct rest_call *c)

@@ -129,6 +129,10 @@ struct conn *rest_upgrade(struct rest_call *c, const struct ws_wire *wire, void 
 struct conn *rest_stream(struct rest_call *c, const char *content_type,
                          const struct stream_wire *wire, void *user);
 
+/* Hands the request over to another loop (net/move.h), where its way through the rules begins
+ * anew; the call is gone here. */
+void rest_move(struct rest_call *c, unsigned loop);
+
 /* --- before the answer --- */
 
 /* A member of an object being written: an id. */
