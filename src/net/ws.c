@@ -149,7 +149,8 @@ static void session_end(struct conn *c, close_reason reason, int code, span text
 void ws_close(struct conn *c, close_reason reason)
 {
     int code = close_code(reason);
-    session_end(c, reason, code == 0 ? -1 : code, span_str(close_text(reason)));
+    span text = conn_wire(c)->close_code_only ? SPAN_NONE : span_str(close_text(reason));
+    session_end(c, reason, code == 0 ? -1 : code, text);
 }
 
 static close_reason reason_of_code(int code)

@@ -25,6 +25,7 @@ struct ws_wire {
     uint32_t write_ms;        /* closed when a full socket takes nothing for so long; 0: never */
     bool text_only;           /* binary closes 1003 */
     bool deflate;             /* permessage-deflate may be agreed, if the setting allows it too */
+    bool close_code_only;     /* our close frames say no text: clients compare it */
     /* A whole message; payload is borrowed for the call. */
     void (*on_message)(struct conn *c, enum ws_opcode op, span payload);
     /* The socket takes bytes again after conn_send came up short. May be NULL. */

@@ -5,6 +5,7 @@
 #include "edge/engineio/engine.h"
 
 #include "base/mem.h"
+#include "codec/http1/target.h"
 #include "edge/engineio/internal.h"
 #include "edge/rest/internal.h"
 
@@ -119,10 +120,41 @@ bool eio_request(struct rest_call *c)
     return true;
 }
 
+/* --- too large for any route: net refuses it, on whatever loop it came to --- */
+
+struct oversize {
+    struct mail mail;
+    struct engine *engine; /* of the session's loop */
+    uint8_t sid[EIO_SID_LEN];
+};
+
+static void end_oversize(struct mail *m)
+{
+    struct oversize *o = CONTAINER_OF(m, struct oversize, mail);
+    struct eio *s = session_find(o->engine, span_of(o->sid, EIO_SID_LEN));
+    if (s != NULL && s->format == EIO_FORMAT_POLL) {
+        session_violation(s, CLOSE_TOO_BIG, "too_big");
+    }
+    mem_free(o);
+}
+
 void eio_refused(struct http_exchange *x, unsigned status)
 {
-    (void)x;
-    (void)status;
+    struct edge *e = edge_of(x->conn);
+    buf sid = {0};
+    if (status != 413 || x->req->path.ptr == NULL || slot_of(e->engine, x->req->path) == NULL) {
+        return;
+    }
+    (void)http1_query_get(x->req->query, SPAN("sid"), &sid);
+    unsigned owner = eio_owner(buf_span(&sid));
+    if (owner < loop_count(e->loop)) {
+        struct oversize *o = mem_calloc(1, sizeof *o);
+        o->mail.run = end_oversize;
+        o->engine = e->peers[owner]->engine;
+        memcpy(o->sid, sid.ptr, EIO_SID_LEN);
+        loop_post(e->loop, owner, &o->mail);
+    }
+    buf_deinit(&sid);
 }
 
 /* --- one a loop --- */

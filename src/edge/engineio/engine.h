@@ -102,6 +102,9 @@ const char *eio_transport(const struct eio *s);
 /* The app has found out who is there: counts it as that from now on (a client until then). */
 void eio_set_client(struct eio *s, enum stats_client k);
 
+/* During on_message: the POST that brought it; NULL of a WebSocket's. */
+const struct rest_call *eio_post_of(const struct eio *s);
+
 /* Takes a request below some app's path, answers or moves it; false when it is nobody's. Host,
  * Origin and forwarded fields have been looked at; c->origin says how. CORS fields are set as for
  * every answer of an allowed origin. */

@@ -77,6 +77,7 @@ void websocket_slot_init(struct engine *g, struct eio_slot *slot)
         .limits = {.message_bytes_max = g->payload_bytes_max,
                    .fragments_max = g->edge->conf->ws_fragments_max},
         .deflate = true,
+        .close_code_only = true, /* engine.io-client's suite wants 1009 without a text */
         .on_message = on_message,
         .on_writable = on_writable,
         .on_close = on_close,
