@@ -113,6 +113,8 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .outbox_messages_max = (uint32_t)config_int(c, CONFIG_outbox_messages_max),
         .outbox_bytes_max = (uint32_t)config_int(c, CONFIG_outbox_bytes_max),
         .flush_us = (uint32_t)config_int(c, CONFIG_flush_us),
+        .sio_namespaces_max = (uint32_t)config_int(c, CONFIG_sio_namespaces_max),
+        .sio_acks_max = (uint32_t)config_int(c, CONFIG_sio_acks_max),
         .sio_rooms_max = (uint32_t)config_int(c, CONFIG_sio_rooms_max),
         .eio = engineio_conf(c),
         .app_events = (unsigned)config_int(c, CONFIG_app_events),

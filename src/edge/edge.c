@@ -5,8 +5,13 @@
 #include "domain/hostmetrics.h"
 #include "edge/conformance/conformance.h"
 #include "edge/conformance/eio_echo.h"
+#include "edge/conformance/sio_fixture.h"
 #include "edge/engineio/engine.h"
 #include "edge/monitor/wrap.h"
+#include "edge/socketio/app.h"
+#include "edge/socketio/emit.h"
+#include "edge/socketio/socketio.h"
+#include "edge/socketio/wrap.h"
 #include "edge/spec/spec.h"
 #include "edge/sse/frame.h"
 #include "hub/ratelimit.h"
@@ -22,12 +27,22 @@ static const wrap_fn wraps[WIRE_COUNT] = {
     [WIRE_TEXT] = wrap_text,
     [WIRE_MONITOR] = monitor_wrap,
     [WIRE_SSE] = sse_wrap,
+    [WIRE_SIO] = sio_wrap,
+    [WIRE_SIO_POLL] = sio_wrap_poll,
+    [WIRE_SIO3] = sio_wrap_v3,
+    [WIRE_SIO_MSGPACK] = sio_wrap_msgpack,
+    [WIRE_SIO_MSGPACK_POLL] = sio_wrap_msgpack_poll,
 };
 
 static const enum stats_wire stats_wires[WIRE_COUNT] = {
     [WIRE_TEXT] = STATS_CONFORMANCE,
     [WIRE_MONITOR] = STATS_MONITOR,
     [WIRE_SSE] = STATS_SSE,
+    [WIRE_SIO] = STATS_SOCKETIO,
+    [WIRE_SIO_POLL] = STATS_SOCKETIO,
+    [WIRE_SIO3] = STATS_SOCKETIO,
+    [WIRE_SIO_MSGPACK] = STATS_SOCKETIO,
+    [WIRE_SIO_MSGPACK_POLL] = STATS_SOCKETIO,
 };
 
 _Static_assert(WIRE_COUNT * WS_DEFLATE_KINDS <= HUB_WIRES_MAX, "a hub wire a format and kind");
@@ -82,7 +97,7 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     if (wire == WIRE_MONITOR) {
         return b->event < HOST_CHANNEL_COUNT ? channels[b->event] : FRAME_UNKNOWN;
     }
-    return FRAME_MESSAGE;
+    return stats_wires[wire] == STATS_SOCKETIO ? FRAME_APP : FRAME_MESSAGE;
 }
 
 static uint32_t sink_now_us(struct hub_sink *s, bool exact)
@@ -160,7 +175,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     event_index_init(&e->events);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
-        .now_us = sink_now_us, .sent = sink_sent};
+        .wants = emit_wants, .among = emit_among, .now_us = sink_now_us, .sent = sink_sent};
     struct hub_conf conf = {.loop = loop_index(e->loop),
                             .post = post,
                             .sink = &e->sink,
@@ -173,16 +188,23 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     e->turn_end.run = turn_end;
     loop_add_hook(e->loop, &e->turn_end);
     eio_init(e);
+    sio_init(e);
+    emit_init(e);
     if (e->conf->conformance) {
         conformance_init(e);
         eio_echo_init(e);
+        sio_fixture_init(e);
     }
+    app_init(e);
 }
 
 void edge_deinit(struct edge *e)
 {
     timer_stop(e->loop, &e->home_timer);
     eio_deinit(e);
+    app_deinit(e);
+    sio_deinit(e);
+    emit_deinit(e);
     hub_free(e->hub);
     spec_deinit(e);
     limiter_free(e->rest_limiter);

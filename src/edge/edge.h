@@ -19,6 +19,13 @@ enum edge_wire {
     WIRE_TEXT, /* the payload as one text frame: conformance */
     WIRE_MONITOR,
     WIRE_SSE,
+    /* Socket.IO: frames of a WebSocket, packets of a polling payload, frames of revision 3; and
+     * connections that speak msgpack. */
+    WIRE_SIO,
+    WIRE_SIO_POLL,
+    WIRE_SIO3,
+    WIRE_SIO_MSGPACK,
+    WIRE_SIO_MSGPACK_POLL,
     WIRE_COUNT
 };
 
@@ -48,6 +55,8 @@ struct edge_conf {
     uint32_t outbox_bytes_max;
     uint32_t flush_us; /* hub_turn_pause */
     uint32_t sio_rooms_max;
+    uint32_t sio_namespaces_max;
+    uint32_t sio_acks_max;
     struct eio_conf eio;
     unsigned app_events; /* bits of enum app_ways (edge/socketio/app.h) */
     uint32_t app_event_bytes_max;
@@ -61,6 +70,7 @@ struct edge_conf {
 struct limiter;
 struct engine; /* edge/engineio/internal.h */
 struct ops;
+struct sio_loop; /* edge/socketio/internal.h */
 struct specs;
 
 struct edge {
@@ -80,6 +90,7 @@ struct edge {
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
+    struct sio_loop *sio; /* owned: of socketio/ */
     struct app *app; /* owned: of socketio/app.c */
 };
 

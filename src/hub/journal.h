@@ -93,6 +93,10 @@ struct journal_reader_ops {
     /* The log could not be read: the member is not subscribed. Usually: close with CLOSE_SLOW's
      * rule of coming back later. The reader must be closed afterwards. */
     void (*on_error)(struct journal_reader *r, err error);
+    /* All that was missed has been handed to the member, and its topics are live; again after each
+     * later subscription. Whoever wants nothing replayed any more may close the reader in it: the
+     * topics stay subscribed. May be NULL. */
+    void (*on_live)(struct journal_reader *r);
 };
 
 /* One member's way through the ordered topics, embedded in the edge's session. What is delivered

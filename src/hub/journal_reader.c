@@ -305,6 +305,9 @@ static void go_live(struct journal_reader_state *s)
     }
     s->replaying = false;
     reader_set_phase(s, READER_LIVE);
+    if (s->reader->ops->on_live != NULL) {
+        s->reader->ops->on_live(s->reader); /* may close it: `s` is not used any more */
+    }
 }
 
 static void take_given(struct journal_reader_state *s, struct journal_ask *a)

@@ -98,12 +98,14 @@ span sio_sid(const struct sio_socket *s);
 const struct sio_nsp_ops *sio_ops(const struct sio_socket *s);
 /* Its connection's session. */
 struct eio *sio_engine(const struct sio_socket *s);
+/* The query of its connection's handshake; only with `conformance`, else empty. */
+span sio_handshake_query(const struct sio_socket *s);
 /* The edge of its loop. */
 struct edge *sio_edge(const struct sio_socket *s);
 /* Of this loop, or NULL. */
 struct sio_socket *sio_find(struct edge *e, span sid);
-/* The one that a hub member of this loop has in a namespace, also while it is being replayed to;
- * NULL: none, or the member is of another wire. O(sockets of the connection). */
+/* The one that a hub member of this loop, an Engine.IO session, has in a namespace, also while it
+ * is being replayed to; NULL: none. O(sockets of the connection). */
 struct sio_socket *sio_of_member(struct edge *e, uint32_t member, span nsp);
 /* The socket whose session it is; NULL: it is another wire's. */
 struct sio_socket *sio_of_session(struct session *session);
@@ -124,6 +126,8 @@ void sio_keep(struct sio_socket *s);
 /* Whether an event is within the rates of its connection and principal (CONTRACT 7), and takes it
  * from them; else it has been answered RATE_LIMIT_EXCEEDED, or the connection closed. */
 bool sio_within_rate(struct sio_socket *s, const struct sio_event *ev) MUST_CHECK;
+/* What that is taken from, for namespaces that count themselves. */
+struct bucket *sio_bucket(const struct sio_socket *s);
 /* auth:refresh: {token} of the same principal, else AUTHENTICATION_FAILED and the end. Answers. */
 void sio_refresh(struct sio_socket *s, const struct sio_event *ev);
 
@@ -161,7 +165,5 @@ void sio_nsp_register(struct edge *e, const char *pattern, const struct sio_nsp_
 /* Once an edge, after eio_init; and its end. */
 void sio_init(struct edge *e);
 void sio_deinit(struct edge *e);
-/* Appends a blob as the hub's member of that format gets it (wires WIRE_SIO_*). */
-void sio_wrap(const struct edge *e, enum edge_wire wire, const struct blob *b, buf *out);
 
 #endif

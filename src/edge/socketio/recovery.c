@@ -1,0 +1,348 @@
+/*
+ * Sockets that come back (connection state recovery; CONTRACT 8). What is kept under a pid is the
+ * socket's namespace, id, rooms and what its namespace has to keep. A client that shows the pid,
+ * and the last offset it saw, is subscribed again at that place of the log: what it missed is
+ * handed over first, then its CONNECT is answered, and all else begins behind that; so the offset
+ * that it knows always covers everything it was sent, whenever it is cut off again.
+ *
+ * Otherwise than the reference's: the window counts from the disconnect, a client that has heard
+ * nothing yet can come back too (from where it had begun), another process may be the one that
+ * answers, and if the log does not reach back far enough the client is told so: by `gap`, and by
+ * another pid, by which official clients know that they were not recovered.
+ */
+#include "edge/socketio/emit.h"
+#include "edge/socketio/internal.h"
+
+#include "base/mem.h"
+#include "codec/json/read.h"
+#include "codec/json/scan.h"
+#include "hub/pattern.h"
+
+#define WIRE "socketio"
+#define STATE_DEPTH_MAX 16
+
+struct sio_replay {
+    struct journal_reader reader;
+    struct sio_socket *socket;
+    buf auth;  /* the CONNECT's payload */
+    buf later; /* subscriptions that begin behind it: home, length, name */
+    unsigned topics;
+    bool live;
+    bool gap;
+    struct pos from, to; /* of the gap */
+};
+
+struct sio_resume {
+    struct sio_replay *replay; /* owned; NULL: all was handed over */
+    uint64_t start;            /* number of the position at which it began */
+    char pid[RECOVERY_PID_LEN + 1];
+};
+
+/* Namespaces that authenticate nobody: to know the pid is to be it. */
+static const uuid nobody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                             0xff, 0xff, 0xff, 0xff, 0xff}};
+
+uuid sio_recovery_principal(const struct sio_socket *s)
+{
+    return s->session.grant == NULL ? nobody : s->session.grant->principal;
+}
+
+span sio_recovery_pid(const struct sio_socket *s)
+{
+    return s->resume == NULL ? SPAN_NONE : span_str(s->resume->pid);
+}
+
+size_t sio_offset(const struct sio_socket *s, char out[POS_TEXT_MAX])
+{
+    const struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
+    struct pos now = r != NULL && !r->live ? journal_reader_pos(&r->reader)
+                                           : journal_now(sio_edge(s)->home->journal);
+    return pos_text(now, out);
+}
+
+bool sio_recovery_ask(span payload, struct resume_ask *out)
+{
+    struct arena arena = {0};
+    span pid, offset;
+    *out = (struct resume_ask){0};
+    (void)json_get(payload, "pid", &pid);
+    (void)json_get(payload, "offset", &offset);
+    bool ok = json_type(pid) == JSON_STRING &&
+              (json_type(offset) == JSON_STRING || json_type(offset) == JSON_NONE) &&
+              resume_ask_parse(json_string_in(offset, &arena), json_string_in(pid, &arena), out) &&
+              out->pid[0] != '\0';
+    arena_reset(&arena);
+    return ok;
+}
+
+/* --- keeping --- */
+
+static void put_state(const struct sio_socket *s, buf *out)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    json_member_string(&w, "nsp", sio_nsp(s));
+    json_member_string(&w, "sid", sio_sid(s));
+    json_member_open(&w, "rooms", '[');
+    unsigned count = emit_rooms(s, NULL, 0);
+    span *rooms = mem_calloc(count, sizeof *rooms);
+    (void)emit_rooms(s, rooms, count);
+    for (unsigned i = 0; i < count; i++) {
+        json_write_string(&w, rooms[i]);
+    }
+    mem_free(rooms);
+    json_close(&w, ']');
+    if (sio_ops(s)->keep != NULL) {
+        json_member_open(&w, "state", '{');
+        sio_ops(s)->keep(s, &w);
+        json_close(&w, '}');
+    }
+    json_close(&w, '}');
+}
+
+void sio_keep(struct sio_socket *s)
+{
+    struct edge *e = sio_edge(s);
+    buf state = {0};
+    if (s->resume == NULL || s->state != SIO_CONNECTED) {
+        return;
+    }
+    put_state(s, &state);
+    struct pos start = journal_now(e->home->journal);
+    start.n = s->resume->start;
+    (void)recovery_save(e->home, sio_recovery_pid(s), sio_recovery_principal(s),
+                        &(struct recovery_state){
+                            .wire = WIRE, .state = buf_span(&state), .pos = start});
+    buf_deinit(&state);
+}
+
+void sio_recovery_open(struct sio_socket *s)
+{
+    struct edge *e = sio_edge(s);
+    if (sio_ops(s)->recovers && !s->sio->eio.v3) {
+        s->resume = mem_calloc(1, sizeof *s->resume);
+        s->resume->start = journal_now(e->home->journal).n;
+        recovery_pid(e->home, s->resume->pid);
+    }
+}
+
+static void replay_free(struct sio_resume *r)
+{
+    if (r->replay != NULL) {
+        journal_close(&r->replay->reader);
+        buf_deinit(&r->replay->auth);
+        buf_deinit(&r->replay->later);
+        mem_free(r->replay);
+        r->replay = NULL;
+    }
+}
+
+void sio_recovery_close(struct sio_socket *s, close_reason reason, bool over)
+{
+    struct sio_resume *r = s->resume;
+    struct edge *e = sio_edge(s);
+    if (r == NULL) {
+        return;
+    }
+    replay_free(r);
+    if (over || close_reconnect_rule(reason) == RECONNECT_NEVER) {
+        recovery_end(e->home, sio_recovery_pid(s), sio_recovery_principal(s));
+    } else {
+        recovery_drop(e->home, sio_recovery_pid(s), sio_recovery_principal(s), NULL);
+    }
+    mem_free(r);
+    s->resume = NULL;
+}
+
+/* --- subscriptions --- */
+
+static struct sio_replay *replaying(const struct sio_socket *s)
+{
+    struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
+    return r == NULL || r->live ? NULL : r;
+}
+
+struct later {
+    unsigned home;
+    size_t len;
+};
+
+bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
+{
+    struct sio_replay *r = replaying(s);
+    if (r == NULL) {
+        return hub_subscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
+    }
+    if (home == JOURNAL_HOME) {
+        r->topics++;
+        return journal_subscribe(&r->reader, topic);
+    }
+    struct later l = {.home = home, .len = topic.len};
+    buf_append(&r->later, &l, sizeof l);
+    buf_append_span(&r->later, topic);
+    return !pattern_is(topic) || pattern_allowed(topic);
+}
+
+bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic)
+{
+    struct sio_replay *r = replaying(s);
+    if (r != NULL && home == JOURNAL_HOME) {
+        return journal_unsubscribe(&r->reader, topic);
+    }
+    return hub_unsubscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
+}
+
+void sio_recovery_writable(struct sio_socket *s)
+{
+    struct sio_replay *r = replaying(s);
+    if (r != NULL) {
+        journal_writable(&r->reader);
+    }
+}
+
+/* --- coming back --- */
+
+static void on_gap(struct journal_reader *reader, struct pos from, struct pos to)
+{
+    struct sio_replay *r = CONTAINER_OF(reader, struct sio_replay, reader);
+    r->from = r->gap ? r->from : from;
+    r->to = to;
+    r->gap = true;
+}
+
+static void on_error(struct journal_reader *reader, err error)
+{
+    struct sio_socket *s = CONTAINER_OF(reader, struct sio_replay, reader)->socket;
+    LOG(loop_log(sio_edge(s)->loop), LOG_WARN, "error", LOG_STR("what", "replay"),
+        LOG_STR("error", err_name(error)), LOG_U64("conn", conn_slot(s->sio->eio.conn)));
+    eio_close(&s->sio->eio, CLOSE_SLOW);
+}
+
+static void say_gap(struct sio_socket *s, const struct sio_replay *r)
+{
+    char text[POS_TEXT_MAX];
+    buf out = {0};
+    struct json_writer w = json_writer_of(&out);
+    json_open(&w, '[');
+    json_write_string(&w, SPAN("gap"));
+    json_open(&w, '{');
+    json_member_string(&w, "from", span_of(text, pos_text(r->from, text)));
+    json_member_string(&w, "to", span_of(text, pos_text(r->to, text)));
+    json_close(&w, '}');
+    json_close(&w, ']');
+    sio_emit(s, buf_span(&out), NULL, 0, BLOB_ORDERED);
+    buf_deinit(&out);
+}
+
+static void subscribe_later(struct sio_socket *s, span later)
+{
+    while (later.len > 0) {
+        struct later l;
+        memcpy(&l, later.ptr, sizeof l);
+        (void)sio_subscribe(s, l.home, span_slice(later, sizeof l, l.len));
+        later = span_slice(later, sizeof l + l.len, later.len);
+    }
+}
+
+void sio_recovery_settle(struct sio_socket *s)
+{
+    struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
+    if (r != NULL) {
+        if (r->gap) {
+            say_gap(s, r);
+        }
+        subscribe_later(s, buf_span(&r->later));
+        replay_free(s->resume);
+    }
+}
+
+/* The old name means a socket that missed nothing. */
+static void rename_pid(struct sio_socket *s)
+{
+    struct edge *e = sio_edge(s);
+    recovery_end(e->home, sio_recovery_pid(s), sio_recovery_principal(s));
+    recovery_pid(e->home, s->resume->pid);
+}
+
+static void on_live(struct journal_reader *reader)
+{
+    struct sio_replay *r = CONTAINER_OF(reader, struct sio_replay, reader);
+    struct sio_socket *s = r->socket;
+    buf auth = r->auth;
+    r->auth = (buf){0};
+    r->live = true;
+    s->resume->start = journal_now(sio_edge(s)->home->journal).n;
+    s->state = SIO_CONNECTED;
+    if (r->gap) {
+        rename_pid(s);
+        s->recovered = false;
+    }
+    sio_keep(s);
+    sio_connected(s, buf_span(&auth)); /* may free it */
+    buf_deinit(&auth);
+}
+
+static const struct journal_reader_ops reader_ops = {
+    .on_gap = on_gap, .on_error = on_error, .on_live = on_live};
+
+static bool fits(const struct sio_socket *s, span state, span *sid, struct arena *arena)
+{
+    span value;
+    size_t at;
+    if (json_check(state, STATE_DEPTH_MAX, JSON_REFUSE_PROTO, &at) < 0 ||
+        !json_get(json_root(state), "nsp", &value) || !json_string_eq(value, sio_nsp(s)) ||
+        !json_get(json_root(state), "sid", &value)) {
+        return false;
+    }
+    *sid = json_string_in(value, arena);
+    return sid->len == EIO_SID_LEN && !sio_sid_taken(sio_loop_of(s->sio), *sid);
+}
+
+static void restore(struct sio_socket *s, span state, struct arena *arena)
+{
+    struct json_iter it;
+    char topic[HUB_TOPIC_BYTES_MAX];
+    span value, room;
+    if (sio_ops(s)->rooms) {
+        (void)sio_subscribe(s, JOURNAL_HOME, emit_topic(sio_nsp(s), SPAN_NONE, topic));
+    }
+    if (json_get(state, "rooms", &value) && json_array_begin(&it, value)) {
+        while (json_array_next(&it, &room)) {
+            (void)emit_join(s, json_string_in(room, arena)); /* a bound may have become lower */
+        }
+    }
+    if (sio_ops(s)->restore != NULL && json_get(state, "state", &value)) {
+        sio_ops(s)->restore(s, value);
+    }
+}
+
+bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, span state,
+                          struct pos kept, span auth)
+{
+    struct edge *e = sio_edge(s);
+    struct arena arena = {0};
+    span sid;
+    if (!fits(s, state, &sid, &arena)) {
+        arena_reset(&arena);
+        return false;
+    }
+    struct sio_replay *r = mem_calloc(1, sizeof *r);
+    struct pos start = ask->has_since ? ask->since : kept;
+    s->resume = mem_calloc(1, sizeof *s->resume);
+    memcpy(s->resume->pid, ask->pid, sizeof s->resume->pid);
+    s->resume->start = kept.n;
+    s->resume->replay = r;
+    r->socket = s;
+    r->reader.ops = &reader_ops;
+    buf_append_span(&r->auth, auth);
+    s->recovered = true;
+    s->state = SIO_REPLAYING;
+    sio_socket_sid(s, sid);
+    journal_open(e->home->journal, &r->reader, conn_slot(s->sio->eio.conn), &start);
+    restore(s, json_root(state), &arena);
+    if (r->topics == 0) { /* nothing that could be missed */
+        on_live(&r->reader);
+    }
+    arena_reset(&arena);
+    return true;
+}
