@@ -218,14 +218,15 @@ static void payloads_of_revision_3(void **state)
     assert_string_equal(walk(EIO_V3, SPAN_NONE), "bad");
 }
 
-/* What XMLHttpRequest of revision 3 posts as soon as one of its packets is binary. */
+/* What XMLHttpRequest of revision 3 posts as soon as one of its packets is binary. The first is the
+ * protocol's example, whose text forgot the type 04. */
 static void binary_payloads_of_revision_3(void **state)
 {
     static const struct {
         const char *hex;
         const char *walked;
     } rows[] = {
-        {"0004ff34e282ac" "0105ff0401020304", "4:\xe2\x82\xac 4#01020304 end"}, /* the protocol's */
+        {"0004ff34e282ac" "0105ff0401020304", "4:\xe2\x82\xac 4#01020304 end"},
         {"0006ff3468656c6c6f", "4:hello end"},
         {"000100ff34303132333435363738", "4:012345678 end"}, /* ten bytes */
         {"0101ff04", "4# end"},

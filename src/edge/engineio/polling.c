@@ -209,26 +209,36 @@ static bool too_many_packets(span body)
     return count > EIO_PAYLOAD_PACKETS_MAX;
 }
 
+static bool is_bytes(const struct rest_call *c)
+{
+    span type = http1_field(c->x->req, "Content-Type");
+    return span_ieq(span_trim(span_cut(&type, ';')), SPAN("application/octet-stream"));
+}
+
 /* Why the request cannot be a payload; NULL when it may be one. */
 static const char *post_fault(const struct eio *s, const struct rest_call *c)
 {
-    span type = http1_field(c->x->req, "Content-Type");
-    if (span_ieq(span_trim(span_cut(&type, ';')), SPAN("application/octet-stream"))) {
+    if (s->v3) {
+        return NULL;
+    }
+    if (is_bytes(c)) {
         return "content_type"; /* the protocol has no binary payloads since revision 4 */
     }
-    return !s->v3 && too_many_packets(c->x->body) ? "too_many_packets" : NULL;
+    return too_many_packets(c->x->body) ? "too_many_packets" : NULL;
 }
 
 /* False when it is no payload. The session may have ended in it: see engine.current. */
-static bool read_payload(struct engine *g, struct eio *s, span body)
+static bool read_payload(struct engine *g, struct eio *s, const struct rest_call *c)
 {
+    enum eio_revision revision = !s->v3 ? EIO_V4 : is_bytes(c) ? EIO_V3_BINARY : EIO_V3;
     struct eio_walk walk;
     struct eio_packet p;
+    unsigned count = 0;
     int rc;
-    eio_walk_begin(&walk, s->v3 ? EIO_V3 : EIO_V4, (uint8_t *)body.ptr, body.len);
+    eio_walk_begin(&walk, revision, (uint8_t *)c->x->body.ptr, c->x->body.len);
     g->current = s;
     while (g->current == s && (rc = eio_walk_next(&walk, &p)) != 0) {
-        if (rc < 0) {
+        if (rc < 0 || ++count > EIO_PAYLOAD_PACKETS_MAX) {
             return false;
         }
         session_packet(s, &p);
@@ -246,7 +256,7 @@ static void post(struct eio *s, struct rest_call *c)
         return;
     }
     g->posting = c;
-    bool good = fault == NULL && read_payload(g, s, c->x->body);
+    bool good = fault == NULL && read_payload(g, s, c);
     g->posting = NULL;
     if (!good) {
         session_violation(s, CLOSE_PROTOCOL, fault != NULL ? fault : "payload");
