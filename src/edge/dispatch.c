@@ -1,9 +1,6 @@
 #include "edge/dispatch.h"
 
-/* CONTRACT 7: what a principal may do over all its connections. Kept a loop, as REST's. */
-#define PRINCIPAL_TIMES 4
-/* Principals remembered at a time; the one seen longest ago gets a full bucket again. */
-#define PRINCIPALS_MAX 10000
+#include <string.h>
 
 /* What the table says in terms of types that only this layer has. */
 struct handler {
@@ -50,6 +47,11 @@ void event_error_members(struct json_writer *w, const struct event_refusal *r)
     if (r->retry_after_ms > 0) {
         json_member_i64(w, "retryAfterMs", r->retry_after_ms);
     }
+    if (!uuid_is_nil(r->device)) {
+        char id[UUID_TEXT_LEN + 1];
+        uuid_format(r->device, id);
+        json_member_string(w, "deviceId", span_of(id, UUID_TEXT_LEN));
+    }
     json_close(w, '}');
 }
 
@@ -64,14 +66,6 @@ struct bucket_rule event_rule(enum event_peer kind)
     return (struct bucket_rule){.count = row->per_second, .period_ms = 1000, .burst = row->burst};
 }
 
-struct limiter *event_limiter_new(enum event_peer kind)
-{
-    struct bucket_rule r = event_rule(kind);
-    r.count *= PRINCIPAL_TIMES;
-    r.burst *= PRINCIPAL_TIMES;
-    return limiter_new(&r, PRINCIPALS_MAX);
-}
-
 /* False when the peer is over its limit; it has been answered, and may have been closed. */
 static bool within_rate(struct event_call *in)
 {
@@ -81,14 +75,14 @@ static bool within_rate(struct event_call *in)
     if (in->row != NULL && in->row->limit == EVENT_LIMIT_FREE) {
         return true;
     }
-    bool within = bucket_take(in->bucket, &rule, now, &retry_ms);
-    if (within && (in->principals == NULL ||
-                   limiter_take(in->principals, span_of(&in->grant->principal, sizeof(uuid)), now,
-                                &retry_ms))) {
+    if (in->wire->within_rate != NULL) {
+        return in->wire->within_rate(in);
+    }
+    if (bucket_take(in->bucket, &rule, now, &retry_ms)) {
         return true;
     }
     stats_name(&in->edge->stats.rate_limited, in->wire->name);
-    if (!within && bucket_refused(in->bucket, now) >= EVENT_FLOOD) {
+    if (bucket_refused(in->bucket, now) >= EVENT_FLOOD) {
         in->wire->flooding(in);
     } else {
         in->wire->refuse(in, &(struct event_refusal){.error = ERR_RATE_LIMIT_EXCEEDED,
@@ -150,6 +144,10 @@ static void run(struct event_call *in, enum event_in which)
     if (!permitted(in)) {
         return;
     }
+    if (in->unchecked && in->data.len > 0 && !shape_json(in->data, &ctx)) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, ctx.why);
+        return;
+    }
     if (in->row->schema == SCHEMA_none) {
         h->run(in, NULL);
         return;
@@ -162,6 +160,31 @@ static void run(struct event_call *in, enum event_in which)
     if (permitted_for(in, h, &payload)) {
         h->run(in, &payload);
     }
+}
+
+/* Whether the name is an event of other peers of the same wire. */
+static bool is_of_others(const struct event_call *in)
+{
+    for (unsigned p = 0; p < PEER_COUNT; p++) {
+        if (strcmp(peer_row((enum event_peer)p)->wire, peer_row(in->kind)->wire) == 0 &&
+            event_in_find(&in->edge->events, (enum event_peer)p, (const char *)in->name.ptr,
+                          in->name.len) != IN_COUNT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum frame unknown(struct event_call *in)
+{
+    if (is_of_others(in)) {
+        event_refuse(in, ERR_PERMISSION_DENIED, NULL, "is not for this kind of client");
+    } else if (in->wire->unknown != NULL && in->wire->unknown(in)) {
+        return FRAME_APP;
+    } else {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, in->wire->name_member, "is not known");
+    }
+    return FRAME_UNKNOWN;
 }
 
 /* What it was, for metrics. */
@@ -181,8 +204,7 @@ static enum frame dispatch(struct event_call *in)
         return FRAME_REFUSED;
     }
     if (in->row == NULL) {
-        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, in->wire->name_member, "is not known");
-        return FRAME_UNKNOWN;
+        return unknown(in);
     }
     run(in, which);
     return frame_in(ix, which);

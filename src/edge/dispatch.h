@@ -36,6 +36,7 @@ struct event_refusal {
     const char *member;      /* NULL or empty: none */
     const char *why;         /* static text; NULL: nothing to add */
     uint32_t retry_after_ms; /* 0: none */
+    uuid device;             /* which one is concerned; nil: none is named */
 };
 
 /* {type,message,code,details} (CONTRACT 3) without braces, to an object that is open. */
@@ -55,6 +56,11 @@ struct event_wire {
     void (*refuse)(const struct event_call *in, const struct event_refusal *r);
     /* The peer never stops: close it with CLOSE_FLOODING. */
     void (*flooding)(const struct event_call *in);
+    /* Instead of the connection's bucket: whether it is within its rate, else it was answered.
+     * NULL: the bucket, and flooding. */
+    bool (*within_rate)(const struct event_call *in);
+    /* Takes a name that no row has; false refuses it. NULL: all are refused. */
+    bool (*unknown)(const struct event_call *in);
 };
 
 /* One message of a peer. The wire fills what stands before `row`; all of it is borrowed. */
@@ -66,11 +72,11 @@ struct event_call {
     enum event_peer kind;       /* what it is: chooses among rows of one name */
     const struct grant *grant;
     uuid device;                /* of scope OWN */
-    struct bucket *bucket;      /* of the connection */
-    struct limiter *principals; /* buckets by principal; NULL: not kept */
+    struct bucket *bucket;      /* of the connection; not with within_rate */
     uint32_t slot;              /* of the connection, for the log */
     span name;                  /* unescaped; empty when `bad` */
-    span data;                  /* one JSON value that shape_json accepted; empty: {} */
+    span data;                  /* one JSON value; empty: {} */
+    bool unchecked;             /* shape_json has not accepted it yet */
     span id;                    /* what names the request for the wire; empty: none is wanted */
     size_t bytes;               /* of the message */
     const char *bad;            /* why it could not be read; NULL: it could */
@@ -92,8 +98,6 @@ void event_refuse(const struct event_call *in, err error, const char *member, co
 
 /* The bucket of a connection of that kind. */
 struct bucket_rule event_rule(enum event_peer kind);
-/* Buckets by principal, at four times that (CONTRACT 7); owned by the caller. */
-struct limiter *event_limiter_new(enum event_peer kind);
 
 /* One handler a row, in the wires' folders; `p` is NULL where the row has no schema. */
 struct shape_none {

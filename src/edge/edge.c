@@ -10,6 +10,7 @@
 #include "edge/monitor/wrap.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/emit.h"
+#include "edge/socketio/product.h"
 #include "edge/socketio/socketio.h"
 #include "edge/socketio/wrap.h"
 #include "edge/spec/spec.h"
@@ -195,6 +196,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
         eio_echo_init(e);
         sio_fixture_init(e);
     }
+    product_init(e);
     app_init(e);
 }
 

@@ -17,6 +17,9 @@ void device_answer_json(void *owner, const struct device_result *r);
 struct rest_call *identity_answer(void *owner, const struct identity_result *r);
 /* An identity_done that answers 201 with a key that was made and its id; never cached. */
 void identity_answer_key(void *owner, const struct identity_result *r);
+/* device_create for who shows a provisioning key (PRINCIPAL_PROVISIONER), which pays with a use. */
+void device_provision(struct home *h, const struct grant *g, const struct shape_device_register *in,
+                      struct arena *arena, span address, device_done done, void *owner);
 /* Answers 400 about one query parameter. */
 void device_bad_query(struct rest_call *c, const char *name, const char *why);
 

@@ -90,6 +90,25 @@ void rest_provision_delete(struct rest_call *c)
 
 /* --- devices --- */
 
+void device_provision(struct home *h, const struct grant *g, const struct shape_device_register *in,
+                      struct arena *arena, span address, device_done done, void *owner)
+{
+    uuid id = in->has_deviceId ? in->deviceId : home_new_id(h);
+    char name[UUID_TEXT_LEN + 1];
+    uuid_format(id, name);
+    const struct device_draft draft = {
+        .id = id,
+        .provision = g->credential,
+        .name = in->has_name ? in->name : span_of(name, UUID_TEXT_LEN),
+        .type = in->has_type ? in->type : SPAN_NONE,
+        .status = DEVICE_ACTIVE,
+        .capabilities = in->has_capabilities ? device_texts(in->capabilities, arena) : SPAN_NONE,
+    };
+    const struct actor who = {
+        .id = g->principal, .name = SPAN("provisioning key"), .address = address};
+    device_create(h, &draft, &who, done, owner);
+}
+
 static void registered(void *owner, const struct device_result *r)
 {
     struct rest_call *c = rest_resume(owner);
@@ -125,20 +144,7 @@ void rest_device_register(struct rest_call *c)
     if (!device_body(c, SCHEMA_device_register, &in)) {
         return;
     }
-    uuid id = in.has_deviceId ? in.deviceId : home_new_id(c->edge->home);
-    char name[UUID_TEXT_LEN + 1];
-    uuid_format(id, name);
-    const struct device_draft draft = {
-        .id = id,
-        .provision = c->grant->credential,
-        .name = in.has_name ? in.name : span_of(name, UUID_TEXT_LEN),
-        .type = in.has_type ? in.type : SPAN_NONE,
-        .status = DEVICE_ACTIVE,
-        .capabilities =
-            in.has_capabilities ? device_texts(in.capabilities, &c->arena) : SPAN_NONE,
-    };
-    struct actor who = rest_actor(c, address);
-    who.name = SPAN("provisioning key");
     rest_later(c);
-    device_create(c->edge->home, &draft, &who, registered, c);
+    device_provision(c->edge->home, c->grant, &in, &c->arena, rest_actor(c, address).address,
+                     registered, c);
 }

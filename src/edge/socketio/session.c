@@ -310,6 +310,9 @@ static void on_writable(struct eio *s)
 {
     for (struct sio_socket *it = sio_of_eio(s)->sockets; it != NULL; it = it->next) {
         sio_recovery_writable(it);
+        if (sio_ops(it)->on_writable != NULL) {
+            sio_ops(it)->on_writable(it);
+        }
     }
 }
 

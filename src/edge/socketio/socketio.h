@@ -66,6 +66,8 @@ struct sio_nsp_ops {
     void (*on_event)(struct sio_socket *s, const struct sio_event *ev);
     /* The rights changed (session_change SESSION_RIGHTS). May be NULL. */
     void (*on_rights)(struct sio_socket *s);
+    /* More can be sent, after a time when not. Closes nothing. May be NULL. */
+    void (*on_writable)(struct sio_socket *s);
     /* It has left the namespace, or the connection is over; also of a socket that had on_connect
      * never called when `admit` or `restore` was. May be NULL. */
     void (*on_disconnect)(struct sio_socket *s, close_reason reason);

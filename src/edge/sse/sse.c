@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "domain/device.h"
+#include "edge/reach.h"
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
 #include "edge/resume.h"
@@ -16,26 +17,13 @@
 #include "net/stream.h"
 #include "tables/events.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define CONTENT_TYPE "text/event-stream"
 #define WRITE_MS 10000 /* as on every wire (CONTRACT 6) */
 /* How long a client waits before it comes back, spread, for after a restart all of them do. */
 #define RETRY_MS_MIN 1000
 #define RETRY_MS_SPREAD 2000
-/* Devices of one stream that are bound one by one. Who has more asks for one device_id, or is
- * given a global role. */
-#define DEVICES_MAX 1000
 
 _Static_assert(EVENT_COUNT <= 64, "types are bits");
-
-/* What a stream may show. */
-struct reach {
-    bool all;
-    unsigned count;
-    uuid *devices; /* owned, sorted, each once */
-};
 
 struct sse {
     struct session session;
@@ -47,53 +35,6 @@ struct sse {
     uuid device; /* of ?device_id= */
     uint64_t opened_ns;
 };
-
-/* --- reach --- */
-
-static int by_id(const void *a, const void *b) { return memcmp(a, b, sizeof(uuid)); }
-
-static void reach_add(struct reach *r, uuid device)
-{
-    r->devices[r->count++] = device;
-}
-
-/* The devices whose events the grant may read, of all or of the one asked for. */
-static struct reach reach_of(const struct grant *g, const uuid *only)
-{
-    struct reach r = {0};
-    if (only == NULL && can(g, PERM_DEVICE_READ, SCOPE_ALL)) {
-        r.all = true;
-        return r;
-    }
-    r.devices = mem_alloc((1 + (size_t)g->binding_count) * sizeof *r.devices);
-    uuid self = only != NULL ? *only : g->principal;
-    if (can(g, PERM_DEVICE_READ, scope_device(self))) {
-        reach_add(&r, self);
-    }
-    for (unsigned i = 0; only == NULL && i < g->binding_count; i++) {
-        struct scope s = g->bindings[i].scope;
-        if (s.kind == SCOPE_DEVICE && can(g, PERM_DEVICE_READ, s)) {
-            reach_add(&r, s.id);
-        }
-    }
-    qsort(r.devices, r.count, sizeof *r.devices, by_id);
-    unsigned kept = 0;
-    for (unsigned i = 0; i < r.count; i++) {
-        if (kept == 0 || !uuid_eq(r.devices[kept - 1], r.devices[i])) {
-            r.devices[kept++] = r.devices[i];
-        }
-    }
-    r.count = kept;
-    return r;
-}
-
-static bool reach_eq(const struct reach *a, const struct reach *b)
-{
-    return a->all == b->all && a->count == b->count &&
-           (a->count == 0 || memcmp(a->devices, b->devices, a->count * sizeof(uuid)) == 0);
-}
-
-static void reach_free(struct reach *r) { mem_free(r->devices); }
 
 /* --- the stream --- */
 
@@ -303,7 +244,7 @@ static void begin(struct wish *w)
 {
     struct rest_call *c = w->call;
     struct reach reach = reach_of(c->grant, w->has_device ? &w->device : NULL);
-    if (reach.count > DEVICES_MAX) {
+    if (reach.count > REACH_DEVICES_MAX) {
         reach_free(&reach);
         device_bad_query(c, "device_id", "is needed: your bindings name too many devices");
         return;

@@ -1,0 +1,52 @@
+/*
+ * The namespace "/": devices and who watches them (CONTRACT 3), by the rows of tables/events.def.
+ *
+ *     product.c        the namespace: events to dispatch, answers, a device's own socket
+ *     product_subs.c   device:subscribe: subscriptions, their replay, rights, recovery
+ *
+ * Names that nobody knows may be an application's (app.h).
+ */
+#ifndef SB_EDGE_SOCKETIO_PRODUCT_H
+#define SB_EDGE_SOCKETIO_PRODUCT_H
+
+#include "domain/device_link.h"
+#include "edge/dispatch.h"
+#include "edge/reach.h"
+#include "edge/socketio/socketio.h"
+
+/* Registers the namespace, unless the conformance setting has it; once an edge, after sio_init. */
+void product_init(struct edge *e);
+
+/* --- private to these files --- */
+
+/* Devices that a socket names one by one; more is SUBSCRIPTION_FAILED. */
+#define PRODUCT_DEVICES_MAX REACH_DEVICES_MAX
+/* Replays of one socket under way; more is RATE_LIMIT_EXCEEDED. */
+#define PRODUCT_REPLAYS_MAX 16
+
+struct product_replay;
+
+/* What a socket of "/" has beside sio's; most that only answer have none. */
+struct product {
+    struct sio_socket *socket;
+    bool all;                       /* device:subscribe without an id */
+    struct reach reach;             /* then: of whom */
+    uuid *devices;                  /* owned: named ones */
+    unsigned device_count;
+    unsigned device_cap;
+    struct product_replay *replays; /* owned */
+    struct device_link link;        /* of a device's own socket */
+    bool linked;
+};
+
+/* The socket's; made when there is none. */
+struct product *product_of(struct sio_socket *s);
+/* Ends every subscription, and what is replayed. */
+void product_subs_close(struct sio_socket *s);
+/* sio_nsp_ops of the same names. */
+void product_subs_keep(const struct sio_socket *s, struct json_writer *w);
+void product_subs_restore(struct sio_socket *s, span state);
+void product_subs_rights(struct sio_socket *s);
+void product_subs_writable(struct sio_socket *s);
+
+#endif

@@ -1,0 +1,266 @@
+// The namespace "/" with the official client: devices, who watches them, provisioning, rights,
+// coming back (CONTRACT 2, 3, 8).
+import assert from 'node:assert/strict';
+import test, { after, afterEach, before } from 'node:test';
+import { io } from 'socket.io-client';
+import { PATIENCE, startServer, within } from './lib/server.mjs';
+
+const SOON_MS = 10_000 * PATIENCE;
+let server;
+let admin;
+let viewer;
+const open = new Set();
+
+const mint = (sub, role, ttl = '1h') => (
+  server.cli('token', '--sub', sub, '--kind', 'user', '--role', role, '--ttl', ttl)
+);
+
+before(async () => {
+  server = await startServer({ flags: ['--handshakes-per-s', '1000'] });
+  admin = await mint('root', 'admin');
+  viewer = await mint('victor', 'viewer');
+});
+afterEach(() => {
+  for (const socket of open) socket.disconnect();
+  open.clear();
+});
+after(() => server?.stop());
+
+/** A connected official client that keeps what it hears; `transports` as the client's own. */
+async function connect(token, { transports = ['websocket'], ...options } = {}) {
+  const socket = io(server.url, { auth: { token }, transports, forceNew: true, reconnection: false, ...options });
+  open.add(socket);
+  socket.heard = [];
+  socket.onAny((name, ...args) => socket.heard.push({ name, data: args[0], args }));
+  await within(SOON_MS, 'connect', new Promise((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('connect_error', reject);
+  }));
+  return socket;
+}
+
+/** An event with its ack. */
+const call = (socket, name, ...args) => socket.timeout(SOON_MS).emitWithAck(name, ...args);
+
+/** The next event of a name, said already or to come, for which `fits` holds. */
+async function hears(socket, name, fits = () => true) {
+  const find = () => socket.heard.find((h) => h.name === name && fits(h.data));
+  if (find()) return find().data;
+  await within(SOON_MS, name, new Promise((resolve) => {
+    socket.onAny(() => find() && resolve());
+  }));
+  return find().data;
+}
+
+const makeDevice = async (body = {}) => {
+  const made = await server.post('/api/v1/devices', { name: 'one', ...body }, { token: admin });
+  assert.equal(made.status, 201);
+  return { id: made.json.data.device.id, key: made.json.data.key };
+};
+const rename = (id, name) => server.request('PATCH', `/api/v1/devices/${id}`, { token: admin, body: { name } });
+
+for (const transports of [['websocket']]) {
+  test(`a_viewer_follows_one_device_and_all_of_them_over_${transports.join('_')}`, async () => {
+    const { id } = await makeDevice();
+    const socket = await connect(viewer, { transports });
+    assert.deepEqual(await call(socket, 'device:subscribe', { deviceId: id }), { ok: true, count: 1 });
+    await rename(id, 'two');
+    const updated = await hears(socket, 'device:updated', (d) => d.id === id);
+    assert.equal(updated.name, 'two');
+    assert.match(updated.pos, /^[0-9a-z]+-\d+$/i);
+    assert.match(updated.eventId, /^[0-9a-f-]{36}$/);
+    const { id: other } = await makeDevice();
+    const all = await call(socket, 'device:subscribe', {});
+    assert.equal(all.ok, true);
+    assert.equal(all.count, (await server.get('/api/v1/devices?limit=200', { token: admin })).json.data.length);
+    await rename(other, 'seen');
+    await hears(socket, 'device:updated', (d) => d.id === other);
+    const { id: third } = await makeDevice({ name: 'third' });
+    assert.equal((await hears(socket, 'device:created', (d) => d.id === third)).name, 'third');
+    // Each event once, though both the wildcard and the device are subscribed.
+    await rename(id, 'once');
+    await hears(socket, 'device:updated', (d) => d.name === 'once');
+    await call(socket, 'device:unsubscribe', { deviceId: id });
+    await rename(id, 'still');
+    await hears(socket, 'device:updated', (d) => d.name === 'still');
+    assert.equal(socket.heard.filter((h) => h.data?.name === 'once').length, 1);
+    assert.equal((await call(socket, 'device:unsubscribe', {})).ok, true);
+    const quiet = socket.heard.length;
+    await rename(id, 'unheard');
+    await call(socket, 'device:subscribe', { deviceId: id });
+    await rename(id, 'heard');
+    await hears(socket, 'device:updated', (d) => d.name === 'heard');
+    assert.ok(!socket.heard.slice(quiet).some((h) => h.data?.name === 'unheard'));
+  });
+}
+
+test('refusals_name_what_is_wrong_by_ack_or_by_error', async () => {
+  const { id } = await makeDevice();
+  const socket = await connect(viewer);
+  const missing = await call(socket, 'device:subscribe', { deviceId: '01900000-0000-7000-8000-000000000000' });
+  assert.equal(missing.ok, false);
+  assert.equal(missing.error.type, 'DEVICE_NOT_FOUND');
+  assert.equal(missing.error.code, 404);
+  const bad = await call(socket, 'device:subscribe', { deviceId: 7 });
+  assert.equal(bad.error.type, 'INVALID_MESSAGE_FORMAT');
+  assert.equal(bad.error.details.member, 'deviceId');
+  const since = await call(socket, 'device:subscribe', { deviceId: id, since: 'yesterday' });
+  assert.equal(since.error.details.member, 'since');
+  const unknown = await call(socket, 'device:unheard-of', {});
+  assert.equal(unknown.error.type, 'INVALID_MESSAGE_FORMAT');
+  const others = await call(socket, 'device:heartbeat', { timestamp: Date.now() });
+  assert.equal(others.error.type, 'PERMISSION_DENIED');
+  socket.emit('device:subscribe', { deviceId: 'x' });
+  const error = await hears(socket, 'error');
+  assert.equal(error.type, 'INVALID_MESSAGE_FORMAT');
+  assert.equal(error.details.member, 'deviceId');
+  const deep = await call(socket, 'device:subscribe', { a: JSON.parse('['.repeat(20) + ']'.repeat(20)) });
+  assert.equal(deep.error.type, 'INVALID_MESSAGE_FORMAT');
+  const large = await call(socket, 'device:subscribe', { pad: 'x'.repeat(70_000) });
+  assert.equal(large.error.type, 'INVALID_MESSAGE_FORMAT');
+  assert.ok(socket.connected);
+});
+
+test('who_may_not_read_a_device_cannot_tell_it_from_none', async () => {
+  const { id } = await makeDevice();
+  const nobody = await connect(await mint('nora', 'employee'));
+  const refused = await call(nobody, 'device:subscribe', { deviceId: id });
+  assert.equal(refused.ok, false);
+  const other = await makeDevice();
+  const device = await connect(other.key);
+  const foreign = await call(device, 'device:subscribe', { deviceId: id });
+  assert.equal(foreign.error.type, 'DEVICE_NOT_FOUND');
+  assert.deepEqual(await call(device, 'device:subscribe', {}), { ok: true, count: 1 });
+});
+
+test('a_device_registers_beats_and_has_one_live_socket', async () => {
+  const { id, key } = await makeDevice();
+  const watcher = await connect(viewer);
+  await call(watcher, 'device:subscribe', { deviceId: id });
+  const device = await connect(key);
+  assert.equal((await hears(watcher, 'device:connected', (d) => d.id === id)).id, id);
+  const registered = await call(device, 'device:register', { deviceId: id, capabilities: ['relay', 'relay', 'lamp'] });
+  assert.equal(registered.ok, true);
+  assert.deepEqual(registered.device.capabilities, ['relay', 'lamp']);
+  assert.equal(registered.device.connectionStatus, 'online');
+  assert.equal(registered.device.wire, 'socketio');
+  await hears(watcher, 'device:updated', (d) => d.id === id && d.capabilities.length === 2);
+  assert.deepEqual(await call(device, 'device:heartbeat', { timestamp: new Date().toISOString() }), { ok: true });
+  const foreign = await call(device, 'device:register', { deviceId: '01900000-0000-7000-8000-000000000000', capabilities: [] });
+  assert.equal(foreign.error.details.member, 'deviceId');
+
+  const closing = within(SOON_MS, 'closing', new Promise((resolve) => device.once('closing', resolve)));
+  const ended = within(SOON_MS, 'disconnect', new Promise((resolve) => device.once('disconnect', resolve)));
+  const newer = await connect(key);
+  assert.equal((await closing).code, 4001);
+  assert.equal(await ended, 'io server disconnect');
+  assert.equal((await call(newer, 'device:heartbeat', {})).ok, true);
+  assert.equal(watcher.heard.filter((h) => h.name === 'device:disconnected').length, 0, 'a take-over is no disconnect');
+  const log = await server.get(`/api/v1/devices/${id}/connections`, { token: admin });
+  assert.equal(log.json.data[0].wire, 'socketio');
+  newer.disconnect();
+  await hears(watcher, 'device:disconnected', (d) => d.id === id);
+});
+
+test('disabling_a_device_closes_its_socket', async () => {
+  const { id, key } = await makeDevice();
+  const device = await connect(key);
+  await call(device, 'device:register', { deviceId: id, capabilities: [] });
+  const closing = within(SOON_MS, 'closing', new Promise((resolve) => device.once('closing', resolve)));
+  await server.post(`/api/v1/devices/${id}/disable`, undefined, { token: admin });
+  assert.equal((await closing).code, 4002);
+});
+
+test('a_provisioning_key_registers_a_device_and_nothing_else', async () => {
+  const made = await server.post('/api/v1/provisioning-keys', { uses: 1 }, { token: admin });
+  const socket = await connect(made.json.data.key);
+  const refused = await call(socket, 'device:subscribe', {});
+  assert.equal(refused.error.type, 'PERMISSION_DENIED');
+  const enrolled = await call(socket, 'device:register', { name: 'fresh', type: 'lamp', capabilities: ['on'] });
+  assert.equal(enrolled.ok, true);
+  assert.equal(enrolled.device.name, 'fresh');
+  assert.match(enrolled.key, /^sbk_/);
+  const again = await call(socket, 'device:register', { name: 'second' });
+  assert.equal(again.error.type, 'AUTHENTICATION_FAILED');
+  const device = await connect(enrolled.key);
+  assert.equal((await call(device, 'device:register', { capabilities: [] })).device.id, enrolled.device.id);
+});
+
+test('since_replays_what_was_missed_before_what_comes', async () => {
+  const { id } = await makeDevice();
+  const socket = await connect(viewer);
+  await call(socket, 'device:subscribe', { deviceId: id });
+  await rename(id, 'first');
+  const { pos } = await hears(socket, 'device:updated', (d) => d.name === 'first');
+  socket.disconnect();
+  for (const name of ['a', 'b', 'c']) await rename(id, name);
+  const back = await connect(viewer);
+  assert.deepEqual(await call(back, 'device:subscribe', { deviceId: id, since: pos }), { ok: true, count: 1 });
+  await rename(id, 'd');
+  await hears(back, 'device:updated', (d) => d.name === 'd');
+  assert.deepEqual(back.heard.filter((h) => h.name === 'device:updated').map((h) => h.data.name), ['a', 'b', 'c', 'd']);
+  const all = await connect(viewer);
+  await call(all, 'device:subscribe', { since: pos });
+  await hears(all, 'device:updated', (d) => d.id === id && d.name === 'd');
+  const gone = await connect(viewer);
+  await call(gone, 'device:subscribe', { deviceId: id, since: '00000000000000ff-1' });
+  const gap = await hears(gone, 'gap');
+  assert.equal(gap.from, '00000000000000ff-1');
+});
+
+test('a_recovered_socket_keeps_its_subscriptions_and_misses_nothing', async () => {
+  const { id } = await makeDevice();
+  const socket = await connect(viewer, { reconnection: true, reconnectionDelay: 200, reconnectionDelayMax: 400 });
+  await call(socket, 'device:subscribe', { deviceId: id });
+  await rename(id, 'before');
+  await hears(socket, 'device:updated', (d) => d.name === 'before');
+  const back = within(SOON_MS, 'reconnect', new Promise((resolve) => socket.io.once('reconnect', () => socket.once('connect', resolve))));
+  socket.io.engine.close(); // as a lost network
+  await rename(id, 'meanwhile');
+  await back;
+  assert.equal(socket.recovered, true);
+  await hears(socket, 'device:updated', (d) => d.name === 'meanwhile');
+  await rename(id, 'after');
+  await hears(socket, 'device:updated', (d) => d.name === 'after');
+  assert.deepEqual(socket.heard.filter((h) => h.name === 'device:updated').map((h) => h.data.name), ['before', 'meanwhile', 'after']);
+});
+
+test('auth_refresh_takes_a_token_of_the_same_principal_only', async () => {
+  const socket = await connect(viewer);
+  assert.deepEqual(await call(socket, 'auth:refresh', { token: await mint('victor', 'viewer') }), { ok: true });
+  assert.equal((await call(socket, 'auth:refresh', {})).error.details.member, 'token');
+  const ended = within(SOON_MS, 'end', new Promise((resolve) => socket.once('disconnect', resolve)));
+  const refused = await call(socket, 'auth:refresh', { token: admin });
+  assert.equal(refused.error.type, 'AUTHENTICATION_FAILED');
+  await ended;
+});
+
+test('lost_rights_end_subscriptions_with_an_error', async () => {
+  const { id } = await makeDevice();
+  const short = await connect(await mint('lena', 'viewer'));
+  await call(short, 'device:subscribe', { deviceId: id });
+  await call(short, 'device:subscribe', {});
+  await server.cli('user', 'grant', '--name', 'lena', '--role', 'operator');
+  await server.cli('user', 'revoke', '--name', 'lena', '--role', 'viewer');
+  await rename(id, 'still hers');
+  await hears(short, 'device:updated', (d) => d.name === 'still hers');
+  await server.cli('user', 'revoke', '--name', 'lena', '--role', 'operator');
+  const error = await hears(short, 'error', (e) => e.type === 'SUBSCRIPTION_FAILED');
+  assert.equal(error.code, 403);
+  await hears(short, 'error', (e) => e.details.deviceId === id);
+  const before = short.heard.length;
+  await rename(id, 'secret');
+  const witness = await connect(viewer);
+  await call(witness, 'device:subscribe', { deviceId: id });
+  await rename(id, 'later');
+  await hears(witness, 'device:updated', (d) => d.name === 'later');
+  assert.ok(!short.heard.slice(before).some((h) => h.name.startsWith('device:')));
+});
+
+test('messages_are_counted_by_their_names', async () => {
+  const socket = await connect(viewer);
+  await call(socket, 'device:subscribe', {});
+  const { text } = await server.get('/metrics', { token: admin });
+  assert.match(text, /signalbox_messages_total\{wire="socketio",direction="in",event="device:subscribe"\} \d+/);
+  assert.match(text, /signalbox_messages_total\{wire="socketio",direction="in",event="device:register"\} \d+/);
+});
