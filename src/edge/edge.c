@@ -204,8 +204,8 @@ void edge_deinit(struct edge *e)
 {
     timer_stop(e->loop, &e->home_timer);
     eio_deinit(e);
-    app_deinit(e);
     sio_deinit(e);
+    app_deinit(e);
     emit_deinit(e);
     hub_free(e->hub);
     spec_deinit(e);
