@@ -172,6 +172,53 @@ void home_unsubscribe(struct hub *h, struct hub_ticket who, span name)
     }
 }
 
+static int name_cmp(span a, span b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Where a name belongs among the first `count` rows. */
+static unsigned row_place(const struct hub_topic_row *rows, unsigned count, span name)
+{
+    unsigned low = 0;
+    unsigned high = count;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (name_cmp(span_of(rows[middle].name, rows[middle].name_len), name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+unsigned hub_topics(const struct hub *h, span prefix, span after, struct hub_topic_row *out,
+                    unsigned max)
+{
+    unsigned count = 0;
+    for (const struct map_node *n = map_next(&h->topics, NULL); n != NULL;
+         n = map_next(&h->topics, n)) {
+        const struct topic *t = CONTAINER_OF(n, struct topic, node);
+        span name = topic_name(t);
+        if (t->subscribers == 0 || !span_starts(name, prefix) || name_cmp(name, after) <= 0) {
+            continue;
+        }
+        unsigned at = row_place(out, count, name);
+        if (at == max) {
+            continue;
+        }
+        count += count < max;
+        memmove(&out[at + 1], &out[at], (count - 1 - at) * sizeof *out);
+        out[at].subscribers = t->subscribers;
+        out[at].name_len = t->name_len;
+        memcpy(out[at].name, name.ptr, name.len);
+    }
+    return count;
+}
+
 /* The loops with a subscriber to a pattern of the topic. */
 static uint64_t pattern_loops(const struct hub *h, span name)
 {

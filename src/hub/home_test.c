@@ -313,9 +313,41 @@ static void freeing_hubs_frees_what_waits(void **state)
     world_stop();
 }
 
+static void see(uint32_t member, void *arg) { *(uint32_t *)arg |= 1u << member; }
+
+static void topics_can_be_looked_through_in_order(void **state)
+{
+    static const char *const names[] = {"io/b", "io/a", "io", "io/ab", "ip/a", "io/c"};
+    struct hub_topic_row rows[3];
+    uint32_t members = 0;
+    world_start(2, 10, 1000);
+    for (unsigned i = 0; i < 6; i++) {
+        join(i % 2, i, 0);
+        subscribe(i % 2, i, 0, names[i]);
+        subscribe(i % 2, i, 0, "io/a");
+    }
+    settle(1);
+    const struct hub *h = w.hubs[0].hub;
+    assert_int_equal(hub_topics(h, SPAN("io/"), SPAN(""), rows, 3), 3);
+    assert_memory_equal(rows[0].name, "io/a", rows[0].name_len);
+    assert_int_equal(rows[0].subscribers, 6);
+    assert_memory_equal(rows[1].name, "io/ab", rows[1].name_len);
+    assert_memory_equal(rows[2].name, "io/b", rows[2].name_len);
+    assert_int_equal(hub_topics(h, SPAN("io/"), SPAN("io/ab"), rows, 3), 2);
+    assert_memory_equal(rows[1].name, "io/c", rows[1].name_len);
+    assert_int_equal(hub_topics(h, SPAN("io/"), SPAN("io/c"), rows, 3), 0);
+    assert_int_equal(hub_topics(h, SPAN("iz"), SPAN(""), rows, 3), 0);
+    assert_int_equal(hub_topics(w.hubs[1].hub, SPAN("io/"), SPAN(""), rows, 3), 0);
+    hub_topic_members(w.hubs[1].hub, SPAN("io/a"), see, &members);
+    assert_int_equal(members, 1 << 1 | 1 << 3 | 1 << 5);
+    hub_topic_members(w.hubs[1].hub, SPAN("nowhere"), see, &members);
+    world_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(topics_can_be_looked_through_in_order),
         cmocka_unit_test(owners_answer_subscribers_and_hear_when_they_leave),
         cmocka_unit_test(what_is_published_about_a_slow_member_still_arrives),
         cmocka_unit_test(a_visit_may_drop_the_topic_it_is_shown),

@@ -193,6 +193,20 @@ bool hub_wanted(const struct hub *h, span name);
 void hub_pick(struct hub_picks *picks, uint32_t member);
 void hub_pick_topic(struct hub_picks *picks, span topic);
 
+/* For showing: O(topics of this loop). */
+struct hub_topic_row {
+    uint32_t subscribers; /* over all loops */
+    uint8_t name_len;
+    char name[HUB_TOPIC_BYTES_MAX];
+};
+/* At home: topics with subscribers that begin with `prefix`, in the order of their names' bytes,
+ * from behind `after` (empty: from the first) on. How many are in `out`, at most `max`. */
+unsigned hub_topics(const struct hub *h, span prefix, span after, struct hub_topic_row *out,
+                    unsigned max);
+/* Calls visit for each local member that has the topic; it changes nothing of the hub. */
+void hub_topic_members(const struct hub *h, span topic, void (*visit)(uint32_t member, void *arg),
+                       void *arg);
+
 /* Phase 5 of the loop: writes every dirty member once, then closes those that are too slow. */
 void hub_turn_end(struct hub *h);
 /* The same, but under load messages of topics may wait up to `window_ns` (0: never) for those of

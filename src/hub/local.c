@@ -448,6 +448,15 @@ void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struc
     blob_unref(b);
 }
 
+void hub_topic_members(const struct hub *h, span topic, void (*visit)(uint32_t member, void *arg),
+                       void *arg)
+{
+    struct topic *l = topic_find(h, topic_hash(topic), topic);
+    for (uint32_t i = 0; l != NULL && i < l->count; i++) {
+        visit(members_of(l)[i], arg);
+    }
+}
+
 void local_free_all(struct hub *h)
 {
     for (struct map_node *n = map_pop(&h->local_patterns); n != NULL;
