@@ -11,6 +11,7 @@
 #define PAUSE_MS 200        /* between batches: others' writes come first */
 #define REST_MS 600000      /* between sweeps: 10 min are 0.02 % of 30 days */
 #define RETRY_MS 60000      /* after an error of the store */
+#define IDEMPOTENCY_S 86400 /* CONTRACT 7: an Idempotency-Key means something for 24 h */
 #define FIRST_MS 30000      /* after the start, which has enough to do */
 
 struct retention {
@@ -23,6 +24,7 @@ static int64_t raw(const struct domain_conf *c) { return c->retention_raw_s; }
 static int64_t minute(const struct domain_conf *c) { return c->retention_minute_s; }
 static int64_t hour(const struct domain_conf *c) { return c->retention_hour_s; }
 static int64_t events(const struct domain_conf *c) { return c->retention_events_s; }
+static int64_t answers(const struct domain_conf *c) { return (void)c, IDEMPOTENCY_S; }
 static int64_t logs(const struct domain_conf *c) { return c->retention_log_s; }
 
 static const struct {
@@ -39,6 +41,7 @@ static const struct {
     {QUERY_ROLLUP_EXPIRE, hour, 3600000},
     {QUERY_CONNECTION_EXPIRE, logs, 0},
     {QUERY_AUDIT_EXPIRE, logs, 0},
+    {QUERY_IDEMPOTENCY_EXPIRE, answers, 0},
 };
 
 static void swept(struct store_req *req)

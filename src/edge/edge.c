@@ -8,6 +8,7 @@
 #include "edge/conformance/sio_fixture.h"
 #include "edge/engineio/engine.h"
 #include "edge/monitor/wrap.h"
+#include "edge/rest/idempotency.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/emit.h"
 #include "edge/socketio/product.h"
@@ -210,6 +211,7 @@ void edge_deinit(struct edge *e)
     hub_free(e->hub);
     spec_deinit(e);
     limiter_free(e->rest_limiter);
+    idem_deinit(e);
 }
 
 void edge_join(struct edge *e, struct conn *c, enum edge_wire wire, uint32_t queue_messages_max)

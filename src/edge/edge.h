@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include "base/map.h"
 #include "domain/home.h"
 #include "edge/stats.h"
 #include "hub/hub.h"
@@ -88,6 +89,7 @@ struct edge {
     struct event_index events;    /* dispatch.h */
     struct specs *specs;          /* owned: spec/spec.h; made at the first question */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
+    struct map idem_held;    /* rest/idempotency.c: keys of principals whose home is here */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
     struct sio_loop *sio; /* owned: of socketio/ */

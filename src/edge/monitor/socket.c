@@ -2,6 +2,7 @@
  * The Monitor wire's sockets: their opening, what happens when rights change, and their end.
  */
 #include "edge/monitor/session.h"
+#include "edge/monitor/viewers.h"
 
 #include "base/mem.h"
 #include "loop/addr.h"
@@ -215,6 +216,8 @@ bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_a
     monitor_connected(m, a);
     if (m->is_device) {
         open_link(m);
+    } else {
+        viewers_join(e, conn_slot(m->conn), m->device);
     }
     if (a->claimed && m->resume != NULL) {
         monitor_restore(m, a->state);

@@ -48,6 +48,8 @@
 #define REST_PAGE_DEFAULT 50     /* `limit` of lists (CONTRACT 7) */
 #define REST_PAGE_MAX 200        /* more is cut to this */
 
+struct idem;
+
 /* One request on its way. Its memory is stable from the handler's call to the answer (or, after
  * rest_later, to rest_resume). */
 struct rest_call {
@@ -72,6 +74,7 @@ struct rest_call {
     /* What the answer's security fields say; NULL: that of the API. */
     const char *policy;        /* Content-Security-Policy */
     const char *cache;         /* Cache-Control */
+    struct idem *idem;         /* idempotency.h; NULL: no key */
     /* Private to edge/rest: */
     buf body;                  /* the answer's */
     enum origin_verdict origin;

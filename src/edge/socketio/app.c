@@ -4,30 +4,12 @@
 #include "edge/socketio/app_hook.h"
 #include "edge/socketio/app_nsp.h"
 #include "edge/socketio/emit.h"
+#include "edge/socketio/names.h"
 
 struct app {
     unsigned count;
     struct app_nsp nsps[APP_NAMESPACES_MAX]; /* their patterns are registered */
 };
-
-/* Said by the server (CONTRACT 3, 5, 8), or another layer's. */
-static bool is_reserved(span name)
-{
-    static const char *const prefixes[] = {"device:", "telemetry:", "command:",
-                                           "config:", "chat:",      "auth:"};
-    static const char *const names[] = {"error", "session", "closing", "gap"};
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-        if (span_starts(name, span_str(prefixes[i]))) {
-            return true;
-        }
-    }
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (span_eq(name, span_str(names[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void refuse(struct sio_socket *s, const struct sio_event *ev, const char *member,
                    const char *why)
@@ -90,7 +72,7 @@ static void take(struct sio_socket *s, const struct sio_event *ev)
 
 bool app_event(struct sio_socket *s, const struct sio_event *ev)
 {
-    if (sio_edge(s)->conf->app_events == 0 || is_reserved(ev->name)) {
+    if (sio_edge(s)->conf->app_events == 0 || sio_name_is_product(ev->name)) {
         return false;
     }
     take(s, ev);
@@ -105,7 +87,7 @@ static void on_event(struct sio_socket *s, const struct sio_event *ev)
         sio_refresh(s, ev);
     } else if (!app_event(s, ev)) {
         refuse(s, ev, "event",
-               is_reserved(ev->name) ? "a name of the server's own"
+               sio_name_is_product(ev->name) ? "a name of the server's own"
                                      : "unknown, and applications' events are off");
     }
 }
