@@ -1,4 +1,4 @@
-// Writes msgpack.txt: packets as the real parsers encode them, for codec/sio/msgpack_test.c.
+// Writes msgpack.txt: packets as the real parsers encode them, for codec/sio/msgpack_golden_test.c.
 //
 // In an empty folder: npm install socket.io-msgpack-parser@3.0.2 socket.io-parser@4.2.6
 //   notepack.io@2.2.0 notepack.io-3@npm:notepack.io@3.0.1 && node .../tests/golden/msgpack.mjs
