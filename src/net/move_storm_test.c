@@ -26,9 +26,15 @@
 #define A_CONNECTION 125   /* requests of one connection */
 #define AHEAD 5            /* requests sent before the first answer is read */
 
+/* ThreadSanitizer takes equal numbers in two tables for one descriptor. */
 #if defined(__SANITIZE_THREAD__)
-#define OWN_TABLES 0 /* it takes equal numbers in two tables for one descriptor */
-#else
+#define OWN_TABLES 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OWN_TABLES 0
+#endif
+#endif
+#ifndef OWN_TABLES
 #define OWN_TABLES 1
 #endif
 

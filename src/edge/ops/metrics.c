@@ -45,6 +45,11 @@ static void collect_refused_total(struct scrape *s)
     scrape_plain(s, (double)SUM(s, net_stats, refused));
 }
 
+static void collect_moved_total(struct scrape *s)
+{
+    scrape_plain(s, (double)SUM(s, net_stats, moved));
+}
+
 static void collect_disconnects_total(struct scrape *s)
 {
     for (unsigned r = 0; r < CLOSE_COUNT; r++) {
