@@ -290,6 +290,7 @@ static void write_in(FILE *out, const struct event_in_row *row)
     fprintf(out, "| `%s` |", row->name);
     write_peers(out, row->from);
     code_cell(out, row->schema == SCHEMA_none ? "" : schema_row(row->schema)->name);
+    code_cell(out, row->acked == ANSWER_none ? "" : answer_row(row->acked)->name);
     if (row->permission == PERM_ANYBODY) {
         fputs(" who has the socket |", out);
     } else {
@@ -363,8 +364,8 @@ static void page_events(FILE *out)
     fputs("\n## What peers say\n\n"
           "Limited events count against the connection's messages a second. A payload over its\n"
           "size is refused and the connection goes on.\n\n"
-          "| event | from | payload | who may | limited | at most | what it does |\n"
-          "| --- | --- | --- | --- | --- | --- | --- |\n", out);
+          "| event | from | payload | ack | who may | limited | at most | what it does |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- |\n", out);
     for (unsigned e = 0; e < IN_COUNT; e++) {
         write_in(out, event_in_row((enum event_in)e));
     }

@@ -15,19 +15,19 @@ struct handler {
 #define AT_deviceId(schema)                                                                        \
     offsetof(struct shape_##schema, deviceId), offsetof(struct shape_##schema, has_deviceId)
 
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     static void run_##handler(struct event_call *in, const void *p) { event_##handler(in, p); }
 #include "tables/events.def"
 
 static const struct handler handlers[IN_COUNT] = {
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     [IN_##name] = {run_##handler, AT_##scope(schema)},
 #include "tables/events.def"
 };
 
 /* Any payload. */
 union payload {
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     struct shape_##schema handler;
 #include "tables/events.def"
 };

@@ -103,7 +103,7 @@ struct bucket_rule event_rule(enum event_peer kind);
 struct shape_none {
     char nothing;
 };
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     void event_##handler(struct event_call *in, const struct shape_##schema *p);
 #include "tables/events.def"
 

@@ -24,10 +24,11 @@ static const struct event_out_row outs[OUT_COUNT] = {
 };
 
 static const struct event_in_row ins[IN_COUNT] = {
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     {text,                                                                                         \
      from,                                                                                         \
      SCHEMA_##schema,                                                                              \
+     ANSWER_##acked,                                                                               \
      PERM_##permission,                                                           \
      EVENT_SCOPE_##scope,                                                                          \
      EVENT_LIMIT_##limit,                                                                          \

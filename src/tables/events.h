@@ -43,7 +43,7 @@ enum event_out {
 
 /* What peers say. */
 enum event_in {
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     IN_##name,
 #include "tables/events.def"
     IN_COUNT
@@ -66,6 +66,7 @@ struct event_in_row {
     const char *name;
     uint32_t from;      /* bit per enum event_peer */
     enum schema schema; /* SCHEMA_none: whatever it is */
+    enum answer_shape acked; /* ANSWER_none: there is no acknowledgement */
     enum permission permission; /* PERM_ANYBODY: none is asked for */
     enum event_scope scope;
     enum event_limit limit;

@@ -6,13 +6,13 @@ static const char *const names[FRAME_EVENTS] = {
 #undef F
 #define OUT(name, text, to, answer, class, description) [FRAME_##name] = text,
 #include "tables/events.def"
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     [FRAME_##name] = text,
 #include "tables/events.def"
 };
 
 static const enum frame frames_in[IN_COUNT] = {
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     [IN_##name] = FRAME_##name,
 #include "tables/events.def"
 };

@@ -13,7 +13,7 @@ enum frame {
  * first of them counts (event_index). */
 #define OUT(name, text, to, answer, class, description) FRAME_##name,
 #include "tables/events.def"
-#define IN(name, text, from, schema, permission, scope, limit, bytes, handler, description)        \
+#define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     FRAME_##name,
 #include "tables/events.def"
     FRAME_EVENTS, /* the first ordered event: FRAME_EVENTS + an enum event */

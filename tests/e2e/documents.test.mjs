@@ -9,8 +9,9 @@ import asyncSpecs from '@asyncapi/specs';
 import Ajv from 'ajv';
 import Ajv2020 from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
+import { io } from 'socket.io-client';
 import { device as connectDevice, viewer as connectViewer } from './lib/monitor.mjs';
-import { ROOT, startServer } from './lib/server.mjs';
+import { PATIENCE, ROOT, startServer, within } from './lib/server.mjs';
 
 let server;
 let token;
@@ -206,10 +207,72 @@ test('answers_and_bodies_are_as_documented', async () => {
   host.ws.close();
 });
 
-test('frames_of_monitor_are_as_documented', async () => {
+/** ajv that knows the messages of asyncapi.json. */
+function messages() {
   const ajv = new Ajv({ strict: false, allErrors: true });
   formats.default(ajv);
   ajv.addSchema(asyncapi, 'asyncapi');
+  return (id, payload) => {
+    const fits = ajv.getSchema(`asyncapi#/components/messages/${id}/payload`);
+    assert.ok(fits, `${id} is not documented`);
+    assert.ok(fits(payload), `${id} ${JSON.stringify(payload)}\n${JSON.stringify(fits.errors, null, 1)}`);
+  };
+}
+
+test('events_and_acks_of_socketio_are_as_documented', async () => {
+  const fits = messages();
+  const seen = new Set();
+  const connect = async (credential) => {
+    const socket = io(server.url, { auth: { token: credential }, transports: ['websocket'], forceNew: true, reconnection: false });
+    socket.onAny((name, data) => {
+      fits(`socketio_out_${name.replaceAll(/[:-]/g, '_')}`, data);
+      seen.add(name);
+    });
+    await within(10_000 * PATIENCE, 'connect', new Promise((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('connect_error', reject);
+    }));
+    return socket;
+  };
+  const call = async (socket, name, data, suffix = '') => {
+    const id = `socketio_in_${name.replaceAll(/[:-]/g, '_')}${suffix}`;
+    const ack = await socket.timeout(10_000 * PATIENCE).emitWithAck(name, data);
+    fits(`${id}_ack`, ack);
+    if (ack.ok) fits(id, data);
+    assert.equal(asyncapi.operations[id].reply.messages[0].$ref, `#/channels/socketio/messages/${id}_ack`);
+    return ack;
+  };
+  const watcher = await connect(token);
+  const heard = (name) => within(10_000 * PATIENCE, name, new Promise((resolve) => watcher.once(name, resolve)));
+  await call(watcher, 'device:subscribe', {});
+  const created = heard('device:created');
+  const made = await server.post('/api/v1/provisioning-keys', { uses: 1 }, { token });
+  const fresh = await connect(made.json.data.key);
+  const enrolled = await call(fresh, 'device:register', { name: 'from a box', capabilities: ['a'] }, '_PROVISIONER');
+  assert.equal((await created).id, enrolled.device.id);
+  const connected = heard('device:connected');
+  const device = await connect(enrolled.key);
+  await connected;
+  await call(device, 'device:register', { deviceId: enrolled.device.id, capabilities: ['b'] }, '_DEVICE');
+  await call(device, 'device:heartbeat', { timestamp: Date.now() });
+  await call(device, 'device:subscribe', { deviceId: 'nobody' });
+  const updated = heard('device:status-changed');
+  await server.request('PATCH', `/api/v1/devices/${enrolled.device.id}`, { token, body: { status: 'maintenance' } });
+  await updated;
+  watcher.emit('device:subscribe', 7);
+  await heard('error');
+  const deleted = heard('device:deleted');
+  await server.request('DELETE', `/api/v1/devices/${enrolled.device.id}`, { token });
+  await deleted;
+  await call(watcher, 'device:unsubscribe', {});
+  for (const name of ['session', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'error']) {
+    assert.ok(seen.has(name), name);
+  }
+  for (const socket of [watcher, fresh, device]) socket.disconnect();
+});
+
+test('frames_of_monitor_are_as_documented', async () => {
+  const fits = messages();
   const { id, key } = await server.addDevice('framed');
   const host = await connectDevice(server, key);
   const viewer = await connectViewer(server, id, [], { token });
@@ -230,10 +293,7 @@ test('frames_of_monitor_are_as_documented', async () => {
   const seen = new Set();
   for (const message of [...viewer.messages, ...host.messages]) {
     const { heard, ...frame } = message;
-    const name = `monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`;
-    const fits = ajv.getSchema(`asyncapi#/components/messages/${name}/payload`);
-    assert.ok(fits, `${name} is not documented`);
-    assert.ok(fits(frame), `${JSON.stringify(frame)}\n${JSON.stringify(fits.errors, null, 1)}`);
+    fits(`monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
     seen.add(frame.type);
   }
   for (const type of ['connected', 'pong', 'system-info', 'metrics', 'device:updated', 'error']) {

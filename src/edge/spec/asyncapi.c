@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MESSAGE_ID_MAX 128
+
 /* A wire as peers share one (peers.def). */
 struct wire {
     const char *id;      /* of its channel */
@@ -96,7 +98,7 @@ static void each(const struct wire *wire, struct json_writer *w,
 {
     for (unsigned i = 0; i < IN_COUNT + OUT_COUNT + EVENT_COUNT; i++) {
         struct message m = {0};
-        char id[96];
+        char id[MESSAGE_ID_MAX];
         if (i < IN_COUNT) {
             const struct event_in_row *row = event_in_row((enum event_in)i);
             m = (struct message){.name = row->name, .text = row->text,
@@ -212,6 +214,31 @@ static void put_rules(struct json_writer *w, const struct message *m)
     json_member_u64(w, "x-bytes-max", m->row_in->bytes_max);
 }
 
+static bool is_acked(const struct message *m)
+{
+    return m->in && m->row_in->acked != ANSWER_none;
+}
+
+/* The ack of an event, where it is no event itself: {ok:true,...} or {ok:false,error}. */
+static void put_ack(struct json_writer *w, const char *id, const struct message *m)
+{
+    buf name = {0};
+    buf_printf(&name, "%s_ack", id);
+    json_key_span(w, buf_span(&name));
+    buf_deinit(&name);
+    json_open(w, '{');
+    json_member_string(w, "name", SPAN("ack"));
+    json_member_string(w, "title", span_str(m->name));
+    json_member_string(w, "summary", SPAN("the acknowledgement's one argument"));
+    json_member_open(w, "payload", '{');
+    json_member_open(w, "anyOf", '[');
+    spec_ref(w, answer_row(m->row_in->acked));
+    spec_ref(w, answer_row(ANSWER_refused));
+    json_close(w, ']');
+    json_close(w, '}');
+    json_close(w, '}');
+}
+
 static void put_message(struct json_writer *w, const struct wire *wire, const char *id,
                         const struct message *m)
 {
@@ -230,6 +257,9 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
         spec_ref(w, m->payload);
     }
     json_close(w, '}');
+    if (is_acked(m) && !wire->framed) {
+        put_ack(w, id, m);
+    }
 }
 
 static void put_reference(struct json_writer *w, const char *format, const char *a, const char *b)
@@ -250,10 +280,28 @@ static void put_reference(struct json_writer *w, const char *format, const char 
 static void put_channel_message(struct json_writer *w, const struct wire *wire, const char *id,
                                 const struct message *m)
 {
-    (void)wire;
-    (void)m;
+    char ack[MESSAGE_ID_MAX];
     json_key(w, id);
     put_reference(w, "#/components/messages/", id, NULL);
+    if (is_acked(m) && !wire->framed) {
+        (void)snprintf(ack, sizeof ack, "%s_ack", id);
+        json_key(w, ack);
+        put_reference(w, "#/components/messages/", ack, NULL);
+    }
+}
+
+static void put_reply(struct json_writer *w, const struct wire *wire, const char *id)
+{
+    char ack[MESSAGE_ID_MAX];
+    (void)snprintf(ack, sizeof ack, wire->framed ? "%s_out_ack" : "%s_ack",
+                   wire->framed ? wire->id : id);
+    json_member_open(w, "reply", '{');
+    json_key(w, "channel");
+    put_reference(w, "#/channels/", wire->id, NULL);
+    json_member_open(w, "messages", '[');
+    put_reference(w, "#/channels/", wire->id, ack);
+    json_close(w, ']');
+    json_close(w, '}');
 }
 
 static void put_operation(struct json_writer *w, const struct wire *wire, const char *id,
@@ -267,6 +315,9 @@ static void put_operation(struct json_writer *w, const struct wire *wire, const 
     json_member_open(w, "messages", '[');
     put_reference(w, "#/channels/", wire->id, id);
     json_close(w, ']');
+    if (is_acked(m)) {
+        put_reply(w, wire, id);
+    }
     json_close(w, '}');
 }
 
