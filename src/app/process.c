@@ -120,6 +120,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .app_events = (unsigned)config_int(c, CONFIG_app_events),
         .app_event_bytes_max = (uint32_t)config_int(c, CONFIG_app_event_bytes_max),
         .app_namespaces = config_str(c, CONFIG_app_namespaces),
+        .app_webhook_connect = config_int(c, CONFIG_app_webhook_connect) != 0,
         .listeners = edge->listeners,
         .listener_count = edge->listener_count,
     };

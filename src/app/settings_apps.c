@@ -72,6 +72,11 @@ bool settings_check_apps(const struct settings *s, buf *why)
                             "who calls");
         return false;
     }
+    if (config_int(c, CONFIG_app_webhook_connect) && url[0] == '\0') {
+        buf_printf(why, "%s: app_webhook_connect needs app_webhook_url",
+                   s->sources[CONFIG_app_webhook_connect]);
+        return false;
+    }
     if ((config_int(c, CONFIG_app_events) & APP_TO_WEBHOOK) && url[0] == '\0') {
         buf_printf(why, "%s: app_events = %s needs app_webhook_url", s->sources[CONFIG_app_events],
                    config_str(c, CONFIG_app_events));

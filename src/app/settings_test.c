@@ -94,6 +94,7 @@ static void mistakes_name_their_place(void **state)
         {"app_webhook_url = http://app.example/\n", "must begin with https://"},
         {"app_webhook_url = http://app.example/\nwebhook_plain_http = on\n",
          "app_webhook_url needs webhook_secret"},
+        {"app_webhook_connect = on\n", "app_webhook_connect needs app_webhook_url"},
         {"app_webhook_url = app.example\n", "is no URL"},
         {"app_webhook_url = https://u:p@app.example\n", "has a user name"},
         {"webhook_secret = short\n", "webhook_secret must have at least 16 bytes"},

@@ -62,6 +62,7 @@ struct edge_conf {
     unsigned app_events; /* bits of enum app_ways (edge/socketio/app.h) */
     uint32_t app_event_bytes_max;
     const char *app_namespaces; /* app_nsp_next */
+    bool app_webhook_connect;
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;

@@ -1,6 +1,7 @@
 #include "edge/socketio/app.h"
 
 #include "base/mem.h"
+#include "edge/socketio/app_door.h"
 #include "edge/socketio/app_hook.h"
 #include "edge/socketio/app_nsp.h"
 #include "edge/socketio/emit.h"
@@ -92,18 +93,29 @@ static void on_event(struct sio_socket *s, const struct sio_event *ev)
     }
 }
 
+/* A provisioning key registers devices and nothing else (CONTRACT 2). */
+static const char *admit(struct sio_socket *s, span auth)
+{
+    (void)auth;
+    bool provisions = s->session.grant->kind == PRINCIPAL_PROVISIONER;
+    return provisions ? "A provisioning key only registers devices" : NULL;
+}
+
 static void on_connect(struct sio_socket *s, span auth)
 {
-    (void)s;
     (void)auth;
+    app_door_connected(s);
 }
 
 static const struct sio_nsp_ops app_ops = {
     .authenticates = true,
     .recovers = true,
     .rooms = true,
+    .admit = admit,
+    .ask = app_door_ask,
     .on_connect = on_connect,
     .on_event = on_event,
+    .on_disconnect = app_door_disconnected,
 };
 
 static const struct sio_nsp_ops app_msgpack_ops = {
@@ -111,8 +123,11 @@ static const struct sio_nsp_ops app_msgpack_ops = {
     .recovers = true,
     .rooms = true,
     .msgpack = true,
+    .admit = admit,
+    .ask = app_door_ask,
     .on_connect = on_connect,
     .on_event = on_event,
+    .on_disconnect = app_door_disconnected,
 };
 
 void app_init(struct edge *e)

@@ -9,7 +9,7 @@
  *
  * To rooms: each other socket that shares a room with the sender gets it once, in order, live only
  * (it is not logged and not replayed), attachments included; the ack says {ok:true} once it is
- * handed over. To the receiver: see app_hook.h.
+ * handed over. To the receiver: app_hook.h; who comes and goes: app_door.h.
  */
 #ifndef SB_EDGE_SOCKETIO_APP_H
 #define SB_EDGE_SOCKETIO_APP_H

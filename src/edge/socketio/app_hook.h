@@ -1,27 +1,33 @@
 /*
- * Applications' events as calls of their receiver (ports/webhook.h has the HTTP side):
- *
- *     {"id":"<uuid>", "event":"order", "args":[...], "attachments":["<base64>", ...],
- *      "namespace":"/", "sid":"...", "principal":"<uuid>", "kind":"user", "roles":["viewer"],
- *      "rooms":["..."], "ack":true, "timestamp":"2026-01-01T00:00:00.000Z"}
- *
- * `args` are what follows the name; binary values in them are {"_placeholder":true,"num":n}, the
- * n-th attachment. `roles` are those held everywhere. `ack` says whether somebody waits.
- *
- * An answer of 200 to 299 becomes the ack: a JSON array its arguments, any other value its only
- * one, no body none. What else may happen is SERVER_ERROR, with the reason in `details`. Calls of
- * one socket are begun in order and run side by side: a receiver may see them overtake each other.
+ * Applications' events as calls of their receiver (app_body.h says what is posted). An answer of
+ * 200 to 299 becomes the ack (app_answer.h); what else may happen is SERVER_ERROR, with the reason
+ * in `details`. Calls of one socket are begun in order and run side by side: a receiver may see
+ * them overtake each other.
  */
 #ifndef SB_EDGE_SOCKETIO_APP_HOOK_H
 #define SB_EDGE_SOCKETIO_APP_HOOK_H
 
+#include "domain/receiver.h"
 #include "edge/socketio/socketio.h"
 
 /* Calls the receiver; answers later, exactly once, if the socket is still there. */
 void app_hook_event(struct sio_socket *s, const struct sio_event *ev);
 
-/* The body of a call, appended. */
-void app_hook_body(buf *out, const struct sio_socket *s, const struct sio_event *ev, uuid id,
-                   int64_t now_ms);
+/* A call of the receiver from a loop: home it by `call.done`, which gives it to app_hook_end. */
+struct app_hook {
+    struct receiver_call call;
+    struct edge *edge;
+    uint64_t begun_ns;
+};
+
+/* Fills in everything but the body, which is the caller's to write before app_hook_begin. */
+void app_hook_init(struct app_hook *h, struct edge *e, void (*done)(struct receiver_call *c));
+void app_hook_begin(struct app_hook *h);
+/* In done, before its outcome is used: counts it. `bad`: the answer cannot be understood. */
+void app_hook_count(const struct app_hook *h, bool bad);
+/* In done, at last: frees what it holds, not h. */
+void app_hook_deinit(struct app_hook *h);
+/* For people: why the receiver did not answer. Static text. */
+const char *app_hook_reason(enum receiver_result r);
 
 #endif

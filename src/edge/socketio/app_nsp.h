@@ -9,7 +9,7 @@
 #include "base/span.h"
 #include "codec/sio/packet.h"
 
-#define APP_NAMESPACES_MAX 24 /* each CONNECT looks through them */
+#define APP_NAMESPACES_MAX 16 /* each CONNECT looks through them */
 
 struct app_nsp {
     char pattern[SIO_NAMESPACE_BYTES_MAX + 1]; /* "/game-*" */

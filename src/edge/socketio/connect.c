@@ -1,7 +1,7 @@
 /*
  * CONNECT: who comes into a namespace.
  *
- *     namespace? --> credential --> session_open --> admit --> claim (pid) --> answer
+ *     namespace? --> credential --> session_open --> admit, ask --> claim (pid) --> answer
  *
  * The credential is the first of auth.token, then the handshake's (CONTRACT 2); there is no
  * falling back from one to the next. What a recovered socket shows is checked like anybody's.
@@ -66,22 +66,28 @@ static void send_refusal(struct sio *c, span nsp, const char *message, const str
     buf_deinit(&out);
 }
 
-void sio_refuse(struct sio_socket *s, err error, const char *reason)
+/* `message` is for the client's people, `reason` says more. */
+static void refuse(struct sio_socket *s, const char *message, const struct sio_error *r)
 {
     struct sio *c = s->sio;
     struct edge *e = sio_edge_of(c);
-    stats_add(&e->stats.errors[STATS_SOCKETIO][error], 1);
-    if (error == ERR_AUTHENTICATION_FAILED) {
-        stats_name(&e->stats.auth_failures, reason);
+    stats_add(&e->stats.errors[STATS_SOCKETIO][r->error], 1);
+    if (r->error == ERR_AUTHENTICATION_FAILED) {
+        stats_name(&e->stats.auth_failures, r->why);
     }
     LOG(loop_log(e->loop), LOG_INFO, "auth.fail", LOG_U64("conn", conn_slot(c->eio.conn)),
-        LOG_STR("wire", "socketio"), LOG_SPAN("nsp", sio_nsp(s)), LOG_STR("reason", reason));
-    struct sio_error r = {.error = error, .why = reason};
-    send_refusal(c, sio_nsp(s), err_text(error), &r);
+        LOG_STR("wire", "socketio"), LOG_SPAN("nsp", sio_nsp(s)), LOG_STR("reason", r->why));
+    send_refusal(c, sio_nsp(s), message, r);
     sio_socket_end(s, CLOSE_POLICY, true);
     if (c->sockets == NULL) {
         eio_close(&c->eio, CLOSE_POLICY);
     }
+}
+
+void sio_refuse(struct sio_socket *s, err error, const char *reason)
+{
+    struct sio_error r = {.error = error, .why = reason};
+    refuse(s, err_text(error), &r);
 }
 
 /* --- the answer --- */
@@ -185,6 +191,35 @@ static void claimed(void *owner, const struct recovery_result *r)
     joining_free(j);
 }
 
+static void let_in(struct sio_joining *j, struct sio_socket *s)
+{
+    if (sio_ops(s)->recovers && !s->sio->eio.v3 &&
+        sio_recovery_ask(buf_span(&j->payload), &j->ask)) {
+        j->principal = sio_recovery_principal(s);
+        recovery_claim(j->edge->home, span_str(j->ask.pid), j->principal, "socketio", claimed, j);
+        return;
+    }
+    connect_fresh(s, buf_span(&j->payload));
+    joining_free(j);
+}
+
+struct sio_socket *sio_joining_socket(const struct sio_joining *j) { return socket_of(j); }
+
+void sio_admit(struct sio_joining *j, err error, const char *message, const char *reason,
+               uint32_t retry_after_ms)
+{
+    struct sio_socket *s = socket_of(j);
+    if (s != NULL && error == ERR_NONE) {
+        let_in(j, s);
+        return;
+    }
+    if (s != NULL) {
+        struct sio_error r = {.error = error, .why = reason, .retry_after_ms = retry_after_ms};
+        refuse(s, message != NULL ? message : err_text(error), &r);
+    }
+    joining_free(j);
+}
+
 static void admitted(struct sio_joining *j, struct sio_socket *s)
 {
     const struct sio_nsp_ops *ops = sio_ops(s);
@@ -200,13 +235,9 @@ static void admitted(struct sio_joining *j, struct sio_socket *s)
         joining_free(j);
         return;
     }
-    if (ops->recovers && !s->sio->eio.v3 && sio_recovery_ask(buf_span(&j->payload), &j->ask)) {
-        j->principal = sio_recovery_principal(s);
-        recovery_claim(j->edge->home, span_str(j->ask.pid), j->principal, "socketio", claimed, j);
-        return;
+    if (ops->ask == NULL || !ops->ask(s, buf_span(&j->payload), j)) {
+        let_in(j, s);
     }
-    connect_fresh(s, buf_span(&j->payload));
-    joining_free(j);
 }
 
 static void authenticated(struct auth *a)
@@ -297,6 +328,11 @@ void sio_connect(struct sio *c, span nsp, span payload)
     struct sio_nsp *n = sio_nsp_take(e->sio, nsp);
     if (n == NULL) {
         send_refusal(c, nsp, "Invalid namespace", NULL); /* the reference's words */
+        return;
+    }
+    if (c->msgpack && !n->ops->msgpack) {
+        sio_nsp_give_back(e->sio, n);
+        send_refusal(c, nsp, "This namespace takes no msgpack", NULL);
         return;
     }
     struct sio_socket *s = sio_socket_new(c, n);

@@ -23,6 +23,7 @@
 
 struct sio;        /* one connection */
 struct sio_socket; /* it in one namespace */
+struct sio_joining; /* a CONNECT on its way */
 
 /* One event from a client; borrowed for the call. */
 struct sio_event {
@@ -58,6 +59,9 @@ struct sio_nsp_ops {
     /* Refuses before the answer: the text of CONNECT_ERROR's message, NULL to let in. May be
      * NULL. */
     const char *(*admit)(struct sio_socket *s, span auth);
+    /* After that: asks somebody else, who says sio_admit, once, later. False: there is nobody to
+     * ask. May be NULL. */
+    bool (*ask)(struct sio_socket *s, span auth, struct sio_joining *j);
     /* Recovery; both may be NULL. `keep` writes the namespace's own members (subscriptions) into
      * an open JSON object, rooms are kept without it; `restore` is given that object, and makes
      * the subscriptions again with sio_subscribe. */
@@ -159,6 +163,13 @@ void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, con
 
 /* Leaves the namespace (DISCONNECT); `close`: the whole connection. */
 void sio_disconnect(struct sio_socket *s, close_reason reason, bool close);
+
+/* The answer to `ask`: ERR_NONE lets it in; else CONNECT_ERROR with `message` (NULL: the error's
+ * own), `reason` (static text) and retry_after_ms (0: none) in its data. Ends `j`. */
+void sio_admit(struct sio_joining *j, err error, const char *message, const char *reason,
+               uint32_t retry_after_ms);
+/* Who waits for that answer; NULL: it has gone. */
+struct sio_socket *sio_joining_socket(const struct sio_joining *j);
 
 /* The namespaces of an edge: exact names, or patterns in which `*` stands for any characters but
  * '/'. The first that fits wins; `/` is the product's unless conformance has taken it. */
