@@ -27,6 +27,23 @@ static const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
+static bool in_object(const struct json_walk *w)
+{
+    return (w->objects[0] & 1) != 0;
+}
+
+static void push(struct json_walk *w, bool object)
+{
+    w->objects[1] = w->objects[1] << 1 | w->objects[0] >> 63;
+    w->objects[0] = w->objects[0] << 1 | object;
+}
+
+static void pop(struct json_walk *w)
+{
+    w->objects[0] = w->objects[0] >> 1 | w->objects[1] << 63;
+    w->objects[1] >>= 1;
+}
+
 enum json_token json_walk_next(struct json_walk *w, span *text)
 {
     while (w->at < w->end && (*w->at == ',' || *w->at == ':' || lex_is_space(*w->at))) {
@@ -41,19 +58,19 @@ enum json_token json_walk_next(struct json_walk *w, span *text)
     switch (*w->at) {
     case '{':
     case '[':
-        w->objects = w->objects << 1 | object;
+        push(w, object);
         w->key = object;
         return take(w, w->at + 1, JSON_T_OPEN, text);
     case '}':
     case ']':
-        w->objects >>= 1;
-        w->key = (w->objects & 1) != 0;
+        pop(w);
+        w->key = in_object(w);
         return take(w, w->at + 1, JSON_T_CLOSE, text);
     case '"':
-        w->key = !key && (w->objects & 1) != 0;
+        w->key = !key && in_object(w);
         return take(w, lex_skip_string(w->at, w->end), key ? JSON_T_KEY : JSON_T_SCALAR, text);
     default:
-        w->key = (w->objects & 1) != 0;
+        w->key = in_object(w);
         return take(w, skip_plain(w->at, w->end), JSON_T_SCALAR, text);
     }
 }

@@ -17,6 +17,9 @@
 
 #include "base/span.h"
 
+/* How deep it can be: twice what json_check takes, for what is put around accepted JSON. */
+#define JSON_WALK_DEPTH_MAX 128
+
 enum json_token {
     JSON_T_END,
     JSON_T_OPEN,   /* text is "{" or "[" */
@@ -28,11 +31,11 @@ enum json_token {
 struct json_walk {
     const uint8_t *at;
     const uint8_t *end;
-    uint64_t objects; /* bit 0: the innermost container is an object */
-    bool key;         /* a string would be a name */
+    uint64_t objects[2]; /* bit 0 of [0]: the innermost container is an object; [1]: further out */
+    bool key;            /* a string would be a name */
 };
 
-/* `json` is at most JSON_DEPTH_MAX deep. */
+/* Deeper than JSON_WALK_DEPTH_MAX the outer names come as scalars. */
 void json_walk_begin(struct json_walk *w, span json);
 /* The next token, whose text points into the document. Cost: one pass over all tokens. */
 enum json_token json_walk_next(struct json_walk *w, span *text);

@@ -55,14 +55,13 @@ static void every_token_comes_once_in_order(void **state)
 static void the_deepest_document_is_walked(void **state)
 {
     buf json = {0};
-    for (int i = 0; i < JSON_DEPTH_MAX / 2; i++) {
+    for (int i = 0; i < JSON_WALK_DEPTH_MAX / 2; i++) {
         buf_append_str(&json, "[{\"k\":");
     }
     buf_append_str(&json, "\"v\"");
-    for (int i = 0; i < JSON_DEPTH_MAX / 2; i++) {
+    for (int i = 0; i < JSON_WALK_DEPTH_MAX / 2; i++) {
         buf_append_str(&json, ",\"l\":\"m\"},\"n\"]");
     }
-    assert_int_equal(json_check(buf_span(&json), JSON_DEPTH_MAX, 0, NULL), 0);
     struct json_walk w;
     span text;
     enum json_token t;
@@ -72,10 +71,10 @@ static void the_deepest_document_is_walked(void **state)
         assert_true(t != JSON_T_KEY || text.ptr[1] == 'k' || text.ptr[1] == 'l');
         counts[t]++;
     }
-    assert_int_equal(counts[JSON_T_OPEN], JSON_DEPTH_MAX);
-    assert_int_equal(counts[JSON_T_CLOSE], JSON_DEPTH_MAX);
-    assert_int_equal(counts[JSON_T_KEY], JSON_DEPTH_MAX);
-    assert_int_equal(counts[JSON_T_SCALAR], JSON_DEPTH_MAX + 1);
+    assert_int_equal(counts[JSON_T_OPEN], JSON_WALK_DEPTH_MAX);
+    assert_int_equal(counts[JSON_T_CLOSE], JSON_WALK_DEPTH_MAX);
+    assert_int_equal(counts[JSON_T_KEY], JSON_WALK_DEPTH_MAX);
+    assert_int_equal(counts[JSON_T_SCALAR], JSON_WALK_DEPTH_MAX + 1);
     buf_deinit(&json);
 }
 

@@ -26,9 +26,10 @@ enum sio_fault sio_msgpack_read(span in, unsigned depth_max, size_t json_bytes_m
                                 struct sio_packet *out,
                                 span attachments[SIO_ATTACHMENTS_MAX]) MUST_CHECK;
 
-/* Appends a packet; payload is checked JSON (empty: no data), whose placeholders name the
- * attachments. `id` < 0: none. Every value in its smallest form, as notepack has it: integers and
- * numbers that are whole below 2^53 as integers, others and -0 as 64-bit floats. */
+/* Appends a packet; payload is checked JSON (empty: no data; with what was put around it at most
+ * JSON_WALK_DEPTH_MAX deep, asserted), whose placeholders name the attachments. `id` < 0: none.
+ * Every value in its smallest form, as notepack has it: integers and numbers that are whole below
+ * 2^53 as integers, others and -0 as 64-bit floats. */
 void sio_msgpack_put(buf *out, enum sio_type type, span nsp, int64_t id, span payload,
                      const span *attachments, unsigned count);
 

@@ -3,7 +3,6 @@
 #include "codec/sio/msgpack.h"
 
 #include "codec/json/read.h"
-#include "codec/json/scan.h"
 #include "codec/json/walk.h"
 #include "codec/sio/placeholder.h"
 
@@ -209,7 +208,7 @@ static void count_in(struct container *c, span *key, span scalar)
 
 static void put_json(buf *out, span json, const span *attachments, unsigned count)
 {
-    struct container stack[JSON_DEPTH_MAX + 1];
+    struct container stack[JSON_WALK_DEPTH_MAX + 1];
     unsigned depth = 0;
     span key = SPAN_NONE;
     struct json_walk w;
@@ -228,7 +227,7 @@ static void put_json(buf *out, span json, const span *attachments, unsigned coun
             break;
         case JSON_T_OPEN:
             count_in(&stack[depth], &key, SPAN_NONE);
-            ASSERT(depth < JSON_DEPTH_MAX);
+            ASSERT(depth < JSON_WALK_DEPTH_MAX);
             stack[++depth] = (struct container){.at = out->len, .object = text.ptr[0] == '{'};
             buf_append_byte(out, 0);
             break;

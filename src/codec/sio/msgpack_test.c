@@ -1,7 +1,7 @@
 #include "codec/sio/msgpack.h"
 
 #include "base/base64.h"
-#include "codec/json/scan.h"
+#include "codec/json/walk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -405,6 +405,26 @@ static void types_without_data(void **state)
     buf_deinit(&out);
 }
 
+/* What is put around the deepest JSON that a peer may send must not matter. */
+static void deeper_than_may_be_read_can_be_written(void **state)
+{
+    buf text = {0}, out = {0};
+    for (int i = 0; i < JSON_WALK_DEPTH_MAX; i++) {
+        buf_append_str(&text, i % 2 == 0 ? "[" : "{\"k\":");
+    }
+    buf_append_str(&text, "\"v\"");
+    for (int i = JSON_WALK_DEPTH_MAX; i-- > 0;) {
+        buf_append_str(&text, i % 2 == 0 ? ",1]" : ",\"l\":2}");
+    }
+    sio_msgpack_put(&out, SIO_ACK, SPAN("/"), 1, buf_span(&text), NULL, 0);
+    assert_memory_equal(out.ptr + 12, "\x92\x82\xa1k\x92\x82\xa1k", 8);
+    assert_memory_equal(out.ptr + out.len - 14, "\xa1l\x02\x01\xa3nsp\xa1/\xa2id\x01", 14);
+    struct sio_packet p;
+    assert_int_equal(read_bytes(buf_span(&out), &p), SIO_BAD_JSON);
+    buf_deinit(&text);
+    buf_deinit(&out);
+}
+
 static void json_is_limited_in_size(void **state)
 {
     struct sio_packet p;
@@ -459,6 +479,7 @@ int main(void)
         cmocka_unit_test(prefixes_grow_with_what_they_hold),
         cmocka_unit_test(placeholders_become_binary),
         cmocka_unit_test(types_without_data),
+        cmocka_unit_test(deeper_than_may_be_read_can_be_written),
         cmocka_unit_test(json_is_limited_in_size),
         cmocka_unit_test(every_prefix_of_a_message_is_refused),
     };

@@ -176,7 +176,7 @@ bool sio_placeholder(span value, unsigned *num)
 /* Every placeholder names an attachment that is announced, and none is named twice. */
 static bool placeholders_ok(const struct sio_packet *p)
 {
-    struct sio_seen stack[JSON_DEPTH_MAX + 1]; /* arrays have a place that is not used */
+    struct sio_seen stack[JSON_WALK_DEPTH_MAX + 1]; /* arrays have a place that is not used */
     unsigned depth = 0;
     unsigned named = 0; /* a bit for each attachment */
     span key = SPAN_NONE;
@@ -201,7 +201,7 @@ static bool placeholders_ok(const struct sio_packet *p)
                 sio_see(o, key, SPAN_NONE);
             }
             key = SPAN_NONE;
-            ASSERT(depth < JSON_DEPTH_MAX);
+            ASSERT(depth < JSON_WALK_DEPTH_MAX);
             stack[++depth] = (struct sio_seen){0};
             break;
         case JSON_T_CLOSE: {
