@@ -69,5 +69,8 @@ void eio_payload_put(buf *out, enum eio_type type, bool binary, span data);
 /* Appends what eio_payload_put has made (with or without the last separator) as a payload of
  * revision 3. Nothing becomes nothing. */
 void eio_payload_to_v3(buf *out, span payload);
+/* The same as bytes (application/octet-stream), if there is anything binary in it; else false, and
+ * nothing is appended. For clients of revision 3 that did not ask for b64. */
+bool eio_payload_to_v3_binary(buf *out, span payload);
 
 #endif

@@ -284,6 +284,11 @@ static void what_was_put_is_walked(void **state)
     eio_payload_to_v3(&v3, whole);
     assert_string_equal(walk(EIO_V3, buf_span(&v3)), want);
     buf_clear(&v3);
+    assert_true(eio_payload_to_v3_binary(&v3, whole));
+    assert_string_equal(walk(EIO_V3_BINARY, buf_span(&v3)), want);
+    assert_memory_equal(v3.ptr, "\0\3\xff" "0{}", 6);
+    buf_clear(&v3);
+    assert_false(eio_payload_to_v3_binary(&v3, SPAN("4b\x1e" "4\x1e")));
     eio_payload_to_v3(&v3, SPAN_NONE);
     assert_int_equal(v3.len, 0);
     buf_deinit(&out);

@@ -184,3 +184,51 @@ void eio_payload_to_v3(buf *out, span payload)
         buf_append_span(out, packet);
     }
 }
+
+/* Base64 has no EIO_SEPARATOR in it, so it is found by what stands before it. */
+static bool has_binary(span payload)
+{
+    return payload.len > 0 &&
+           (payload.ptr[0] == 'b' || memmem(payload.ptr, payload.len, "\x1e" "b", 2) != NULL);
+}
+
+/* 0 or 1, the length's digits as bytes, 255 (v3.md, Payload). */
+static void put_binary_head(buf *out, bool binary, size_t len)
+{
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (uint8_t)(len % 10);
+        len /= 10;
+    } while (len > 0);
+    buf_append_byte(out, binary);
+    buf_append(out, digits + at, sizeof digits - at);
+    buf_append_byte(out, 0xff);
+}
+
+bool eio_payload_to_v3_binary(buf *out, span payload)
+{
+    buf bytes = {0};
+    if (!has_binary(payload)) {
+        return false;
+    }
+    while (payload.len > 0) {
+        span packet = span_cut(&payload, EIO_SEPARATOR);
+        if (packet.len == 0) {
+            continue;
+        }
+        if (packet.ptr[0] != 'b') {
+            put_binary_head(out, false, packet.len);
+            buf_append_span(out, packet);
+            continue;
+        }
+        packet = span_slice(packet, 1, packet.len);
+        ptrdiff_t len = base64_decode(packet, buf_reserve(&bytes, packet.len / 4 * 3 + 3));
+        ASSERT(len >= 0); /* eio_payload_put has made it */
+        put_binary_head(out, true, (size_t)len + 1);
+        buf_append_byte(out, EIO_MESSAGE);
+        buf_append(out, bytes.ptr, (size_t)len);
+    }
+    buf_deinit(&bytes);
+    return true;
+}

@@ -47,6 +47,12 @@ static void check(span payload, enum eio_revision revision)
         eio_payload_to_v3(&v3, whole);
         ASSERT(walk(buf_span(&v3), EIO_V3, &again, &unused) == 0);
         ASSERT(span_eq(buf_span(&again), buf_span(&put)));
+        buf_clear(&again);
+        buf_clear(&v3);
+        if (eio_payload_to_v3_binary(&v3, whole)) {
+            ASSERT(walk(buf_span(&v3), EIO_V3_BINARY, &again, &unused) == 0);
+            ASSERT(span_eq(buf_span(&again), buf_span(&put)));
+        }
     }
     buf_deinit(&put);
     buf_deinit(&again);

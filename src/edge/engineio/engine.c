@@ -30,9 +30,11 @@ void eio_refuse(struct rest_call *c, enum eio_refusal code, const char *why)
         [EIO_BAD_METHOD] = "Bad handshake method",     [EIO_BAD_REQUEST] = "Bad request",
         [EIO_FORBIDDEN] = "Forbidden",                 [EIO_BAD_VERSION] =
                                                            "Unsupported protocol version"};
-    eio_count_refused(c->edge, why);
-    LOG(loop_log(c->edge->loop), LOG_DEBUG, "engineio.refused",
-        LOG_U64("conn", conn_slot(c->x->conn)), LOG_STR("why", why));
+    if (why != NULL) {
+        eio_count_refused(c->edge, why);
+        LOG(loop_log(c->edge->loop), LOG_DEBUG, "engineio.refused",
+            LOG_U64("conn", conn_slot(c->x->conn)), LOG_STR("why", why));
+    }
     if (c->x->req->upgrade_websocket) {
         http_close_after(c->x);
         rest_raw(c, 400, "text/plain; charset=UTF-8", span_str(texts[code]));
@@ -82,7 +84,9 @@ static void session_request(struct engine *g, struct rest_call *c, struct eio_sl
     bool upgrade = c->x->req->upgrade_websocket;
     struct eio *s = owner == loop_index(g->edge->loop) ? session_find(g, sid) : NULL;
     struct farewell *f = s == NULL && polling && !upgrade ? farewell_find(g, sid) : NULL;
-    if (f != NULL) {
+    if (owner != loop_index(g->edge->loop) && owner < loop_count(g->edge->loop)) {
+        rest_move(c, owner);
+    } else if (f != NULL) {
         farewell_request(g, f, c);
     } else if (s == NULL || s->app != slot->app) {
         eio_refuse(c, EIO_UNKNOWN_SID, "sid");

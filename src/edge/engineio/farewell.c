@@ -64,6 +64,7 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
     f->poll.get = q->get;
     f->poll.out = q->out;
     f->poll.v3 = q->v3;
+    f->poll.b64 = q->b64;
     if (f->poll.get != NULL) {
         f->poll.get->user = &f->poll;
     } else if (!keep) {
@@ -122,26 +123,37 @@ void poll_abandoned(struct rest_call *c)
 
 /* --- answers --- */
 
+/* A payload as the client reads it; its type. */
+static const char *translate(buf *out, bool v3, bool b64)
+{
+    const char *type = "text/plain; charset=UTF-8";
+    if (!v3) {
+        out->len--; /* the last separator */
+        return type;
+    }
+    buf other = {0};
+    if (!b64 && eio_payload_to_v3_binary(&other, buf_span(out))) {
+        type = "application/octet-stream";
+    } else {
+        eio_payload_to_v3(&other, buf_span(out));
+    }
+    buf_deinit(out);
+    *out = other;
+    return type;
+}
+
 static void answer(struct poll *q)
 {
     struct rest_call *c = rest_resume(q->get);
     ASSERT(c != NULL); /* else it was abandoned, and has left the list */
     buf out = q->out;
-    bool v3 = q->v3;
+    const char *type = translate(&out, q->v3, q->b64);
     q->get = NULL;
     q->out = (buf){0};
     if (q->session == NULL) {
         farewell_free(of_poll(q));
     }
-    if (v3) {
-        buf other = {0};
-        eio_payload_to_v3(&other, buf_span(&out));
-        buf_deinit(&out);
-        out = other;
-    } else {
-        out.len--; /* the last separator */
-    }
-    rest_raw(c, 200, "text/plain; charset=UTF-8", buf_span(&out));
+    rest_raw(c, 200, type, buf_span(&out));
     buf_deinit(&out);
 }
 

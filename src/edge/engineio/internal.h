@@ -57,7 +57,8 @@ struct poll {
     struct rest_call *get;  /* rest_wait: the call's user is this; NULL: none waits */
     struct eio *session;    /* NULL: it has ended */
     buf out;                /* a payload of revision 4 */
-    bool v3;                /* which it leaves as */
+    bool v3;                /* which it leaves as, */
+    bool b64;               /* without bytes that are no text */
 };
 
 enum eio_step { EIO_POLLING, EIO_PROBING, EIO_UPGRADED };
@@ -111,7 +112,7 @@ static inline struct engine *engine_of(const struct eio *s) { return eio_edge(s)
 /* --- engine.c --- */
 
 /* Answers as the reference does: JSON, or text to a WebSocket handshake. Counts `why`, a static
- * label. */
+ * label, unless it is NULL. */
 void eio_refuse(struct rest_call *c, enum eio_refusal code, const char *why);
 /* Counts something that was refused. */
 void eio_count_refused(struct edge *e, const char *why);

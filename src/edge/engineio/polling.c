@@ -127,6 +127,7 @@ static struct eio *polling_new(struct engine *g, struct rest_call *c, struct eio
     s->polling = mem_calloc(1, sizeof *s->polling);
     s->polling->poll.session = s;
     s->polling->poll.v3 = v3;
+    s->polling->poll.b64 = v3 && rest_query(c, "b64").len > 0;
     list_init(&s->polling->poll.link);
     list_init(&s->polling->upgrade.link);
     s->format = EIO_FORMAT_POLL;
@@ -185,7 +186,7 @@ static void get(struct eio *s, struct rest_call *c)
     struct poll *q = &s->polling->poll;
     if (q->get != NULL) {
         session_violation(s, CLOSE_PROTOCOL, "overlapping_get"); /* the first one finds `1` */
-        eio_refuse(c, EIO_BAD_REQUEST, "overlapping_get");
+        eio_refuse(c, EIO_BAD_REQUEST, NULL);
         return;
     }
     q->get = c;
@@ -199,68 +200,52 @@ static void get(struct eio *s, struct rest_call *c)
 
 /* --- POST --- */
 
-static bool too_many_packets(span body)
-{
-    size_t count = 0;
-    while (body.ptr != NULL && count <= EIO_PAYLOAD_PACKETS_MAX) {
-        (void)span_cut(&body, EIO_SEPARATOR);
-        count++;
-    }
-    return count > EIO_PAYLOAD_PACKETS_MAX;
-}
-
-static bool is_bytes(const struct rest_call *c)
+static enum eio_revision revision_of(const struct eio *s, const struct rest_call *c)
 {
     span type = http1_field(c->x->req, "Content-Type");
-    return span_ieq(span_trim(span_cut(&type, ';')), SPAN("application/octet-stream"));
+    bool bytes = span_ieq(span_trim(span_cut(&type, ';')), SPAN("application/octet-stream"));
+    return bytes ? EIO_V3_BINARY : s->v3 ? EIO_V3 : EIO_V4;
 }
 
-/* Why the request cannot be a payload; NULL when it may be one. */
-static const char *post_fault(const struct eio *s, const struct rest_call *c)
+/* Why it is no payload, or NULL. The session may have ended in it: see engine.current. */
+static const char *read_payload(struct engine *g, struct eio *s, enum eio_revision revision,
+                                span body)
 {
-    if (s->v3) {
-        return NULL;
-    }
-    if (is_bytes(c)) {
-        return "content_type"; /* the protocol has no binary payloads since revision 4 */
-    }
-    return too_many_packets(c->x->body) ? "too_many_packets" : NULL;
-}
-
-/* False when it is no payload. The session may have ended in it: see engine.current. */
-static bool read_payload(struct engine *g, struct eio *s, const struct rest_call *c)
-{
-    enum eio_revision revision = !s->v3 ? EIO_V4 : is_bytes(c) ? EIO_V3_BINARY : EIO_V3;
     struct eio_walk walk;
     struct eio_packet p;
-    unsigned count = 0;
     int rc;
-    eio_walk_begin(&walk, revision, (uint8_t *)c->x->body.ptr, c->x->body.len);
+    unsigned count = 0;
+    if (revision == EIO_V3_BINARY && !s->v3) {
+        return "content_type"; /* since revision 4 there are no payloads of bytes */
+    }
+    eio_walk_begin(&walk, revision, (uint8_t *)body.ptr, body.len);
     g->current = s;
     while (g->current == s && (rc = eio_walk_next(&walk, &p)) != 0) {
-        if (rc < 0 || ++count > EIO_PAYLOAD_PACKETS_MAX) {
-            return false;
+        if (rc < 0) {
+            return "payload";
+        }
+        if (count++ == EIO_PAYLOAD_PACKETS_MAX) {
+            return "too_many_packets";
         }
         session_packet(s, &p);
     }
-    return true;
+    return NULL;
 }
 
 static void post(struct eio *s, struct rest_call *c)
 {
     struct engine *g = engine_of(s);
-    const char *fault = post_fault(s, c);
     if (c->x->body.len > g->payload_bytes_max) {
         session_violation(s, CLOSE_TOO_BIG, "too_big");
         rest_raw(c, 413, NULL, SPAN_NONE); /* without a body: engine.io-client's suite wants none */
         return;
     }
     g->posting = c;
-    bool good = fault == NULL && read_payload(g, s, c);
+    const char *fault = read_payload(g, s, revision_of(s, c), c->x->body);
     g->posting = NULL;
-    if (!good) {
-        session_violation(s, CLOSE_PROTOCOL, fault != NULL ? fault : "payload");
-        eio_refuse(c, EIO_BAD_REQUEST, "payload");
+    if (fault != NULL) {
+        session_violation(s, CLOSE_PROTOCOL, fault);
+        eio_refuse(c, EIO_BAD_REQUEST, NULL);
         return;
     }
     g->current = NULL;
