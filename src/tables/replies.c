@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
-#define NONE SCHEMA_none, ANSWER_none
-#define IN(schema) SCHEMA_##schema, ANSWER_none
-#define OUT(answer) SCHEMA_none, ANSWER_##answer
+#define NONE SCHEMA_none, ANSWER_none, false
+#define IN(schema) SCHEMA_##schema, ANSWER_none, false
+#define OUT(answer) SCHEMA_none, ANSWER_##answer, false
+#define MANY(answer) SCHEMA_none, ANSWER_##answer, true
 
 static const struct reply_row rows[ROUTE_COUNT] = {
 #define D(route, body, status, form, answer)                                                       \
@@ -24,6 +25,11 @@ static const struct query_row queries[] = {
 #include "tables/replies.def"
 };
 
+static const struct field_row fields[] = {
+#define H(route, field, text) {ROUTE_##route, field, text},
+#include "tables/replies.def"
+};
+
 const struct reply_row *reply_row(enum route r)
 {
     if ((unsigned)r >= ROUTE_COUNT) {
@@ -35,4 +41,9 @@ const struct reply_row *reply_row(enum route r)
 const struct query_row *query_param_row(size_t i)
 {
     return i < sizeof queries / sizeof queries[0] ? &queries[i] : NULL;
+}
+
+const struct field_row *request_field_row(size_t i)
+{
+    return i < sizeof fields / sizeof fields[0] ? &fields[i] : NULL;
 }

@@ -18,6 +18,7 @@ enum reply_form {
 struct reply_row {
     enum schema body;                /* one of both, or none */
     enum answer_shape body_shown;
+    bool body_many;                  /* or an array of them */
     unsigned status;
     enum reply_form form;
     enum answer_shape answer;
@@ -29,9 +30,17 @@ struct query_row {
     const char *text;
 };
 
+struct field_row {
+    enum route route;
+    const char *name;
+    const char *text;
+};
+
 /* r < ROUTE_COUNT (asserted). */
 const struct reply_row *reply_row(enum route r);
 /* Query parameters of all routes; NULL behind the last. */
 const struct query_row *query_param_row(size_t i);
+/* Fields of requests that routes look at, besides those of all; NULL behind the last. */
+const struct field_row *request_field_row(size_t i);
 
 #endif

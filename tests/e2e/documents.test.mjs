@@ -200,6 +200,19 @@ test('answers_and_bodies_are_as_documented', async () => {
   await ask('POST', `${at}/disable`);
   await ask('POST', `${at}/enable`);
   await ask('GET', '/api/v1/audit?limit=5');
+  assert.equal((await ask('POST', '/api/v1/emit', { body: { event: 'hello', data: { a: 1 }, clients: true } })).status, 200);
+  assert.equal((await ask('POST', '/api/v1/emit', {
+    body: [{ event: 'one', room: 'r', volatile: true }, { event: 'two', rooms: ['a', 'b'], except: ['c'], args: [1] }],
+    headers: { 'idempotency-key': 'documented' },
+  })).status, 200);
+  await ask('POST', '/api/v1/emit', { body: { room: 'no event' } });
+  const socket = io(server.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false });
+  await within(10_000 * PATIENCE, 'connect', new Promise((resolve) => socket.once('connect', resolve)));
+  await ask('POST', '/api/v1/sockets/join', { body: { sid: socket.id, rooms: ['documented'] } });
+  assert.equal((await ask('GET', '/api/v1/sockets/rooms')).json.data.length, 1);
+  assert.equal((await ask('GET', '/api/v1/sockets/rooms/documented/members')).json.data.length, 1);
+  await ask('POST', '/api/v1/sockets/leave', { body: { sid: socket.id, rooms: ['documented'] } });
+  await ask('POST', '/api/v1/sockets/disconnect', { body: { sid: socket.id, close: true } });
   assert.equal((await ask('DELETE', at)).status, 204);
   assert.equal((await ask('GET', at)).status, 404);
   assert.equal((await ask('GET', '/api/v1/devices', { token: 'nothing' })).status, 401);

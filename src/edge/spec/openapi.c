@@ -1,100 +1,11 @@
 /* The routes as OpenAPI 3.1. */
+#include "edge/spec/params.h"
 #include "edge/spec/spec.h"
 
 #include "tables/errors.h"
 #include "tables/replies.h"
 
 #include <string.h>
-
-/* --- paths --- */
-
-struct param {
-    char name[48];
-    bool is_uuid;
-};
-
-struct path {
-    buf text; /* with {names} */
-    struct param params[ROUTE_PARAMS_MAX];
-    unsigned count;
-};
-
-/* "provisioning-keys" as "provisioning_key" and a suffix: what its element is called. */
-static void name_element(span collection, const char *suffix, char *out, size_t cap)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < collection.len && n + strlen(suffix) + 1 < cap; i++) {
-        out[n++] = collection.ptr[i] == '-' ? '_' : (char)collection.ptr[i];
-    }
-    n -= n > 1 && out[n - 1] == 's' ? 1 : 0;
-    memcpy(out + n, suffix, strlen(suffix) + 1);
-}
-
-static void path_add(struct path *p, span before, span segment)
-{
-    bool is_uuid = span_eq(segment, SPAN("{uuid}"));
-    buf_append_byte(&p->text, '/');
-    if (!is_uuid && !span_eq(segment, SPAN("{text}")) && !span_eq(segment, SPAN("*"))) {
-        buf_append_span(&p->text, segment);
-        return;
-    }
-    ASSERT(p->count < ROUTE_PARAMS_MAX);
-    struct param *param = &p->params[p->count++];
-    param->is_uuid = is_uuid;
-    name_element(before, is_uuid ? "_id" : "", param->name, sizeof param->name);
-    buf_printf(&p->text, "{%s}", param->name);
-}
-
-static void path_of(const char *pattern, struct path *out)
-{
-    span rest = span_slice(span_str(pattern), 1, strlen(pattern)), before = SPAN("");
-    *out = (struct path){0};
-    if (rest.len == 0) {
-        buf_append_byte(&out->text, '/');
-    }
-    while (rest.len > 0) {
-        span segment = span_cut(&rest, '/');
-        path_add(out, before, segment);
-        before = segment;
-    }
-}
-
-static void put_path_params(struct json_writer *w, const struct path *p)
-{
-    for (unsigned i = 0; i < p->count; i++) {
-        struct member_row m = {.type = p->params[i].is_uuid ? MEMBER_UUID : MEMBER_TEXT,
-                               .flags = MEMBER_REQUIRED,
-                               .min = p->params[i].is_uuid ? 0 : 1};
-        json_open(w, '{');
-        json_member_string(w, "name", span_str(p->params[i].name));
-        json_member_string(w, "in", SPAN("path"));
-        json_member_bool(w, "required", true);
-        json_key(w, "schema");
-        spec_member(w, &m, SPEC_TAKEN);
-        json_close(w, '}');
-    }
-}
-
-static void put_query_params(struct json_writer *w, enum route r)
-{
-    const struct query_row *q;
-    for (size_t i = 0; (q = query_param_row(i)) != NULL; i++) {
-        struct member_row m = q->param;
-        if (q->route != r) {
-            continue;
-        }
-        m.flags = MEMBER_REQUIRED; /* of the value, when there is one: not null */
-        m.min = m.type == MEMBER_INT ? 1 : 0;
-        m.max = m.type == MEMBER_INT ? UINT32_MAX : 0;
-        json_open(w, '{');
-        json_member_string(w, "name", span_str(m.name));
-        json_member_string(w, "in", SPAN("query"));
-        json_member_string(w, "description", span_str(q->text));
-        json_key(w, "schema");
-        spec_member(w, &m, SPEC_TAKEN);
-        json_close(w, '}');
-    }
-}
 
 /* --- answers --- */
 
@@ -270,9 +181,25 @@ static void put_permission(struct json_writer *w, struct route_access access)
     }
 }
 
+static void put_one_or_many(struct json_writer *w, const struct schema_row *shape)
+{
+    json_open(w, '{');
+    json_member_open(w, "anyOf", '[');
+    spec_ref(w, shape);
+    json_open(w, '{');
+    json_member_string(w, "type", SPAN("array"));
+    json_key(w, "items");
+    spec_ref(w, shape);
+    json_close(w, '}');
+    json_close(w, ']');
+    json_close(w, '}');
+}
+
 static void put_body(struct json_writer *w, const struct route_row *route,
                      const struct reply_row *reply)
 {
+    const struct schema_row *shape =
+        reply->body != SCHEMA_none ? schema_row(reply->body) : answer_row(reply->body_shown);
     if (route->body == BODY_EMPTY) {
         return;
     }
@@ -281,8 +208,11 @@ static void put_body(struct json_writer *w, const struct route_row *route,
     json_member_open(w, "content", '{');
     json_member_open(w, "application/json", '{');
     json_key(w, "schema");
-    spec_ref(w, reply->body != SCHEMA_none ? schema_row(reply->body)
-                                           : answer_row(reply->body_shown));
+    if (reply->body_many) {
+        put_one_or_many(w, shape);
+    } else {
+        spec_ref(w, shape);
+    }
     json_close(w, '}');
     json_close(w, '}');
     json_close(w, '}');
@@ -300,7 +230,7 @@ static span tag_of(const char *pattern)
     return segment.len > 0 ? segment : SPAN("console");
 }
 
-static void put_operation(struct json_writer *w, enum route r, const struct path *path)
+static void put_operation(struct json_writer *w, enum route r, const struct spec_path *path)
 {
     static const char *const methods[] = {
         [ROUTE_GET] = "get",     [ROUTE_POST] = "post",     [ROUTE_PUT] = "put",
@@ -320,8 +250,7 @@ static void put_operation(struct json_writer *w, enum route r, const struct path
         json_member_bool(w, "x-websocket", true);
     }
     json_member_open(w, "parameters", '[');
-    put_path_params(w, path);
-    put_query_params(w, r);
+    spec_params(w, r, path);
     json_close(w, ']');
     put_body(w, route, reply);
     put_responses(w, route, reply, path->count > 0);
@@ -347,11 +276,11 @@ static void put_paths(struct json_writer *w)
 {
     json_member_open(w, "paths", '{');
     for (unsigned first = 0; first < ROUTE_COUNT; first++) {
-        struct path path;
+        struct spec_path path;
         if (seen_before((enum route)first)) {
             continue;
         }
-        path_of(route_row((enum route)first)->pattern, &path);
+        spec_path_of(route_row((enum route)first)->pattern, &path);
         json_key_span(w, buf_span(&path.text));
         json_open(w, '{');
         for (unsigned r = first; r < ROUTE_COUNT; r++) {
