@@ -7,7 +7,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { io } from 'socket.io-client';
+import { io as io3 } from 'socket.io-client-3';
 import msgpack from 'socket.io-msgpack-parser';
+import { authority, certificate } from './lib/certs.mjs';
 import { adapted, documented, freePort } from './lib/fronts.mjs';
 import { Receiver, SECRET, signature, webhookTo } from './lib/receiver.mjs';
 import { PATIENCE, cli, startServer, tempDir, within } from './lib/server.mjs';
@@ -27,8 +29,8 @@ const heard = (socket, event) =>
 const ask = (socket, ...args) => within(WAIT_MS, `ack of ${args[0]}`, socket.emitWithAck(...args));
 
 /** A client that is not connected yet. */
-async function client(t, server, nsp, { auth = {}, ...options } = {}) {
-  const socket = io(server.url + nsp, {
+async function client(t, server, nsp, { auth = {}, make = io, ...options } = {}) {
+  const socket = make(server.url + nsp, {
     auth: { token: await tokenOf(server), ...auth },
     transports: ['websocket'],
     forceNew: true,
@@ -289,6 +291,29 @@ test('nobody_there_is_told_and_a_restarted_receiver_is_found', async (t) => {
   assert.equal((await ask(socket, 'a')).error.details.reason, 'the application cannot be reached');
   await receiver.listen(receiver.port);
   assert.equal(await ask(socket, 'a'), 1);
+});
+
+test('a_receiver_s_certificate_is_verified', async (t) => {
+  const ca = authority('apps-ca');
+  const receiver = new Receiver(() => ({ body: '1' }));
+  await receiver.listen(0, certificate(ca, 'apps-receiver'));
+  t.after(() => receiver.close());
+  const never = ['--webhook-breaker-failures', '0'];
+  const trusting = await started(t, webhookTo(receiver, [...never, '--webhook-ca', ca.file]));
+  assert.equal(await ask(await connected(t, trusting, '/'), 'a'), 1);
+  for (const flags of [never, [...never, '--webhook-ca', authority('apps-other-ca').file]]) {
+    const server = await started(t, webhookTo(receiver, flags));
+    const socket = await connected(t, server, '/');
+    assert.equal((await ask(socket, 'a')).error.details.reason, 'the application cannot be reached');
+    await server.awaitLine(/webhook.failed.*certificate/i);
+  }
+  const wrongName = new Receiver();
+  await wrongName.listen(0, certificate(ca, 'apps-elsewhere', { names: ['DNS:app.example'] }));
+  t.after(() => wrongName.close());
+  const server = await started(t, webhookTo(wrongName, [...never, '--webhook-ca', ca.file]));
+  await ask(await connected(t, server, '/'), 'a');
+  assert.equal(receiver.calls.length, 1);
+  assert.equal(wrongName.calls.length, 0);
 });
 
 test('a_client_that_has_gone_and_a_server_that_ends_harm_nobody', async (t) => {
@@ -556,4 +581,52 @@ test('a_namespace_may_speak_msgpack', async (t) => {
   assert.deepEqual(receiver.of('hi').map((c) => c.body.attachments), [['AQID'], ['AQID']]);
   const error = await refused(t, server, '/app', { parser: msgpack });
   assert.equal(error.message, 'This namespace takes no msgpack');
+});
+
+test('every_transport_and_client_has_applications_events', async (t) => {
+  const receiver = await receiving(t, doorman);
+  const server = await started(t, withDoor(receiver, [
+    '--app-events', 'both', '--handshakes-per-s', '10000', '--loops', '1']));
+  const plain = await inRooms(t, server, ['one']);
+  for (const options of [
+    { transports: ['polling'] }, { transports: ['polling', 'websocket'] }, { make: io3 },
+    { make: io3, transports: ['polling'] },
+  ]) {
+    const socket = await inRooms(t, server, ['one'], '/app', options);
+    const bytes = Buffer.from([1, 2, 3]);
+    let hears = heard(plain, 'hi');
+    const answer = new Promise((resolve) => socket.emit('hi', bytes, resolve));
+    assert.equal(await within(WAIT_MS, 'ack', answer), 'called');
+    assert.deepEqual((await hears)[0], bytes);
+    hears = heard(socket, 'hi');
+    await ask(plain, 'hi', bytes);
+    assert.deepEqual(Buffer.from((await hears)[0]), bytes);
+    socket.disconnect();
+  }
+});
+
+test('rooms_are_found_again_after_a_restart', async (t) => {
+  const receiver = await receiving(t, doorman);
+  const first = await startServer(withDoor(receiver, ['--app-events', 'rooms']));
+  const again = { reconnectionDelay: 100, reconnectionDelayMax: 300 };
+  const a = await inRooms(t, first, ['one', 'two'], '/app', again);
+  const { id } = a;
+  await within(WAIT_MS, 'a position', new Promise((resolve) => {
+    const look = setInterval(() => a._lastOffset && resolve(clearInterval(look)), 20);
+  }));
+  a.auth = { token: a.auth.token }; // the receiver says no rooms any more
+  const back = new Promise((resolve) => a.io.once('reconnect', () => a.once('connect', resolve)));
+  await first.stop();
+  const second = await startServer({
+    ...withDoor(receiver, ['--app-events', 'rooms', '--listen', `127.0.0.1:${first.port}`]),
+    dataDir: first.dataDir,
+  });
+  t.after(() => second.stop());
+  await within(WAIT_MS, 'the connection again', back);
+  assert.equal(a.recovered, true);
+  assert.equal(a.id, id);
+  const b = await inRooms(t, second, ['two']);
+  const hears = heard(a, 'hi');
+  await ask(b, 'hi', 1);
+  assert.equal((await hears)[0], 1);
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import http from 'node:http';
+import https from 'node:https';
 import { PATIENCE, within } from './server.mjs';
 
 export const SECRET = 'a secret of this test, long enough';
@@ -20,11 +21,13 @@ export class Receiver {
     this.waiting = [];
   }
 
-  async listen(port = 0) {
-    this.server = http.createServer((req, res) => this.#serve(req, res));
+  /** With `tls` ({cert, key}) it speaks HTTPS. */
+  async listen(port = 0, tls = undefined) {
+    const serve = (req, res) => this.#serve(req, res);
+    this.server = tls ? https.createServer(tls, serve) : http.createServer(serve);
     await new Promise((resolve) => this.server.listen(port, '127.0.0.1', resolve));
     this.port = this.server.address().port;
-    this.url = `http://127.0.0.1:${this.port}/hook`;
+    this.url = `http${tls ? 's' : ''}://127.0.0.1:${this.port}/hook`;
     return this;
   }
 
