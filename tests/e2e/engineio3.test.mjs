@@ -15,7 +15,7 @@ const TEXTS = ['hello', '', '€', '😀 and é', '4:2:1', '\u001e', 'b4AQID', '
 const BYTES = [Buffer.from([1, 2, 3, 4]), Buffer.from([0]), Buffer.from([255, 30, 0, 4]),
   Buffer.from(Array.from({ length: 3000 }, (_, i) => i % 256))];
 
-for (const loops of [1]) {
+for (const loops of [1, 2]) {
   describe(`revision 3, --loops ${loops}`, () => {
     let server;
     before(async () => {
