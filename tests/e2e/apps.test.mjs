@@ -465,6 +465,29 @@ test('an_event_goes_once_to_whoever_shares_a_room', async (t) => {
   assert.equal(receiver.of('hi').length, 0);
 });
 
+test('a_back_end_puts_sockets_into_rooms_and_talks_to_them', async (t) => {
+  const receiver = await receiving(t, () => ({ body: '"called"' }));
+  const server = await started(t, webhookTo(receiver, ['--app-events', 'both']));
+  const token = await tokenOf(server, randomUUID(), 'admin');
+  const [a, b] = [await connected(t, server, '/'), await connected(t, server, '/')];
+  for (const { id } of [a, b]) {
+    const { status, text } = await server.post('/api/v1/sockets/join', { sid: id, rooms: ['table 7'] }, { token });
+    assert.equal(status, 200, text);
+  }
+  let hears = heard(b, 'move');
+  assert.equal(await ask(a, 'move', { x: 1 }), 'called');
+  assert.deepEqual((await hears)[0], { x: 1 });
+  const [{ body }] = receiver.of('move');
+  assert.deepEqual(body.rooms, ['table 7']);
+  hears = Promise.all([heard(a, 'won'), heard(b, 'won')]); // what a receiver does with what it got
+  const said = await server.post('/api/v1/emit', { rooms: body.rooms, event: 'won', args: [body.sid] }, { token });
+  assert.equal(said.status, 200, said.text);
+  assert.deepEqual((await hears).map(([who]) => who), [a.id, a.id]);
+  await server.post('/api/v1/sockets/leave', { sid: b.id, rooms: ['table 7'] }, { token });
+  await ask(a, 'move', { x: 2 });
+  assert.deepEqual(receiver.of('move')[1].body.rooms, ['table 7']);
+});
+
 test('an_event_may_go_both_ways', async (t) => {
   const receiver = await receiving(t, doorman);
   const server = await started(t, withDoor(receiver, ['--app-events', 'both']));
@@ -586,7 +609,7 @@ test('a_namespace_may_speak_msgpack', async (t) => {
 test('every_transport_and_client_has_applications_events', async (t) => {
   const receiver = await receiving(t, doorman);
   const server = await started(t, withDoor(receiver, [
-    '--app-events', 'both', '--handshakes-per-s', '10000', '--loops', '1']));
+    '--app-events', 'both', '--handshakes-per-s', '10000']));
   const plain = await inRooms(t, server, ['one']);
   for (const options of [
     { transports: ['polling'] }, { transports: ['polling', 'websocket'] }, { make: io3 },
