@@ -59,7 +59,7 @@ const makeDevice = async (body = {}) => {
 };
 const rename = (id, name) => server.request('PATCH', `/api/v1/devices/${id}`, { token: admin, body: { name } });
 
-for (const transports of [['websocket']]) {
+for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
   test(`a_viewer_follows_one_device_and_all_of_them_over_${transports.join('_')}`, async () => {
     const { id } = await makeDevice();
     const socket = await connect(viewer, { transports });
