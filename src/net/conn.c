@@ -125,7 +125,7 @@ static size_t send_now(struct conn *c, const struct iovec *iov, int count, size_
 
 static size_t write_now(struct conn *c, const struct iovec *iov, int count, size_t total)
 {
-    if (c->out != NULL) {
+    if (c->out != NULL || (c->flags & CONN_HELD)) {
         return 0;
     }
     if (conn_tls(c) != NULL) {
@@ -147,7 +147,7 @@ size_t conn_send(struct conn *c, const struct iovec *iov, int count)
         return conn_detached(c)->send(c, iov, count);
     }
     size_t sent = write_now(c, iov, count, total);
-    if (sent < total) {
+    if (sent < total && !(c->flags & CONN_HELD)) {
         c->flags |= CONN_NOTIFY;
     }
     return sent;

@@ -61,6 +61,7 @@ enum conn_flags {
     CONN_PEER_DONE = 128,  /* the peer has ended its direction: nothing more to read */
     CONN_SECURE = 256,     /* detached: the connection that opened it was encrypted */
     CONN_SPENT = 512,      /* it has opened a session: the next one is a handshake of its own */
+    CONN_HELD = 2048,      /* ws_hold: takes nothing */
     CONN_WATCHED = 1024,   /* HTTP_HANDLER: the peer's end counts at once (http_watch) */
 };
 

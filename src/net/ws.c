@@ -69,6 +69,16 @@ void *ws_user(const struct conn *c) { return c->user; }
 void ws_set_user(struct conn *c, void *user) { c->user = user; }
 const struct ws_wire *ws_wire_of(const struct conn *c) { return conn_wire(c); }
 
+void ws_hold(struct conn *c) { c->flags |= CONN_HELD; }
+
+void ws_release(struct conn *c)
+{
+    if (c->flags & CONN_HELD) {
+        c->flags &= (uint16_t)~CONN_HELD;
+        conn_wire(c)->on_writable(c);
+    }
+}
+
 void ws_frame_append(buf *out, enum ws_opcode op, span payload)
 {
     uint8_t *at = buf_reserve(out, WS_HEAD_BYTES_MAX + payload.len);

@@ -56,6 +56,11 @@ const struct ws_wire *ws_wire_of(const struct conn *c);
 /* Sends one message now, copying what the socket does not take. For the client role and for
  * wires without a hub; hub members send through their outbox (hub/hub.h). */
 void ws_send(struct conn *c, enum ws_opcode op, span payload);
+/* From now on conn_send takes nothing, as if the socket were full, until ws_release, which calls
+ * on_writable. Control frames still leave. */
+void ws_hold(struct conn *c);
+/* As above. Harmless when it was not held. */
+void ws_release(struct conn *c);
 /* Appends a server frame (header and payload, not masked) to `out`. */
 void ws_frame_append(buf *out, enum ws_opcode op, span payload);
 

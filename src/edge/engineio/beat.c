@@ -8,9 +8,9 @@
 /* A ping may leave early by this part of the interval, so that a loop with many sessions wakes up
  * for several at a time: 25 ms of 25 s, nothing of 300 ms. Time-outs are exact. */
 #define EARLY_PART 1000
-/* A deadline that is served later than this counts from when it was: a loop that stood still owes
- * the peer its time. */
-#define LATE_MS_MAX 5
+/* The time for a pong counts from when the ping was due. A loop that served it later than by this
+ * part of that time owes the client the whole of it. */
+#define LATE_PART 4
 
 static uint64_t now_ms(const struct engine *g) { return (uint64_t)loop_now_ms(g->edge->loop); }
 
@@ -52,7 +52,7 @@ void beat_put(struct engine *g, struct list *queue, struct eio_due *d, uint32_t 
 static uint64_t served_ms(const struct engine *g, const struct eio_due *d)
 {
     uint64_t now = now_ms(g);
-    return now > d->at_ms && now - d->at_ms <= LATE_MS_MAX ? d->at_ms : now;
+    return now > d->at_ms && now - d->at_ms <= g->timeout_ms / LATE_PART ? d->at_ms : now;
 }
 
 static void run_pings(struct engine *g)
@@ -91,11 +91,12 @@ static void run_rare(struct engine *g, struct list *queue,
 
 void beat_run(struct engine *g)
 {
-    struct list *queues[] = {&g->pings, &g->pongs, &g->upgrades, &g->farewells};
+    struct list *queues[] = {&g->pings, &g->pongs, &g->upgrades, &g->farewells, &g->holds};
     run_pings(g);
     run_pongs(g);
     run_rare(g, &g->upgrades, upgrade_expired);
     run_rare(g, &g->farewells, farewell_expired);
+    run_rare(g, &g->holds, websocket_release);
     for (unsigned i = 0; i < ARRAY_LEN(queues); i++) {
         if (head(queues[i]) != NULL) {
             arm(g, head(queues[i])->at_ms);
@@ -110,6 +111,7 @@ void beat_init(struct engine *g)
     list_init(&g->pings);
     list_init(&g->pongs);
     list_init(&g->upgrades);
+    list_init(&g->holds);
     g->timer.fire = fire;
     g->ping_ms = g->edge->conf->eio.ping_interval_ms;
     g->timeout_ms = g->edge->conf->eio.ping_timeout_ms;

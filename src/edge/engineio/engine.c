@@ -178,6 +178,7 @@ void eio_deinit(struct edge *e)
     struct engine *g = e->engine;
     ASSERT(g->sessions.count == 0); /* the net is gone, and every session with it */
     farewell_deinit(g);
+    websocket_deinit(g);
     beat_deinit(g);
     map_deinit(&g->sessions);
     buf_deinit(&g->early);

@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "edge/engineio/internal.h"
 
-/* As long as the reference waits for the GET that an orderly close needs. */
-#define FAREWELL_MS 30000
 /* Over these the oldest one goes: who reads it would find an unknown session instead. */
 #define FAREWELLS_MAX 1024
 #define FAREWELL_BYTES_MAX (8u << 20)
@@ -47,10 +45,10 @@ struct farewell *farewell_new(struct engine *g, const struct eio *s)
     return f;
 }
 
-static void keep_for_next(struct engine *g, struct farewell *f)
+static void keep_for_next(struct engine *g, struct farewell *f, uint32_t keep_ms)
 {
     map_put(&g->farewells_by_sid, hash_bytes(span_of(f->sid, EIO_SID_LEN)), &f->by_sid);
-    beat_put(g, &g->farewells, &f->due, FAREWELL_MS);
+    beat_put(g, &g->farewells, &f->due, keep_ms);
     g->farewell_bytes += f->poll.out.len;
     while (g->farewells_by_sid.count > FAREWELLS_MAX || g->farewell_bytes > FAREWELL_BYTES_MAX) {
         farewell_expired(g, LIST_ITEM(g->farewells.next, struct eio_due, link));
@@ -58,7 +56,7 @@ static void keep_for_next(struct engine *g, struct farewell *f)
 }
 
 void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum eio_type last,
-                    bool keep)
+                    uint32_t keep_ms)
 {
     list_remove(&q->link);
     f->poll.get = q->get;
@@ -67,7 +65,7 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
     f->poll.b64 = q->b64;
     if (f->poll.get != NULL) {
         f->poll.get->user = &f->poll;
-    } else if (!keep) {
+    } else if (keep_ms == 0) {
         farewell_free(f);
         return;
     }
@@ -75,7 +73,7 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
     if (f->poll.get != NULL) {
         polling_answer(g, &f->poll);
     } else {
-        keep_for_next(g, f);
+        keep_for_next(g, f, keep_ms);
     }
 }
 

@@ -94,6 +94,7 @@ struct engine {
     struct timer timer;
     struct list upgrades;
     struct list farewells;
+    struct list holds; /* WebSockets of revision 3 before their first packet */
     struct map farewells_by_sid;
     size_t farewell_bytes;
     struct list answers; /* struct poll: what leaves at the end of the turn */
@@ -167,6 +168,11 @@ void websocket_slot_init(struct engine *g, struct eio_slot *slot);
 /* The handshake of a new session. */
 void websocket_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, bool v3);
 
+/* It is time for the first packet of a WebSocket of revision 3. */
+void websocket_release(struct engine *g, struct eio_due *d);
+/* At the end: frees those that wait for that. */
+void websocket_deinit(struct engine *g);
+
 /* --- upgrade.c --- */
 
 /* A WebSocket handshake with the id of a session. */
@@ -202,9 +208,9 @@ void farewell_deinit(struct engine *g);
 /* For a session about to end; farewell_begin follows. */
 struct farewell *farewell_new(struct engine *g, const struct eio *s);
 /* Takes over what a session leaves in `q`: answers the GET that waits, with `last` as its last
- * packet, or keeps it for the next one. Without `keep` there is nothing to say but to who waits. */
+ * packet, or keeps it for the next one for so long (0: only who waits is told). */
 void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum eio_type last,
-                    bool keep);
+                    uint32_t keep_ms);
 /* That of a session, or NULL. */
 struct farewell *farewell_find(const struct engine *g, span sid);
 /* A request with the id of a session that has ended. */

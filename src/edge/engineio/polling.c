@@ -12,6 +12,10 @@
 #include "base/mem.h"
 
 #define TEXT_TYPE "text/plain; charset=UTF-8"
+/* What the server ends waits for the next GET as long as in the reference. */
+#define FAREWELL_MS 30000
+/* What the client ends: only for a GET sent before that, which another loop was slower with. */
+#define LATE_GET_MS 1000
 /* What a client over a limit waits before it tries again. */
 #define LIMIT_RETRY_MS 1000
 
@@ -88,7 +92,8 @@ static void on_close(struct conn *c, close_reason reason)
         session_free(s);
         return;
     }
-    bool keep = s->state != EIO_STATE_ENDING;
+    bool asked = reason == CLOSE_PEER_CLOSED;
+    uint32_t keep_ms = asked ? LATE_GET_MS : s->state != EIO_STATE_ENDING ? FAREWELL_MS : 0;
     if (p->step == EIO_UPGRADED) {
         session_end(s, reason); /* its last bytes leave through the WebSocket */
         drop_websocket(p, reason);
@@ -97,7 +102,7 @@ static void on_close(struct conn *c, close_reason reason)
         struct farewell *f = farewell_new(g, s);
         session_end(s, reason);
         drop_websocket(p, CLOSE_NORMAL);
-        farewell_begin(g, f, &p->poll, reason == CLOSE_PEER_CLOSED ? EIO_NOOP : EIO_CLOSE, keep);
+        farewell_begin(g, f, &p->poll, asked ? EIO_NOOP : EIO_CLOSE, keep_ms);
     }
     mem_free(p);
 }
