@@ -6,8 +6,8 @@
  * come back with the last pos they saw.
  *
  * A model knows every committed event. Within a connection a client gets of each topic every
- * event after its `since`, once, in order; over all its connections none is missing, unless a gap
- * that it was told of covers it.
+ * event after its `since` that is for it, once, in order; over all its connections none is
+ * missing, unless a gap that it was told of covers it.
  */
 #include "sim/journal_world.h"
 
@@ -28,6 +28,8 @@ static bool told(const struct link *l, uint64_t n)
     return i < l->gap_count;
 }
 
+static bool is_for(const struct client *c, uint64_t n) { return !v.some[n] || is_meant(n, c->id); }
+
 /* Of each topic: the model's events after `since`, once, in order, from the first on; only a gap
  * may leave some out. */
 static void check_link(const struct client *c, const struct link *l, unsigned topic)
@@ -40,7 +42,7 @@ static void check_link(const struct client *c, const struct link *l, unsigned to
         }
         SIM_CHECK(got > n);
         for (n++; n < got; n++) {
-            SIM_CHECK(v.topic[n] != (int)topic || told(l, n));
+            SIM_CHECK(v.topic[n] != (int)topic || !is_for(c, n) || told(l, n));
         }
     }
 }
@@ -62,8 +64,8 @@ static bool complete(const struct client *c)
         has[c->seen[i]] = true;
     }
     for (uint64_t n = 1; n <= v.newest; n++) {
-        if (v.topic[n] >= 0 && c->wants((unsigned)v.topic[n], c->id) && !has[n] &&
-            !told_gone(c, n)) {
+        if (v.topic[n] >= 0 && c->wants((unsigned)v.topic[n], c->id) && is_for(c, n) &&
+            !has[n] && !told_gone(c, n)) {
             return false;
         }
     }

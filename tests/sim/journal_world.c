@@ -38,8 +38,24 @@ static void sink_rest(struct hub_sink *self, uint32_t member, span bytes)
 
 static void sink_encode(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out)
 {
-    SIM_CHECK(b->pos > 0 && b->event == EVENT_DEVICE_UPDATED);
+    SIM_CHECK(b->pos > 0 && (b->event == EVENT_DEVICE_UPDATED || b->some));
     buf_printf(out, "e %" PRIu64 " %.*s\n", b->pos, (int)b->len, (const char *)b->payload);
+}
+
+static bool sink_wants(struct hub_sink *self, uint32_t member, const struct blob *b)
+{
+    SIM_CHECK(b->some);
+    return is_meant(b->pos, clients[member].id);
+}
+
+/* Now and then those of the loop are named, and some who are not there. */
+static bool sink_among(struct hub_sink *self, const struct blob *b, struct hub_picks *picks)
+{
+    bool names = chance(50);
+    for (unsigned i = 0; names && i < CLIENTS; i++) {
+        hub_pick(picks, clients[i].id);
+    }
+    return names;
 }
 
 static void hang_up(void *arg)
@@ -194,7 +210,9 @@ static void take_line(struct client *c, const char *line)
     struct link *l = &c->links[c->link_count - 1];
     uint64_t n, to;
     unsigned topic;
-    if (sscanf(line, "e %" SCNu64 " %u", &n, &topic) == 2) {
+    char some = ' ';
+    if (sscanf(line, "e %" SCNu64 " %u%c", &n, &topic, &some) >= 2) {
+        SIM_CHECK(some != 's' || is_meant(n, c->id));
         SIM_CHECK(n > 0 && n < EVENTS_MAX && (v.topic[n] == -1 || v.topic[n] == (int)topic));
         SIM_CHECK(c->wants(topic, c->id) && c->seen_count < UINT16_MAX);
         c->seen[c->seen_count++] = (uint16_t)n;
@@ -252,6 +270,7 @@ static void on_committed(struct store_req *req)
         SIM_CHECK(n < EVENTS_MAX && v.topic[n] == -1);
         span data = store_text(&req->steps[0].params[4]);
         v.topic[n] = (int8_t)(data.ptr[0] - '0');
+        v.some[n] = data.len > 1;
         v.times[n] = req->steps[0].params[1].i;
         v.newest = n > v.newest ? n : v.newest;
         bool lost = v.losing || (!v.calm && chance(3));
@@ -269,10 +288,12 @@ static void commit_on_loop(void *arg)
 {
     unsigned loop = *(unsigned *)arg;
     unsigned topic = below(TOPICS);
+    bool some = chance(30);
     char name[16], data[8];
     snprintf(name, sizeof name, "t/%u", topic);
-    snprintf(data, sizeof data, "%u", topic);
-    struct journal_event e = {.id = UUID_NIL, .time_ms = ++v.time, .event = EVENT_DEVICE_UPDATED,
+    snprintf(data, sizeof data, "%u%s", topic, some ? "s" : "");
+    struct journal_event e = {.id = UUID_NIL, .time_ms = ++v.time,
+                              .event = some ? EVENT_APP_EMIT_SOME : EVENT_DEVICE_UPDATED,
                               .topic = span_str(name), .data = span_str(data)};
     struct store_req *req = store_req_new(loop, 1, on_committed, NULL);
     journal_step(req, 0, &e);
@@ -387,7 +408,8 @@ void world_make(uint64_t seed)
         struct station *s = &v.stations[i];
         *s = (struct station){.index = i,
                               .sink = {.send = sink_send, .rest = sink_rest,
-                                       .encode = sink_encode, .close = sink_close},
+                                       .encode = sink_encode, .wants = sink_wants,
+                                       .among = sink_among, .close = sink_close},
                               .hook = {.run = turn_end},
                               .timer = {.fire = tick}};
         loop_add_hook(sim_loop(v.sim, i), &s->hook);

@@ -37,6 +37,7 @@ struct journal_world {
     bool losing;            /* the process is about to die: nothing is handed over */
     unsigned pending;       /* commits */
     int8_t topic[EVENTS_MAX]; /* the model: of each number; -1: not committed */
+    bool some[EVENTS_MAX];    /* it is for some clients only: is_meant */
     int64_t times[EVENTS_MAX];
     uint64_t newest;
     int64_t time;
@@ -76,6 +77,9 @@ struct client {
 };
 
 extern struct client clients[CLIENTS];
+
+/* Which clients an event is for that is for some. */
+static inline bool is_meant(uint64_t n, unsigned id) { return (n + id) % 3 != 0; }
 
 static inline bool chance(unsigned percent)
 {
