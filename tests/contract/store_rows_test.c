@@ -109,6 +109,52 @@ static void retention_deletes_in_batches_and_leaves_rollups(void **state)
                      97);
 }
 
+/* The answer under a key, with the position of an event of the same transaction. */
+static struct store_req *answer_req(const char *key, int64_t now, bool logged)
+{
+    static const uint8_t hash[32] = {1};
+    struct store_req *req = store_req_new(0, logged ? 2 : 1, NULL, NULL);
+    unsigned at = logged;
+    if (logged) {
+        req_add(req, 0, QUERY_EVENT_INSERT, "tittt", DEVICE_2, (int64_t)1, "t", "x", "{}");
+    }
+    req_add(req, at, QUERY_IDEMPOTENCY_INSERT, "tttbitii", DEVICE_2, "/route", key, hash,
+            (int64_t)200, "{}", now, (int64_t)logged);
+    req->steps[at].expect = STORE_SOME;
+    return req;
+}
+
+/* The position of the answer, 0 without one; -1: there is no answer. */
+static int64_t answer_of(struct store *s, const char *key)
+{
+    struct store_req *req = req_make(QUERY_IDEMPOTENCY_GET, "ttt", DEVICE_2, "/route", key);
+    assert_int_equal(store_run(s, req), ERR_NONE);
+    int64_t n = req->steps[0].row_count == 0 ? -1 : store_int(store_cell(req, 0, 0, 4));
+    store_req_free(req);
+    return n;
+}
+
+static void an_answer_is_stored_once_with_what_was_logged_and_expires(void **state)
+{
+    struct store *s = store_in(state);
+    run_expect(s, answer_req("a", 10, true), ERR_NONE);
+    run_expect(s, answer_req("b", 20, false), ERR_NONE);
+    run_expect(s, answer_req("c", 30, true), ERR_NONE);
+    run_expect(s, answer_req("a", 40, true), ERR_CONFLICT); /* nor is its event */
+    assert_int_equal(answer_of(s, "a"), 1);
+    assert_int_equal(answer_of(s, "b"), 0);
+    assert_int_equal(answer_of(s, "c"), 2);
+    assert_int_equal(answer_of(s, "d"), -1);
+    assert_int_equal(changes_of(s, req_make(QUERY_IDEMPOTENCY_EXPIRE, "ii", (int64_t)30,
+                                            (int64_t)1)),
+                     1);
+    assert_int_equal(answer_of(s, "a"), -1);
+    assert_int_equal(changes_of(s, req_make(QUERY_IDEMPOTENCY_EXPIRE, "ii", (int64_t)30,
+                                            (int64_t)10)),
+                     1);
+    assert_int_equal(answer_of(s, "c"), 2);
+}
+
 static void the_newest_state_survives_retention(void **state)
 {
     struct store *s = store_in(state);
@@ -187,6 +233,7 @@ int main(void)
         ON_BOTH(rollups_follow_new_rows_only_and_in_any_order),
         ON_BOTH(buckets_of_rows_and_of_rollups_agree),
         ON_BOTH(retention_deletes_in_batches_and_leaves_rollups),
+        ON_BOTH(an_answer_is_stored_once_with_what_was_logged_and_expires),
         ON_BOTH(the_newest_state_survives_retention),
         ON_BOTH(processes_are_found_at_or_before_a_time),
         ON_BOTH(deleting_a_principal_takes_its_rows_along),
