@@ -69,6 +69,8 @@ static struct eio_conf engineio_conf(const struct config *c)
         .connect_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_connect_timeout_ms),
         .upgrade_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_upgrade_timeout_ms),
         .max_payload_bytes = (uint32_t)config_int(c, CONFIG_engineio_max_payload_bytes),
+        .http_compression_bytes_min =
+            (uint32_t)config_int(c, CONFIG_engineio_http_compression_bytes_min),
         .no_polling = transports == TRANSPORTS_NO_POLLING,
         .no_websocket = transports == TRANSPORTS_NO_WEBSOCKET,
         .v3 = config_int(c, CONFIG_engineio_v3) != 0,

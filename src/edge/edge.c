@@ -1,6 +1,7 @@
 #include "edge/edge.h"
 
 #include "base/mem.h"
+#include "codec/http1/compress.h"
 #include "domain/fleet.h"
 #include "domain/hostmetrics.h"
 #include "edge/conformance/conformance.h"
@@ -211,6 +212,7 @@ void edge_deinit(struct edge *e)
     hub_free(e->hub);
     spec_deinit(e);
     limiter_free(e->rest_limiter);
+    http1_compressor_free(e->compressor);
     idem_deinit(e);
 }
 

@@ -37,6 +37,7 @@ struct eio_conf {
     uint32_t connect_timeout_ms;
     uint32_t upgrade_timeout_ms;
     uint32_t max_payload_bytes;
+    uint32_t http_compression_bytes_min; /* 0: off */
     bool no_polling;
     bool no_websocket;
     bool v3;
@@ -70,6 +71,7 @@ struct edge_conf {
 };
 
 struct limiter;
+struct http1_compressor;
 struct engine; /* edge/engineio/internal.h */
 struct ops;
 struct sio_loop; /* edge/socketio/internal.h */
@@ -90,6 +92,7 @@ struct edge {
     struct event_index events;    /* dispatch.h */
     struct specs *specs;          /* owned: spec/spec.h; made at the first question */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
+    struct http1_compressor *compressor; /* owned: of answers; made at the first one */
     struct map idem_held;    /* rest/idempotency.c: keys of principals whose home is here */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */

@@ -31,17 +31,24 @@ bool http1_fields_list_has(const struct http1_fields *f, span name, span token)
     return false;
 }
 
-bool http1_fields_accept_coding(const struct http1_fields *f, span coding)
+int http1_fields_weight_named(const struct http1_fields *f, span coding)
 {
     int named = -1;
-    int any = -1;
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = 0; i < f->count && named < 0; i++) {
         if (span_ieq(f->items[i].name, SPAN("Accept-Encoding"))) {
-            int weight = http1_list_weight(f->items[i].value, coding);
-            int wild = http1_list_weight(f->items[i].value, SPAN("*"));
-            named = named < 0 ? weight : named;
-            any = any < 0 ? wild : any;
+            named = http1_list_weight(f->items[i].value, coding);
         }
     }
-    return named >= 0 ? named > 0 : any > 0;
+    return named;
+}
+
+int http1_fields_coding_weight(const struct http1_fields *f, span coding)
+{
+    int named = http1_fields_weight_named(f, coding);
+    return named >= 0 ? named : http1_fields_weight_named(f, SPAN("*"));
+}
+
+bool http1_fields_accept_coding(const struct http1_fields *f, span coding)
+{
+    return http1_fields_coding_weight(f, coding) > 0;
 }

@@ -54,6 +54,11 @@ span http1_fields_get(const struct http1_fields *f, span name);
 size_t http1_fields_count(const struct http1_fields *f, span name);
 /* Whether any line of that name lists `token` (RFC 9110 5.6.1; without case). */
 bool http1_fields_list_has(const struct http1_fields *f, span name, span token);
+/* The weight of `coding` in Accept-Encoding, over all lines, as http1_list_weight: -1 unless it is
+ * named. */
+int http1_fields_weight_named(const struct http1_fields *f, span coding);
+/* The same, that of "*" when it is not named. */
+int http1_fields_coding_weight(const struct http1_fields *f, span coding);
 /* Whether Accept-Encoding allows `coding` ("gzip"): named with q > 0, or "*" with q > 0 while
  * not named (RFC 9110 12.5.3). Without the field: false, so that identity is sent. */
 bool http1_fields_accept_coding(const struct http1_fields *f, span coding);

@@ -151,7 +151,9 @@ static void answer(struct poll *q)
     if (q->session == NULL) {
         farewell_free(of_poll(q));
     }
-    rest_raw(c, 200, type, buf_span(&out));
+    span body = buf_span(&out);
+    rest_compress(c, c->edge->conf->eio.http_compression_bytes_min, &body);
+    rest_raw(c, 200, type, body);
     buf_deinit(&out);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "codec/http1/compress.h"
 #include "codec/http1/list.h"
 #include "codec/http1/response.h"
 #include "loop/digest.h"
@@ -42,6 +43,28 @@ const char *rest_printf(struct rest_call *c, const char *fmt, ...)
 void rest_header(struct rest_call *c, const char *name, span value)
 {
     http_header(c->x, name, value);
+}
+
+void rest_compress(struct rest_call *c, uint32_t bytes_min, span *body)
+{
+    static const struct http1_compress_memory memory = {.alloc = mem_alloc, .release = mem_free};
+    struct edge *e = c->edge;
+    if (bytes_min == 0 || body->len < bytes_min) {
+        return;
+    }
+    http_header(c->x, "Vary", SPAN("Accept-Encoding"));
+    enum http1_coding coding = http1_coding_choose(&c->x->req->fields);
+    if (coding == HTTP1_IDENTITY) {
+        return;
+    }
+    if (e->compressor == NULL) {
+        e->compressor = http1_compressor_new(&memory);
+    }
+    ASSERT(c->body.len == 0);
+    if (http1_compress(e->compressor, coding, *body, &c->body)) {
+        http_header(c->x, "Content-Encoding", http1_coding_name(coding));
+        *body = buf_span(&c->body);
+    }
 }
 
 /* --- counted and logged --- */
