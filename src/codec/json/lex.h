@@ -98,7 +98,13 @@ static inline const uint8_t *lex_skip_string(const uint8_t *p, const uint8_t *en
     return end;
 }
 
-static inline bool lex_is_high_surrogate(int unit) { return (unit & 0xfc00) == 0xd800; }
-static inline bool lex_is_low_surrogate(int unit) { return (unit & 0xfc00) == 0xdc00; }
+static inline bool lex_is_surrogate(int unit) { return (unit & 0xf800) == 0xd800; }
+
+/* Is there a \u surrogate pair at `p`, twelve bytes? */
+static inline bool lex_is_pair(const uint8_t *p, const uint8_t *end)
+{
+    return end - p >= 12 && p[6] == '\\' && p[7] == 'u' &&
+           (lex_hex4(p + 2, end) & 0xfc00) == 0xd800 && (lex_hex4(p + 8, end) & 0xfc00) == 0xdc00;
+}
 
 #endif

@@ -201,13 +201,13 @@ static span next_run(span *body, uint8_t out[4])
     if (body->len >= 2 && p[1] == 'u' && (unit = lex_hex4(p + 2, end)) >= 0) {
         uint32_t codepoint = (uint32_t)unit;
         used = 6;
-        if (lex_is_high_surrogate(unit) && body->len >= 12) {
+        if (lex_is_pair(p, end)) {
             codepoint = 0x10000 + (((uint32_t)unit & 0x3ff) << 10) +
                         ((uint32_t)lex_hex4(p + 8, end) & 0x3ff);
             used = 12;
         }
         if (codepoint >= 0xd800 && codepoint <= 0xdfff) {
-            codepoint = 0xfffd; /* only in text that was not validated */
+            codepoint = 0xfffd; /* without its other half */
         }
         made = utf8_encode(codepoint, out);
     }

@@ -194,6 +194,26 @@ static void bools(void **state)
     assert_false(json_bool(SPAN_NONE, &b));
 }
 
+static void halves_of_surrogate_pairs_are_replaced(void **state)
+{
+    static const char *const rows[][2] = {
+        {"\"\\ud83d\"", "\xef\xbf\xbd"},
+        {"\"a\\ude00b\"", "a\xef\xbf\xbd" "b"},
+        {"\"\\ud83d\\u0041 and more\"", "\xef\xbf\xbd" "A and more"},
+        {"\"\\ud83d123456789\"", "\xef\xbf\xbd" "123456789"},
+        {"\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf text = {0};
+        span value = span_str(rows[i][0]);
+        assert_int_equal(json_check(value, 0, JSON_LONE_SURROGATES, NULL), 0);
+        assert_true(json_string(value, &text));
+        assert_span(buf_span(&text), rows[i][1]);
+        assert_true(json_string_eq(value, span_str(rows[i][1])));
+        buf_deinit(&text);
+    }
+}
+
 static void unvalidated_text_stays_inside_its_span(void **state)
 {
     static const char *const rows[] = {
@@ -234,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_nul_is_a_character),
         cmocka_unit_test(other_types_are_no_strings),
         cmocka_unit_test(bools),
+        cmocka_unit_test(halves_of_surrogate_pairs_are_replaced),
         cmocka_unit_test(unvalidated_text_stays_inside_its_span),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

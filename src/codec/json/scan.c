@@ -10,6 +10,7 @@
 
 struct scan {
     const uint8_t *end;
+    bool lone; /* JSON_LONE_SURROGATES */
     int error; /* 0, or the enum json_error found at the returned position */
 };
 
@@ -74,15 +75,13 @@ static const uint8_t *scan_escape(struct scan *s, const uint8_t *p)
     if (unit < 0) {
         return fail(s, JSON_E_ESCAPE, p);
     }
-    if (lex_is_low_surrogate(unit)) {
-        return fail(s, JSON_E_SURROGATE, p);
-    }
-    if (!lex_is_high_surrogate(unit)) {
+    if (!lex_is_surrogate(unit)) {
         return p + 6;
     }
-    bool pair = s->end - p >= 12 && p[6] == '\\' && p[7] == 'u' &&
-                lex_is_low_surrogate(lex_hex4(p + 8, s->end));
-    return pair ? p + 12 : fail(s, JSON_E_SURROGATE, p);
+    if (lex_is_pair(p, s->end)) {
+        return p + 12;
+    }
+    return s->lone ? p + 6 : fail(s, JSON_E_SURROGATE, p);
 }
 
 /* `p` is after the opening quote; returns the place after the closing one. */
@@ -305,7 +304,7 @@ int json_check(span text, unsigned depth_max, unsigned flags, size_t *error_at)
     ASSERT(depth_max <= JSON_DEPTH_MAX);
     static const uint8_t nothing[1];
     const uint8_t *start = text.len > 0 ? text.ptr : nothing;
-    struct scan s = {.end = start + text.len};
+    struct scan s = {.end = start + text.len, .lone = (flags & JSON_LONE_SURROGATES) != 0};
     const uint8_t *p = scan_document(&s, start, depth_max, flags);
     if (s.error == 0) {
         p = lex_skip_space(p, s.end);

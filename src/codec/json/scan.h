@@ -17,6 +17,9 @@ enum json_flags {
     /* Refuse the member names __proto__, constructor and prototype at any depth, also when they
      * are written with escapes: consumers in JavaScript would be poisoned by them. */
     JSON_REFUSE_PROTO = 1,
+    /* Accept \u surrogates without their other half, which JavaScript writes for strings that were
+     * cut there (ECMA-262, JSON.stringify). Readers take each for U+FFFD. */
+    JSON_LONE_SURROGATES = 2,
 };
 
 enum json_error {

@@ -268,6 +268,22 @@ static void names_that_poison_prototypes(void **state)
     }
 }
 
+static void halves_of_surrogate_pairs_pass_where_they_may(void **state)
+{
+    static const char *const lone[] = {
+        "\"\\ud800\"", "\"\\udc00\"", "\"ab\\uDBFFcd\"", "\"\\ud800\\n\"", "\"\\ud800\\u0041\"",
+        "\"\\ud800\\ud800\"", "\"\\ud800\\ud83d\\ude00\"", "\"\\udc00\\ud800\"", "{\"\\udfff\":1}"};
+    static const char *const bad[] = {"\"\\ud8\"", "\"\\ud800\\u12\"", "\"\\ud800",
+                                      "\"\\ud800\\x\"", "\"\xed\xa0\x80\""};
+    for (size_t i = 0; i < ARRAY_LEN(lone); i++) {
+        assert_int_equal(check(span_str(lone[i]), NULL), JSON_E_SURROGATE);
+        assert_int_equal(json_check(span_str(lone[i]), 1, JSON_LONE_SURROGATES, NULL), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_true(json_check(span_str(bad[i]), 1, JSON_LONE_SURROGATES, NULL) < 0);
+    }
+}
+
 static void every_prefix_of_a_document_is_refused(void **state)
 {
     static const char text[] =
@@ -299,6 +315,7 @@ int main(void)
         cmocka_unit_test(nul_bytes_end_nothing),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(names_that_poison_prototypes),
+        cmocka_unit_test(halves_of_surrogate_pairs_pass_where_they_may),
         cmocka_unit_test(every_prefix_of_a_document_is_refused),
         cmocka_unit_test(errors_have_names),
     };

@@ -58,6 +58,8 @@ static const struct {
     {"2[ \"a\" , 1 ] \n", SIO_EVENT, 0, "/", "", -1, "[ \"a\" , 1 ]", "\"a\""},
     {"2[\"\"]", SIO_EVENT, 0, "/", "", -1, "[\"\"]", "\"\""},
     {"2[\"connected\"]", SIO_EVENT, 0, "/", "", -1, "[\"connected\"]", "\"connected\""},
+    {"2[\"\\ud83d\",\"\\ude00\"]", SIO_EVENT, 0, "/", "", -1, "[\"\\ud83d\",\"\\ude00\"]",
+     "\"\\ud83d\""}, /* a string that was cut */
     {"2[\"a\\u0062\"]", SIO_EVENT, 0, "/", "", -1, "[\"a\\u0062\"]", "\"a\\u0062\""},
     {"2[\"a\",{\"_placeholder\":true,\"num\":0}]", SIO_EVENT, 0, "/", "", -1,
      "[\"a\",{\"_placeholder\":true,\"num\":0}]", "\"a\""}, /* none announced: data */
@@ -164,7 +166,7 @@ static const struct {
     {"2[\"a\",NaN]", SIO_BAD_JSON},
     {"2[\"a\",undefined]", SIO_BAD_JSON},
     {"2[\"a\xff\"]", SIO_BAD_JSON},
-    {"2[\"\\ud800\"]", SIO_BAD_JSON},
+    {"2[\"\\ud80\"]", SIO_BAD_JSON},
     {"2[\"a\n\"]", SIO_BAD_JSON},
     {"0{", SIO_BAD_JSON},
     {"0{\"a\"}", SIO_BAD_JSON},
