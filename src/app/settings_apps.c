@@ -47,6 +47,26 @@ static bool check_webhook_ca(const struct settings *s, buf *why)
     return true;
 }
 
+static bool check_connect(const struct settings *s, buf *why)
+{
+    const struct config *c = &s->config;
+    if (!config_int(c, CONFIG_app_webhook_connect)) {
+        return true;
+    }
+    if (config_str(c, CONFIG_app_webhook_url)[0] == '\0') {
+        buf_printf(why, "%s: app_webhook_connect needs app_webhook_url",
+                   s->sources[CONFIG_app_webhook_connect]);
+        return false;
+    }
+    if (config_int(c, CONFIG_webhook_timeout_ms) >=
+        config_int(c, CONFIG_engineio_connect_timeout_ms)) {
+        buf_append_str(why, "app_webhook_connect needs webhook_timeout_ms below "
+                            "engineio_connect_timeout_ms, after which a client is given up");
+        return false;
+    }
+    return true;
+}
+
 bool settings_check_apps(const struct settings *s, buf *why)
 {
     const struct config *c = &s->config;
@@ -72,9 +92,7 @@ bool settings_check_apps(const struct settings *s, buf *why)
                             "who calls");
         return false;
     }
-    if (config_int(c, CONFIG_app_webhook_connect) && url[0] == '\0') {
-        buf_printf(why, "%s: app_webhook_connect needs app_webhook_url",
-                   s->sources[CONFIG_app_webhook_connect]);
+    if (!check_connect(s, why)) {
         return false;
     }
     if ((config_int(c, CONFIG_app_events) & APP_TO_WEBHOOK) && url[0] == '\0') {

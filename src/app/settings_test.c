@@ -95,6 +95,9 @@ static void mistakes_name_their_place(void **state)
         {"app_webhook_url = http://app.example/\nwebhook_plain_http = on\n",
          "app_webhook_url needs webhook_secret"},
         {"app_webhook_connect = on\n", "app_webhook_connect needs app_webhook_url"},
+        {"app_webhook_connect = on\nwebhook_timeout_ms = 10000\napp_webhook_url = https://a/\n"
+         "webhook_secret = 0123456789abcdef\n",
+         "needs webhook_timeout_ms below engineio_connect_timeout_ms"},
         {"app_webhook_url = app.example\n", "is no URL"},
         {"app_webhook_url = https://u:p@app.example\n", "has a user name"},
         {"webhook_secret = short\n", "webhook_secret must have at least 16 bytes"},

@@ -21,6 +21,7 @@ struct receiver {
     pthread_cond_t changed;
     bool stop;
     bool hold;
+    bool ends; /* connections after an answer */
     unsigned requests;
     unsigned connections;
     int fds[CONNECTIONS_MAX];
@@ -55,7 +56,7 @@ static size_t body_length(const buf *b, size_t head)
 }
 
 /* Notes the request; what to answer, after holding it. False: the receiver stops. */
-static bool note(struct receiver *r, span head, span body, buf *answer)
+static bool note(struct receiver *r, span head, span body, buf *answer, bool *ends)
 {
     pthread_mutex_lock(&r->lock);
     buf_clear(&r->head);
@@ -70,6 +71,7 @@ static bool note(struct receiver *r, span head, span body, buf *answer)
     buf_clear(answer);
     buf_append_span(answer, buf_span(&r->answer));
     bool go_on = !r->stop;
+    *ends = r->ends;
     pthread_mutex_unlock(&r->lock);
     return go_on;
 }
@@ -104,8 +106,10 @@ static void *serve(void *arg)
             in.len += n > 0 ? (size_t)n : 0;
             continue;
         }
-        go_on = note(r, span_of(in.ptr, head), span_of(in.ptr + head, whole - head), &answer) &&
-                say(fd, &answer);
+        bool ends;
+        go_on = note(r, span_of(in.ptr, head), span_of(in.ptr + head, whole - head), &answer,
+                     &ends) &&
+                say(fd, &answer) && !ends;
         buf_consume(&in, whole);
     }
     shutdown(fd, SHUT_RDWR); /* closed at the end, so that its number is not another's meanwhile */
@@ -186,12 +190,22 @@ void receiver_answers(struct receiver *r, const char *status, const char *header
 {
     pthread_mutex_lock(&r->lock);
     buf_clear(&r->answer);
+    r->ends = false;
     buf_printf(&r->answer, "HTTP/1.1 %s\r\n%s", status, headers);
     if (strncmp(status, "204", 3) != 0) {
         buf_printf(&r->answer, "Content-Length: %zu\r\n", body.len);
     }
     buf_append_str(&r->answer, "\r\n");
     buf_append_span(&r->answer, body);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void receiver_says(struct receiver *r, span bytes)
+{
+    pthread_mutex_lock(&r->lock);
+    buf_clear(&r->answer);
+    buf_append_span(&r->answer, bytes);
+    r->ends = true;
     pthread_mutex_unlock(&r->lock);
 }
 

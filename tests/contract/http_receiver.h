@@ -16,6 +16,8 @@ int receiver_port(const struct receiver *r);
 /* What later requests are answered with: `status` such as "200 OK", header lines each ending in
  * CRLF, and a body. */
 void receiver_answers(struct receiver *r, const char *status, const char *headers, span body);
+/* Later requests get these bytes, whatever they are, and the end of the connection. */
+void receiver_says(struct receiver *r, span bytes);
 /* While true, requests are read and not answered. */
 void receiver_hold(struct receiver *r, bool hold);
 /* Waits until so many requests have come. */

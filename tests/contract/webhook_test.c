@@ -459,6 +459,45 @@ static void an_answer_that_announces_too_much_is_not_read(void **state)
     buf_deinit(&body);
 }
 
+/* The result, whatever it was, and nothing of the answer unless it was whole. */
+static enum webhook_result result_of(span bytes)
+{
+    struct made m;
+    receiver_says(w.receiver, bytes);
+    assert_true(make(&m, "{}"));
+    await(&m);
+    enum webhook_result result = m.call.result;
+    assert_true(result == WEBHOOK_OK || m.call.answer.len == 0);
+    free_made(&m);
+    return result;
+}
+
+static void what_is_no_http_is_no_answer(void **state)
+{
+    (void)state;
+    assert_int_equal(result_of(SPAN("")), WEBHOOK_UNREACHABLE);
+    assert_int_equal(result_of(SPAN("{\"ok\":true}\r\n\r\n")), WEBHOOK_UNREACHABLE);
+    assert_int_equal(result_of(SPAN("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")),
+                     WEBHOOK_UNREACHABLE);
+    assert_int_equal(result_of(SPAN("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")),
+                     WEBHOOK_UNREACHABLE);
+    assert_int_equal(result_of(SPAN("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")),
+                     WEBHOOK_TOO_LONG);
+    assert_int_equal(result_of(SPAN("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"
+                                    "Transfer-Encoding: chunked\r\n\r\n1\r\n7\r\n0\r\n\r\n")),
+                     WEBHOOK_OK);
+    buf flood = {0};
+    buf_append_str(&flood, "HTTP/1.1 200 OK\r\n");
+    for (unsigned i = 0; i < 20000; i++) {
+        buf_printf(&flood, "X-%u: 0123456789012345678901234567890123456789\r\n", i);
+    }
+    buf_append_str(&flood, "\r\n");
+    assert_int_equal(result_of(buf_span(&flood)), WEBHOOK_UNREACHABLE);
+    buf_deinit(&flood);
+    answers(200, "OK", "1");
+    expect(WEBHOOK_OK, 200, "1");
+}
+
 static void a_connection_that_was_closed_meanwhile_is_made_anew(void **state)
 {
     (void)state;
@@ -489,6 +528,7 @@ int main(void)
         HTTP(nobody_there_is_unreachable),
         HTTP(a_redirect_is_not_followed),
         HTTP(an_answer_that_announces_too_much_is_not_read),
+        HTTP(what_is_no_http_is_no_answer),
         HTTP(a_connection_that_was_closed_meanwhile_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
