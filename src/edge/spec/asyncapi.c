@@ -251,7 +251,7 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
     json_key(w, "payload");
     if (wire->framed) {
         put_frame(w, m);
-    } else if (m->ordered) {
+    } else if (m->ordered && m->payload != NULL) {
         put_ordered(w, m);
     } else {
         spec_ref(w, m->payload);
