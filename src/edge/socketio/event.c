@@ -1,4 +1,5 @@
 /* Packets of connected sockets, and how many there may be (CONTRACT 7). */
+#include "edge/dispatch.h"
 #include "edge/socketio/internal.h"
 
 #include "base/mem.h"
@@ -8,10 +9,10 @@
 #define PRINCIPAL_TIMES 4
 #define PRINCIPALS_MAX 16384 /* kept at once; beyond, the one seen longest ago is forgotten */
 
-static const struct bucket_rule rules[] = {
-    [STATS_CLIENT] = {.count = 20, .period_ms = 1000, .burst = 40},
-    [STATS_DEVICE] = {.count = 200, .period_ms = 1000, .burst = 400},
-};
+static enum event_peer peer_of(const struct sio *c)
+{
+    return c->device ? PEER_DEVICE : PEER_CLIENT;
+}
 
 /* --- rates --- */
 
@@ -19,13 +20,14 @@ bool sio_take(struct sio *c, uint32_t *retry_ms, bool *closed)
 {
     struct edge *e = sio_edge_of(c);
     int64_t now = loop_now_ms(e->loop);
+    struct bucket_rule rule = event_rule(peer_of(c));
     *closed = false;
     if (e->conf->conformance ||
-        bucket_take(&c->bucket, &rules[c->device ? STATS_DEVICE : STATS_CLIENT], now, retry_ms)) {
+        bucket_take(&c->bucket, &rule, now, retry_ms)) {
         return true;
     }
     stats_name(&e->stats.rate_limited, "socketio");
-    if (bucket_refused(&c->bucket, now) >= SIO_FLOOD) {
+    if (bucket_refused(&c->bucket, now) >= EVENT_FLOOD) {
         *closed = true;
         if (c->sockets != NULL) {
             sio_disconnect(c->sockets, CLOSE_FLOODING, true);
@@ -46,7 +48,7 @@ static bool principal_take(struct sio_socket *s, uint32_t *retry_ms)
     }
     struct limiter **l = &e->sio->principals[kind];
     if (*l == NULL) {
-        struct bucket_rule rule = rules[kind];
+        struct bucket_rule rule = event_rule(peer_of(s->sio));
         rule.count *= PRINCIPAL_TIMES;
         rule.burst *= PRINCIPAL_TIMES;
         *l = limiter_new(&rule, PRINCIPALS_MAX);

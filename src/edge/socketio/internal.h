@@ -26,8 +26,6 @@
 
 /* Namespaces that can be registered; a bound of the program, not of its use. */
 #define SIO_RULES_MAX 32
-/* Refusals of the rate in a minute that close the connection (4003). */
-#define SIO_FLOOD 100
 #define SIO_AUTH_REFRESH SPAN("auth:refresh")
 
 enum sio_state { SIO_FREE, SIO_JOINING, SIO_REPLAYING, SIO_CONNECTED };
