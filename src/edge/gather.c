@@ -17,6 +17,7 @@ struct gathering {
     void *owner;
     struct timer late;
     bool over; /* `done` was called */
+    unsigned via; /* UINT32_MAX: straight */
     unsigned left;
     unsigned count;
     struct part parts[];
@@ -50,21 +51,39 @@ static void on_answer(struct mail *m)
     mem_free(g);
 }
 
+static void on_passing(struct mail *m)
+{
+    struct part *p = CONTAINER_OF(m, struct part, mail);
+    p->mail.run = on_answer;
+    post_mail(p->edge->home->post, loop_index(p->of->edge->loop), &p->mail);
+}
+
 static void on_question(struct mail *m)
 {
     struct part *p = CONTAINER_OF(m, struct part, mail);
     p->of->ask(p->edge, p->of->in, &p->out);
-    p->mail.run = on_answer;
-    post_mail(p->edge->home->post, loop_index(p->of->edge->loop), &p->mail);
+    if (p->of->via == UINT32_MAX) {
+        on_passing(m);
+    } else {
+        p->mail.run = on_passing;
+        post_mail(p->edge->home->post, p->of->via, &p->mail);
+    }
 }
 
 static void on_late(struct timer *t) { finish(CONTAINER_OF(t, struct gathering, late), NULL); }
 
 void gather(struct edge *e, void *in, gather_ask ask, gather_done done, void *owner)
 {
+    gather_via(e, UINT32_MAX, in, ask, done, owner);
+}
+
+void gather_via(struct edge *e, unsigned via, void *in, gather_ask ask, gather_done done,
+                void *owner)
+{
     unsigned count = e->home->count;
     struct gathering *g = mem_calloc(1, sizeof *g + count * sizeof g->parts[0]);
     g->edge = e;
+    g->via = via;
     g->in = in;
     g->ask = ask;
     g->done = done;

@@ -20,5 +20,9 @@ typedef void (*gather_done)(void *owner, const buf *answers, unsigned count);
 
 /* `in` was allocated with mem_alloc, and is freed here when nobody can read it any more. */
 void gather(struct edge *e, void *in, gather_ask ask, gather_done done, void *owner);
+/* The same, but answers come by way of loop `via`: what asking made a loop post there has arrived
+ * when `done` is called. */
+void gather_via(struct edge *e, unsigned via, void *in, gather_ask ask, gather_done done,
+                void *owner);
 
 #endif

@@ -94,6 +94,20 @@ static void every_loop_answers_in_its_place(void **state)
     assert_int_equal(calls, 1);
 }
 
+static void answers_may_come_by_way_of_a_loop(void **state)
+{
+    calls = 0;
+    gather_via(&edges[1], 0, question("v"), ask, done, &calls);
+    turn(0, LOOPS);
+    turn(1, LOOPS);
+    turn(1, LOOPS);
+    assert_int_equal(calls, 0); /* loop 0 has not passed them on */
+    turn(0, LOOPS);
+    turn(0, LOOPS);
+    assert_int_equal(calls, 1);
+    assert_string_equal(heard, "v0v1v2");
+}
+
 static void a_loop_that_does_not_turn_is_waited_for_so_long(void **state)
 {
     calls = 0;
@@ -116,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_loop_answers_in_its_place, begin, end),
+        cmocka_unit_test_setup_teardown(answers_may_come_by_way_of_a_loop, begin, end),
         cmocka_unit_test_setup_teardown(a_loop_that_does_not_turn_is_waited_for_so_long, begin,
                                         end),
     };

@@ -121,7 +121,8 @@ static void obeyed(void *owner, const buf *answers, unsigned count)
 static void noted(void *owner)
 {
     struct rest_call *c = owner;
-    gather(c->edge, c->user, obey, obeyed, c);
+    /* Who has been answered finds the rooms changed: emits and lists pass the topics' home, too. */
+    gather_via(c->edge, JOURNAL_HOME, c->user, obey, obeyed, c);
 }
 
 /* Who orders it is in the audit log before it is done, however many sockets there are. */
