@@ -225,6 +225,78 @@ test('a_recovered_socket_keeps_its_subscriptions_and_misses_nothing', async () =
   assert.deepEqual(socket.heard.filter((h) => h.name === 'device:updated').map((h) => h.data.name), ['before', 'meanwhile', 'after']);
 });
 
+/** A device with 200 events of ten kilobytes: more than an outbox holds. {id, pos}: before them. */
+async function longPast() {
+  const { id, key } = await makeDevice();
+  const watcher = await connect(viewer);
+  await call(watcher, 'device:subscribe', { deviceId: id });
+  await rename(id, 'begin');
+  const { pos } = await hears(watcher, 'device:updated', (d) => d.name === 'begin');
+  watcher.disconnect();
+  const device = await connect(key);
+  for (let i = 0; i < 200; i++) {
+    const capabilities = Array.from({ length: 100 }, (_, n) => `${i} ${n} `.padEnd(99, 'x'));
+    assert.equal((await call(device, 'device:register', { capabilities })).ok, true);
+  }
+  return { id, pos };
+}
+
+/** The numbers of those events, as they came. */
+const pastOf = (socket) => socket.heard
+  .filter((h) => h.name === 'device:updated' && h.data.capabilities.length === 100)
+  .map((h) => Number(h.data.capabilities[0].split(' ')[0]));
+const WHOLE = Array.from({ length: 200 }, (_, i) => i);
+
+for (const transports of [['websocket'], ['polling']]) {
+  test(`a_long_past_arrives_whole_and_in_order_over_${transports[0]}`, async () => {
+    const { id, pos } = await longPast();
+    const back = await connect(viewer, { transports });
+    assert.equal((await call(back, 'device:subscribe', { deviceId: id, since: pos })).ok, true);
+    await rename(id, 'end');
+    await hears(back, 'device:updated', (d) => d.name === 'end');
+    assert.deepEqual([...new Set(pastOf(back))], WHOLE);
+  });
+}
+
+test('who_is_cut_off_in_the_middle_of_a_long_past_gets_all_of_it', async () => {
+  const { id, pos } = await longPast();
+  const socket = await connect(viewer, { reconnection: true, reconnectionDelay: 100, reconnectionDelayMax: 200 });
+  await call(socket, 'device:subscribe', { deviceId: id, since: pos });
+  await hears(socket, 'device:updated', (d) => d.capabilities[0]?.startsWith('2 '));
+  const back = within(SOON_MS, 'reconnect', new Promise((resolve) => socket.io.once('reconnect', () => socket.once('connect', resolve))));
+  socket.io.engine.close();
+  await back;
+  assert.equal(socket.recovered, true);
+  await rename(id, 'end');
+  await hears(socket, 'device:updated', (d) => d.name === 'end');
+  assert.deepEqual([...new Set(pastOf(socket))].sort((a, b) => a - b), WHOLE);
+});
+
+test('subscriptions_outlive_a_restart_of_the_server', async () => {
+  const first = await startServer();
+  const token = await first.cli('token', '--sub', 'victor', '--kind', 'user', '--role', 'viewer', '--ttl', '1h');
+  const boss = await first.cli('token', '--sub', 'root', '--kind', 'user', '--role', 'admin', '--ttl', '1h');
+  const made = (await first.post('/api/v1/devices', { name: 'one' }, { token: boss })).json.data.device;
+  const socket = io(first.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 300 });
+  open.add(socket);
+  socket.heard = [];
+  socket.onAny((name, data) => socket.heard.push({ name, data }));
+  await within(SOON_MS, 'connect', new Promise((resolve) => socket.once('connect', resolve)));
+  await call(socket, 'device:subscribe', { deviceId: made.id });
+  await first.request('PATCH', `/api/v1/devices/${made.id}`, { token: boss, body: { name: 'before' } });
+  await hears(socket, 'device:updated', (d) => d.name === 'before');
+  const again = within(SOON_MS, 'reconnect', new Promise((resolve) => socket.io.once('reconnect', () => socket.once('connect', resolve))));
+  await first.stop();
+  const second = await startServer({ dataDir: first.dataDir, flags: ['--listen', `127.0.0.1:${first.port}`] });
+  await again;
+  assert.equal(socket.recovered, true);
+  await second.request('PATCH', `/api/v1/devices/${made.id}`, { token: boss, body: { name: 'after' } });
+  await hears(socket, 'device:updated', (d) => d.name === 'after');
+  assert.deepEqual(socket.heard.filter((h) => h.name === 'device:updated').map((h) => h.data.name), ['before', 'after']);
+  socket.disconnect();
+  await second.stop();
+});
+
 test('auth_refresh_takes_a_token_of_the_same_principal_only', async () => {
   const socket = await connect(viewer);
   assert.deepEqual(await call(socket, 'auth:refresh', { token: await mint('victor', 'viewer') }), { ok: true });
