@@ -91,12 +91,14 @@ static void run_rare(struct engine *g, struct list *queue,
 
 void beat_run(struct engine *g)
 {
-    struct list *queues[] = {&g->pings, &g->pongs, &g->upgrades, &g->farewells, &g->holds};
+    struct list *queues[] = {&g->pings, &g->pongs, &g->upgrades, &g->farewells, &g->holds,
+                             &g->overlaps};
     run_pings(g);
     run_pongs(g);
     run_rare(g, &g->upgrades, upgrade_expired);
     run_rare(g, &g->farewells, farewell_expired);
     run_rare(g, &g->holds, websocket_release);
+    run_rare(g, &g->overlaps, polling_overlap);
     for (unsigned i = 0; i < ARRAY_LEN(queues); i++) {
         if (head(queues[i]) != NULL) {
             arm(g, head(queues[i])->at_ms);
@@ -112,6 +114,7 @@ void beat_init(struct engine *g)
     list_init(&g->pongs);
     list_init(&g->upgrades);
     list_init(&g->holds);
+    list_init(&g->overlaps);
     g->timer.fire = fire;
     g->ping_ms = g->edge->conf->eio.ping_interval_ms;
     g->timeout_ms = g->edge->conf->eio.ping_timeout_ms;

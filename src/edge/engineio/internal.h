@@ -68,6 +68,8 @@ struct eio_polling {
     struct poll poll;
     struct conn *ws;       /* the WebSocket that probes, or the carrier; NULL: none */
     struct eio_due upgrade; /* in engine.upgrades while it probes */
+    struct rest_call *second; /* a GET that came while another one waited; NULL: none */
+    struct eio_due overlap;   /* in engine.overlaps with it */
     uint8_t step;          /* enum eio_step */
     bool probed;           /* the probe was answered: GETs are sent away at once */
     bool collecting;       /* what the hub has goes to poll.out, whoever waits */
@@ -94,6 +96,7 @@ struct engine {
     struct timer timer;
     struct list upgrades;
     struct list farewells;
+    struct list overlaps;
     struct list holds; /* WebSockets of revision 3 before their first packet */
     struct map farewells_by_sid;
     size_t farewell_bytes;
@@ -196,6 +199,8 @@ void polling_request(struct eio *s, struct rest_call *c);
 void polling_answer(struct engine *g, struct poll *q);
 /* The same, with a noop if nothing has: a client that upgrades stops polling. */
 void polling_send_away(struct eio *s);
+/* Two GETs it is: nobody has given one of them up. */
+void polling_overlap(struct engine *g, struct eio_due *d);
 /* Everything that the hub has for the session is in poll.out afterwards. */
 void polling_collect(struct eio *s);
 

@@ -16,6 +16,8 @@
 #define FAREWELL_MS 30000
 /* What the client ends: only for a GET sent before that, which another loop was slower with. */
 #define LATE_GET_MS 1000
+/* Before a second GET ends the session, it is seen whether its client is still there. */
+#define OVERLAP_MS 3
 /* What a client over a limit waits before it tries again. */
 #define LIMIT_RETRY_MS 1000
 
@@ -92,6 +94,8 @@ static void on_close(struct conn *c, close_reason reason)
         session_free(s);
         return;
     }
+    struct rest_call *second = p->second == NULL ? NULL : rest_resume(p->second);
+    list_remove(&p->overlap.link);
     bool asked = reason == CLOSE_PEER_CLOSED;
     uint32_t keep_ms = asked ? LATE_GET_MS : s->state != EIO_STATE_ENDING ? FAREWELL_MS : 0;
     if (p->step == EIO_UPGRADED) {
@@ -105,6 +109,9 @@ static void on_close(struct conn *c, close_reason reason)
         farewell_begin(g, f, &p->poll, asked ? EIO_NOOP : EIO_CLOSE, keep_ms);
     }
     mem_free(p);
+    if (second != NULL) {
+        eio_refuse(second, EIO_BAD_REQUEST, NULL);
+    }
 }
 
 void polling_slot_init(struct eio_slot *slot)
@@ -135,6 +142,7 @@ static struct eio *polling_new(struct engine *g, struct rest_call *c, struct eio
     s->polling->poll.b64 = v3 && rest_query(c, "b64").len > 0;
     list_init(&s->polling->poll.link);
     list_init(&s->polling->upgrade.link);
+    list_init(&s->polling->overlap.link);
     s->format = EIO_FORMAT_POLL;
     s->conn = detached_open(c->x->conn, &slot->polling, s, limit);
     if (s->conn == NULL) {
@@ -186,11 +194,46 @@ void polling_open(struct engine *g, struct rest_call *c, struct eio_slot *slot, 
 
 /* --- GET --- */
 
+/* The second GET was the older one, of a client that has given it up since: it came from a slower
+ * loop. So the session has ended, for the one that waits, too. */
+static void second_abandoned(struct rest_call *c)
+{
+    struct eio *s = c->user;
+    struct poll *q = &s->polling->poll;
+    struct rest_call *first = q->get;
+    s->polling->second = NULL;
+    list_remove(&s->polling->overlap.link);
+    if (first != NULL) {
+        q->get = NULL;
+        list_remove(&q->link);
+        first = rest_resume(first);
+    }
+    eio_count_refused(eio_edge(s), "poll_abandoned");
+    s->state = EIO_STATE_ENDING;
+    conn_close(s->conn, CLOSE_PEER_GONE);
+    if (first != NULL) {
+        eio_refuse(first, EIO_UNKNOWN_SID, NULL);
+    }
+}
+
+void polling_overlap(struct engine *g, struct eio_due *d)
+{
+    (void)g;
+    struct eio *s = CONTAINER_OF(d, struct eio_polling, overlap)->poll.session;
+    session_violation(s, CLOSE_PROTOCOL, "overlapping_get"); /* on_close answers both */
+}
+
 static void get(struct eio *s, struct rest_call *c)
 {
     struct poll *q = &s->polling->poll;
+    if (q->get != NULL && s->polling->second == NULL) {
+        s->polling->second = c;
+        rest_wait(c, second_abandoned, s);
+        beat_put(engine_of(s), &engine_of(s)->overlaps, &s->polling->overlap, OVERLAP_MS);
+        return;
+    }
     if (q->get != NULL) {
-        session_violation(s, CLOSE_PROTOCOL, "overlapping_get"); /* the first one finds `1` */
+        session_violation(s, CLOSE_PROTOCOL, "overlapping_get");
         eio_refuse(c, EIO_BAD_REQUEST, NULL);
         return;
     }
