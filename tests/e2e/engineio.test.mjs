@@ -251,7 +251,7 @@ for (const loops of [1, 4]) {
         const waiting = s.get();
         await sleep(20);
         assert.equal((await s.post(`4last${SEPARATOR}1${SEPARATOR}4late`)).text, 'ok');
-        assert.equal((await waiting).text, `4last${SEPARATOR}6`);
+        assert.equal((await waiting).text, '4last');
         assert.equal((await s.get()).status, 400);
       });
 

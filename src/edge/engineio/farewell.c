@@ -35,10 +35,9 @@ void farewell_expired(struct engine *g, struct eio_due *d)
     farewell_free(f);
 }
 
-struct farewell *farewell_new(struct engine *g, const struct eio *s)
+struct farewell *farewell_new(const struct eio *s)
 {
     struct farewell *f = mem_calloc(1, sizeof *f);
-    (void)g;
     list_init(&f->poll.link);
     list_init(&f->due.link);
     memcpy(f->sid, s->sid, sizeof f->sid);
@@ -69,7 +68,9 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
         farewell_free(f);
         return;
     }
-    eio_payload_put(&f->poll.out, last, false, SPAN_NONE);
+    if (last != EIO_NOOP || f->poll.out.len == 0) {
+        eio_payload_put(&f->poll.out, last, false, SPAN_NONE);
+    }
     if (f->poll.get != NULL) {
         polling_answer(g, &f->poll);
     } else {

@@ -211,9 +211,10 @@ void farewell_init(struct engine *g);
 /* Frees what nobody has come for. */
 void farewell_deinit(struct engine *g);
 /* For a session about to end; farewell_begin follows. */
-struct farewell *farewell_new(struct engine *g, const struct eio *s);
+struct farewell *farewell_new(const struct eio *s);
 /* Takes over what a session leaves in `q`: answers the GET that waits, with `last` as its last
- * packet, or keeps it for the next one for so long (0: only who waits is told). */
+ * packet (a noop only if there is none), or keeps it for the next one for so long (0: only who
+ * waits is told). */
 void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum eio_type last,
                     uint32_t keep_ms);
 /* That of a session, or NULL. */

@@ -98,12 +98,13 @@ static void on_close(struct conn *c, close_reason reason)
     list_remove(&p->overlap.link);
     bool asked = reason == CLOSE_PEER_CLOSED;
     uint32_t keep_ms = asked ? LATE_GET_MS : s->state != EIO_STATE_ENDING ? FAREWELL_MS : 0;
+    struct farewell *f = farewell_new(s);
     if (p->step == EIO_UPGRADED) {
         session_end(s, reason); /* its last bytes leave through the WebSocket */
         drop_websocket(p, reason);
+        farewell_begin(g, f, &p->poll, EIO_NOOP, 0); /* a GET may have been sent away this turn */
     } else {
         polling_collect(s);
-        struct farewell *f = farewell_new(g, s);
         session_end(s, reason);
         drop_websocket(p, CLOSE_NORMAL);
         farewell_begin(g, f, &p->poll, asked ? EIO_NOOP : EIO_CLOSE, keep_ms);
