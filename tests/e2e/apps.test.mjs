@@ -176,6 +176,23 @@ test('names_of_the_server_are_no_application_s', async (t) => {
   assert.equal(receiver.calls.length, 0);
 });
 
+test('a_device_has_events_of_its_own_too_and_a_token_is_refreshed', async (t) => {
+  const receiver = await receiving(t, ({ body }) => ({ body: [body.kind, body.principal] }));
+  const server = await started(t, webhookTo(receiver, NSP));
+  const device = await server.addDevice('lamp');
+  for (const nsp of ['/', '/app']) {
+    const lamp = await connected(t, server, nsp, { auth: { token: device.key } });
+    const answer = new Promise((resolve) => lamp.emit('hi', (...args) => resolve(args)));
+    assert.deepEqual(await within(WAIT_MS, 'ack', answer), ['device', device.id]);
+  }
+  const sub = randomUUID();
+  const socket = await connected(t, server, '/app', { auth: { token: await tokenOf(server, sub) } });
+  assert.equal((await ask(socket, 'auth:refresh', { token: await tokenOf(server, sub) })).ok, true);
+  assert.equal((await ask(socket, 'auth:refresh', {})).error.type, 'INVALID_MESSAGE_FORMAT');
+  assert.equal(receiver.calls.length, 2);
+  assert.ok(await metric(server, 'messages_total{wire="socketio",direction="in",event="app"}') >= 2);
+});
+
 test('what_fails_is_told_as_server_error', async (t) => {
   const bodies = { html: '<html>', deep: '['.repeat(17) + ']'.repeat(17), long: `"${'x'.repeat(2000)}"` };
   const receiver = await receiving(t, ({ event, body }) =>
