@@ -1,7 +1,7 @@
 // /api/openapi.json and /api/asyncapi.json: valid by the specifications' own schemas, complete by
 // the pages made from the same tables, and true: what the server answers fits what they say.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -15,6 +15,7 @@ import { PATIENCE, ROOT, startServer, within } from './lib/server.mjs';
 
 let server;
 let token;
+let password;
 let openapi;
 let asyncapi;
 let answers; // ajv with the whole document, for answers and bodies
@@ -25,7 +26,7 @@ const pointer = (...parts) => parts
 
 before(async () => {
   server = await startServer();
-  const password = server.log.match(/"password":"([^"]+)"/)[1];
+  password = server.log.match(/"password":"([^"]+)"/)[1];
   const signedIn = await server.post('/api/v1/auth/login', { username: 'admin', password });
   token = signedIn.json.data.access_token;
   openapi = (await server.get('/api/openapi.json')).json;
@@ -164,6 +165,16 @@ test('answers_and_bodies_are_as_documented', async () => {
     assert.equal((await ask('GET', target)).status, 200);
   }
   await ask('GET', '/api/v1/auth/me');
+  const signedIn = await ask('POST', '/api/v1/auth/login', { body: { username: 'admin', password }, token: undefined });
+  assert.equal(signedIn.status, 200);
+  const { refresh_token } = signedIn.json.data;
+  const fresh = await ask('POST', '/api/v1/auth/refresh', { body: { refresh_token }, token: undefined });
+  assert.equal(fresh.status, 200);
+  const last = { refresh_token: fresh.json.data.refresh_token };
+  assert.equal((await ask('POST', '/api/v1/auth/logout', { body: last, token: undefined })).status, 200);
+  const cookie = { username: 'admin', password, session: true };
+  assert.equal((await ask('POST', '/api/v1/auth/login', { body: cookie, token: undefined })).status, 200);
+  assert.equal((await ask('POST', '/api/v1/auth/login', { body: { username: 'admin' }, token: undefined })).status, 400);
   const made = await ask('POST', '/api/v1/devices', {
     body: { name: 'one', type: 'sensor', tags: ['a'], capabilities: ['b'], metadata: { c: 1 }, status: 'active' },
   });
@@ -218,6 +229,21 @@ test('answers_and_bodies_are_as_documented', async () => {
   assert.equal((await ask('GET', '/api/v1/devices', { token: 'nothing' })).status, 401);
   assert.equal((await ask('POST', '/api/v1/devices', { body: 'no json', headers: { 'content-type': 'text/plain' } })).status, 415);
   host.ws.close();
+});
+
+test('documented_examples_fit_the_documents', () => {
+  const fits = messages();
+  const dir = path.join(ROOT, 'tests/golden');
+  const golden = (file) => JSON.parse(readFileSync(path.join(dir, file), 'utf8'));
+  const frames = readdirSync(dir).filter((file) => file.startsWith('monitor_'));
+  assert.ok(frames.length >= 12);
+  for (const file of frames) {
+    const frame = golden(file);
+    fits(`monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
+  }
+  const problem = answers.getSchema('openapi#/components/schemas/problem');
+  assert.ok(problem(golden('rest_problem.json')), JSON.stringify(problem.errors));
+  assert.ok(openapi.components.schemas.error_code.enum.includes(golden('rest_problem.json').code));
 });
 
 /** ajv that knows the messages of asyncapi.json. */

@@ -19,7 +19,8 @@ void product_init(struct edge *e);
 
 /* --- private to these files --- */
 
-/* Devices that a socket names one by one; more is SUBSCRIPTION_FAILED. */
+/* Devices that a socket names one by one; more is SUBSCRIPTION_FAILED. Of more than some 300 the
+ * session is too large to be kept (RECOVERY_STATE_BYTES_MAX): then it comes back as a new one. */
 #define PRODUCT_DEVICES_MAX REACH_DEVICES_MAX
 /* Replays of one socket under way; more is RATE_LIMIT_EXCEEDED. */
 #define PRODUCT_REPLAYS_MAX 16
