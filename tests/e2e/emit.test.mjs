@@ -413,6 +413,29 @@ test('viewers of a device get a frame, and nobody else does', async () => {
   }
 });
 
+test('bytes that a client sends to its rooms arrive whole on every transport', async () => {
+  const world = await new World({ flags: ['--app-events', 'rooms'] }).begin();
+  try {
+    const anna = await world.token('anna', 'operator');
+    const from = await world.talker(anna);
+    const others = [await world.talker(anna), await world.talker(anna, { transports: ['polling'] })];
+    for (const t of [from, ...others]) await world.join(t, 'red', 'blue');
+    const [some, none] = [Buffer.from([0, 1, 254, 255]), Buffer.alloc(0)];
+    from.socket.emit('e0', { deep: [some] }, 'text', none);
+    for (const t of others) {
+      const [first, text, last] = await t.first('e0');
+      assert.deepEqual(Buffer.from(first.deep[0]), some);
+      assert.equal(text, 'text');
+      assert.deepEqual(Buffer.from(last), none);
+    }
+    await world.settle([from]);
+    assert.deepEqual(heard(from), []);
+    assert.equal(others[0].of('e0').length, 1); // though they share two rooms
+  } finally {
+    await world.end();
+  }
+});
+
 test('who may broadcast emits and orders sockets about; who may read looks on', async () => {
   const world = await new World().begin();
   try {
