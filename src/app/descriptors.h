@@ -5,13 +5,15 @@
  * and its system calls pay for no shared reference counts.
  *
  * A table of one's own begins as a copy, so what threads wake each other by (eventfds of loops,
- * log and control, libcurl's) must be made before the loops start: its number then means the same
- * in every table. A number made later means another thing there, or a connection. Listeners are
- * made before, too, but one that its loop closes would still listen through the copies: each
- * loop closes those of others, and the common table gives up all.
+ * log and control, libcurl's), and the sockets by which loops give each other connections, must be
+ * made before the loops start: its number then means the same in every table. A number made later
+ * means another thing there, or a connection. Listeners are made before, too, but one that its
+ * loop closes would still listen through the copies: each loop closes those of others, and the
+ * common table gives up all.
  *
  * A loop's connections end on its thread (net_stop), for their numbers mean nothing elsewhere.
- * Other threads never get a descriptor of a loop.
+ * Other threads never use a descriptor of a loop; one that is moved (net/move.h) gets a number of
+ * theirs.
  */
 #ifndef SB_APP_DESCRIPTORS_H
 #define SB_APP_DESCRIPTORS_H

@@ -13,6 +13,8 @@
 #include "net/front.h"
 #include "net/test_server.h"
 
+#include <sys/un.h>
+
 static struct server s;
 static struct conn *newest;      /* the last one that was opened and has not ended */
 static const char *refused;      /* by which limit the last opening was */
@@ -251,6 +253,33 @@ static void an_address_opens_so_many_a_second(void **state)
     stop();
 }
 
+static void the_client_of_a_unix_socket_has_no_address(void **state)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_storage addr = {0};
+    struct net_limits limits = test_limits;
+    (void)state;
+    limits.per_address_max = 1;
+    limits.handshakes_per_s = 1;
+    start("", limits);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    socklen_t len = sizeof un;
+    assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un.sun_family), 0); /* autobind */
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&un, &len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    net_listen_shared(s.net, fd, 0);
+    struct peer p = {.server = &s, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)};
+    assert_int_equal(connect(p.fd, (struct sockaddr *)&un, len), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(open_as(&p, "/"), 200);
+    }
+    assert_true(conn_peer(newest, &addr));
+    assert_int_equal(addr.ss_family, AF_UNIX);
+    assert_false(conn_peer_loopback(newest));
+    peer_close(&p);
+    stop();
+}
+
 /* One connection of a proxy, clients by the request: each has its own share and rate. */
 static void behind_a_proxy_its_client_is_the_one_of_the_request(void **state)
 {
@@ -288,6 +317,7 @@ int main(void)
         cmocka_unit_test(it_counts_among_all_connections),
         cmocka_unit_test(it_takes_no_descriptor),
         cmocka_unit_test(an_address_opens_so_many_a_second),
+        cmocka_unit_test(the_client_of_a_unix_socket_has_no_address),
         cmocka_unit_test(behind_a_proxy_its_client_is_the_one_of_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -338,10 +338,15 @@ static void a_tls_session_moves_along(void **state)
         snprintf(wanted, sizeof wanted, "%u n%u secure=1", (i + 1) % LOOPS, i);
         assert_true(secure_has(&p, wanted));
     }
+    assert_true(tls_write(p.t, SPAN("GET /2/wait HTTP/1.1\r\nHost: a\r\n\r\n")));
+    (void)secure_has(&p, "x");
+    turn_all(10);
+    assert_int_equal(abandoned, 0);
     tls_end(p.t);
     (void)secure_has(&p, "x");
-    until_all(count_all() == 0);
     peer_close(&p.raw);
+    until_all(abandoned == 1);
+    until_all(count_all() == 0);
     tls_session_free(p.t);
     tls_pipe_deinit(&p.pipe);
     buf_deinit(&p.in);

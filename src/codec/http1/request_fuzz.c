@@ -2,6 +2,7 @@
  * Any bytes as a request: the same result whole and byte by byte; spans inside the input; what
  * was accepted holds the promises of request.h; everything that reads its parts survives.
  */
+#include "codec/http1/compress.h"
 #include "codec/http1/cookie.h"
 #include "codec/http1/list.h"
 #include "codec/http1/request.h"
@@ -62,6 +63,7 @@ static void check_fields(const struct http1_request *req, span head)
         (void)http1_etag_matches(f->value, SPAN("\"a\""));
         (void)http1_cookie_find(f->value, SPAN("sid"));
     }
+    (void)http1_coding_choose(&req->fields);
 }
 
 static void check_accepted(const struct http1_request *req, span head)

@@ -80,7 +80,9 @@ static void finished(struct rest_call *c, unsigned status)
     struct edge_stats *s = &c->edge->stats;
     uint64_t us = answer_elapsed_us(c);
     stats_add(&s->requests[c->route_index][status / 100 % 6], 1);
-    stats_time(&s->request_times, us);
+    if (!c->waited) {
+        stats_time(&s->request_times, us);
+    }
     LOG(loop_log(c->edge->loop), LOG_DEBUG, "http.request",
         LOG_U64("conn", conn_slot(c->x->conn)), LOG_STR("req", c->request_id),
         LOG_SPAN("method", c->x->req->method_text), LOG_SPAN("path", c->x->path),

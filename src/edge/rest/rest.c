@@ -73,6 +73,7 @@ void rest_wait(struct rest_call *c, void (*on_abandoned)(struct rest_call *c), v
 {
     ASSERT(c->x != NULL);
     rest_later(c);
+    c->waited = true;
     c->on_abandoned = on_abandoned;
     c->user = user;
     http_watch(c->x);

@@ -80,6 +80,7 @@ struct rest_call {
     enum origin_verdict origin;
     bool secure;               /* the client speaks https, to us or to a trusted proxy */
     bool later;                /* somebody will call rest_resume */
+    bool waited;               /* rest_wait: its time is no measure of ours */
     void (*on_abandoned)(struct rest_call *c);
     bool bearer_subprotocol;   /* the client offered it */
 };
