@@ -23,8 +23,8 @@ struct webhook_http_conf {
 struct webhook *webhook_http_open(const struct webhook_http_conf *conf);
 /* Ends every call that is under way: it is told by mail, which the loops still have to run. Later
  * calls are refused. NULL is allowed. */
-void webhook_http_close(struct webhook *w);
+void webhook_http_close(struct webhook *port);
 /* After close, when no thread calls any more. NULL is allowed. */
-void webhook_http_free(struct webhook *w);
+void webhook_http_free(struct webhook *port);
 
 #endif
