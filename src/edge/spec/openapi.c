@@ -224,7 +224,7 @@ static span tag_of(const char *pattern)
     span rest = span_slice(span_str(pattern), 1, strlen(pattern));
     span segment = span_cut(&rest, '/');
     if (span_eq(segment, SPAN("api"))) {
-        segment = span_cut(&rest, '/');
+        (void)span_cut(&rest, '/'); /* v1, or a document */
         segment = rest.len > 0 ? span_cut(&rest, '/') : SPAN("documents");
     }
     return segment.len > 0 ? segment : SPAN("console");
