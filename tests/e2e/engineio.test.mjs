@@ -142,6 +142,10 @@ for (const loops of [1, 4]) {
         assert.equal(r.status, 204);
         assert.equal(r.headers.get('access-control-allow-methods'), 'GET, POST, OPTIONS');
         assert.match(r.headers.get('access-control-allow-headers'), /Content-Type/);
+        const own = await server.request('OPTIONS', '/engine.io/?EIO=4&transport=polling', {
+          headers: { origin, 'access-control-request-method': 'POST',
+            'access-control-request-headers': 'content-type,x-own' } });
+        assert.equal(own.headers.get('access-control-allow-headers'), 'content-type,x-own');
       });
       test('another origin is refused, on a WebSocket as well', async () => {
         const other = { origin: 'https://evil.example' };
@@ -576,6 +580,18 @@ describe('heartbeat', () => {
 });
 
 describe('settings', () => {
+  test('revision 3 is spoken, without JSONP', async () => {
+    const server = await startServer({ flags: ['--conformance', 'on', '--engineio-v3', 'on'] });
+    const open = await server.get('/engine.io/?EIO=3&transport=polling');
+    assert.match(open.text, /^\d+:0\{"sid":"/);
+    const r = await server.get('/engine.io/?EIO=3&transport=polling&j=0');
+    assert.deepEqual([r.status, r.json], [400, { code: 3, message: 'Bad request' }]);
+    const four = await polling(server);
+    await four.post('4x');
+    assert.deepEqual(await four.packets(), ['4x']);
+    await server.stop();
+  });
+
   test('transports that are off are unknown', async () => {
     const server = await startServer({
       flags: ['--conformance', 'on', '--engineio-transports', 'polling'] });

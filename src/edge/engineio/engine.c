@@ -11,6 +11,9 @@
 
 #include <limits.h>
 
+/* Of the names that a preflight asks for; more are not told back. */
+#define ASKED_HEADERS_BYTES_MAX 1024
+
 const char *eio_transport(const struct eio *s)
 {
     return s->format == EIO_FORMAT_POLL ? "polling" : "websocket";
@@ -70,6 +73,8 @@ static void handshake(struct engine *g, struct rest_call *c, struct eio_slot *sl
         eio_refuse(c, EIO_BAD_REQUEST, "transport_mismatch");
     } else if (!v3 && !span_eq(revision, SPAN("4"))) {
         eio_refuse(c, EIO_BAD_VERSION, "version");
+    } else if (polling && v3 && rest_query(c, "j").ptr != NULL) {
+        eio_refuse(c, EIO_BAD_REQUEST, "jsonp"); /* a script: nothing that browsers still need */
     } else if (polling) {
         polling_open(g, c, slot, v3);
     } else {
@@ -99,6 +104,22 @@ static void session_request(struct engine *g, struct rest_call *c, struct eio_sl
     }
 }
 
+/* What a preflight asks for, which is allowed here to who may come at all: clients have options for
+ * fields of their own (extraHeaders). Empty when it is no list of names. */
+static span asked_headers(const struct rest_call *c)
+{
+    span asked = http1_field(c->x->req, "Access-Control-Request-Headers");
+    for (size_t i = 0; i < asked.len; i++) {
+        uint8_t b = asked.ptr[i];
+        bool name = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+                    b == '-' || b == '_' || b == ',' || b == ' ';
+        if (!name) {
+            return SPAN_NONE;
+        }
+    }
+    return asked.len <= ASKED_HEADERS_BYTES_MAX ? asked : SPAN_NONE;
+}
+
 bool eio_request(struct rest_call *c)
 {
     struct engine *g = c->edge->engine;
@@ -113,7 +134,7 @@ bool eio_request(struct rest_call *c)
     bool polling = span_eq(transport, SPAN("polling")) && !conf->no_polling;
     bool websocket = span_eq(transport, SPAN("websocket")) && !conf->no_websocket;
     if (c->x->req->method == HTTP1_OPTIONS) {
-        rest_options(c, 1u << HTTP1_GET | 1u << HTTP1_POST);
+        rest_options(c, 1u << HTTP1_GET | 1u << HTTP1_POST, asked_headers(c));
     } else if (!polling && !websocket) {
         eio_refuse(c, EIO_UNKNOWN_TRANSPORT, "transport");
     } else if (sid.len > 0) {

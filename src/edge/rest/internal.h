@@ -17,8 +17,9 @@ void call_free(struct rest_call *c);
 /* rest_raw for an error: remembers its row for errors_total. */
 void answer_error(struct rest_call *c, err e, unsigned status, const char *detail,
                   const struct rest_fault *faults, unsigned fault_count);
-/* Answers OPTIONS: `allowed` has a bit per enum http1_method. */
-void rest_options(struct rest_call *c, unsigned allowed);
+/* Answers OPTIONS: `allowed` has a bit per enum http1_method; a preflight allows `headers`, a valid
+ * field, or if that is empty those of the API. */
+void rest_options(struct rest_call *c, unsigned allowed, span headers);
 /* An answer without a call: the request was refused before it could be read. */
 void answer_refused(struct http_exchange *x, unsigned status, const char *why);
 /* Since the request's head was complete. */

@@ -143,7 +143,10 @@ static void admitted(struct rest_call *c)
 }
 
 /* OPTIONS: of a browser before a request to another origin, or of a person. */
-void rest_options(struct rest_call *c, unsigned allowed)
+#define API_HEADERS                                                                                \
+    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
+
+void rest_options(struct rest_call *c, unsigned allowed, span headers)
 {
     char text[64];
     route_allow(allowed, text);
@@ -152,8 +155,7 @@ void rest_options(struct rest_call *c, unsigned allowed)
         http1_field(c->x->req, "Access-Control-Request-Method").ptr != NULL) {
         rest_header(c, "Access-Control-Allow-Methods", span_str(text));
         rest_header(c, "Access-Control-Allow-Headers",
-                    SPAN("Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, "
-                         "X-Request-Id"));
+                    headers.len > 0 ? headers : SPAN(API_HEADERS));
         rest_header(c, "Access-Control-Max-Age", SPAN(PREFLIGHT_S));
     }
     rest_no_content(c);
@@ -166,9 +168,10 @@ static void find_handler(struct rest_call *c)
     enum http1_method method = c->x->req->method;
     c->route_index = route_find(method, c->x->path, &p, &allowed);
     if (method == HTTP1_OPTIONS && span_eq(c->x->path, SPAN("*"))) {
-        rest_options(c, (1u << HTTP1_METHOD_COUNT) - 1 - (1u << HTTP1_OPTIONS));
+        rest_options(c, (1u << HTTP1_METHOD_COUNT) - 1 - (1u << HTTP1_OPTIONS),
+                     SPAN_NONE);
     } else if (method == HTTP1_OPTIONS && allowed != 0) {
-        rest_options(c, allowed);
+        rest_options(c, allowed, SPAN_NONE);
     } else if (c->route_index == ROUTE_COUNT && allowed == 0) {
         rest_error(c, ERR_NOT_FOUND, NULL);
     } else if (c->route_index == ROUTE_COUNT) {
