@@ -14,6 +14,7 @@
 #include "domain/identity.h"
 #include "domain/recovery.h"
 #include "edge/rest/rest.h"
+#include "edge/socketio/socketio.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -377,6 +378,7 @@ static void drain_begin(struct mail *m)
     struct drain *d = CONTAINER_OF(m, struct drain, mail);
     d->end_ms += loop_now_ms(d->edge->loop);
     d->timer.fire = drain_check;
+    sio_end_all(d->edge, CLOSE_DRAIN);
     net_drain(d->edge->net, CLOSE_DRAIN);
     timer_start(d->edge->loop, &d->timer, 0);
 }

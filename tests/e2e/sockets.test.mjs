@@ -269,11 +269,23 @@ describe('one server', () => {
       again.ws.close();
     });
 
-    test('not with another token, twice at once, after leaving, or as somebody unknown', async () => {
+    test('before it was missed: the old connection gives way', async () => {
       const wire = await joined();
-      const alive = await back(wire.pid, wire.offset);
-      assert.equal(alive.session.recovered, false);
-      assert.notEqual(alive.sid, wire.sid);
+      const again = await back(wire.pid, wire.offset);
+      assert.equal(again.session.recovered, true);
+      assert.equal(again.sid, wire.sid);
+      assert.equal((await wire.event('closing'))[0].code, 4001);
+      assert.equal((await wire.next()).type, 1);
+      assert.equal(await wire.end(), 4001);
+      const bob = await tokenOf(server, 'bob');
+      const other = await back(again.pid, again.offset, { token: bob });
+      assert.equal(other.session.recovered, false);
+      assert.equal((await again.ask('/app', 1, 'hello')).ok, true);
+      for (const w of [again, other]) w.ws.close();
+    });
+
+    test('not with another token, after leaving, or as somebody unknown', async () => {
+      const wire = await joined();
       await wire.drop();
       const bob = await tokenOf(server, 'bob');
       const other = await back(wire.pid, wire.offset, { token: bob });
@@ -285,7 +297,7 @@ describe('one server', () => {
         .data.pid === wire.pid, false);
       const nobody = await back('x'.repeat(43), wire.offset);
       assert.equal(nobody.session.recovered, false);
-      for (const w of [alive, other, mine, nobody]) w.ws.close();
+      for (const w of [other, mine, nobody]) w.ws.close();
     });
 
     test('not with a token that has ended', async () => {
@@ -336,7 +348,11 @@ test('a socket finds itself after a restart, and after a crash', async () => {
   let server = await startServer({ flags: FLAGS, dataDir });
   const token = await tokenOf(server, 'alice');
   const wire = await join(server, '/app', { token });
-  await server.stop();
+  const stopped = server.stop();
+  assert.deepEqual((await wire.event('closing'))[0],
+    { code: 1001, reason: 'server shutting down', reconnect: 'backoff' });
+  assert.equal(await wire.end(), 1001);
+  await stopped;
   server = await startServer({ flags: FLAGS, dataDir });
   const second = await join(server, '/app', { token, pid: wire.pid, offset: wire.offset });
   assert.equal(second.session.recovered, true);

@@ -93,7 +93,7 @@ static void session_request(struct engine *g, struct rest_call *c, struct eio_sl
         rest_move(c, owner);
     } else if (f != NULL) {
         farewell_request(g, f, c);
-    } else if (s == NULL || s->app != slot->app) {
+    } else if (s == NULL || strcmp(s->app->path, slot->app->path) != 0) {
         eio_refuse(c, EIO_UNKNOWN_SID, "sid");
     } else if (!polling && upgrade) {
         upgrade_open(c, slot, s);

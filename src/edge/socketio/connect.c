@@ -24,6 +24,7 @@ struct sio_joining {
     buf payload;
     struct resume_ask ask;
     uuid principal;
+    bool again; /* its old connection was asked to give it up */
 };
 
 static void joining_free(struct sio_joining *j)
@@ -138,7 +139,8 @@ void sio_connected(struct sio_socket *s, span auth)
     if (sio_ops(s)->authenticates && sio_recovery_pid(s).len > 0) {
         say_session(s);
     }
-    sio_recovery_settle(s);
+    sio_recovery_say(s);
+    sio_recovery_begin(s);
     sio_ops(s)->on_connect(s, auth);
 }
 
@@ -172,13 +174,34 @@ static void connect_fresh(struct sio_socket *s, span payload)
 
 /* --- the steps --- */
 
+static void claim(struct sio_joining *j);
+
+static void given_up(void *owner, bool given)
+{
+    struct sio_joining *j = owner;
+    struct sio_socket *s = socket_of(j);
+    if (s != NULL && given) {
+        claim(j);
+        return;
+    }
+    if (s != NULL) {
+        connect_fresh(s, buf_span(&j->payload));
+    }
+    joining_free(j);
+}
+
 static void claimed(void *owner, const struct recovery_result *r)
 {
     struct sio_joining *j = owner;
     struct sio_socket *s = socket_of(j);
     bool mine = r->error == ERR_NONE;
-    if (s != NULL && mine &&
-        sio_recovery_restore(s, &j->ask, r->state, r->pos, buf_span(&j->payload))) {
+    if (s != NULL && r->error == ERR_NOT_FOUND && !j->again) {
+        j->again = true;
+        sio_takeover(j->edge, span_str(j->ask.pid), j->principal, given_up, j);
+        return;
+    }
+    if (s != NULL && mine && sio_recovery_restore(s, &j->ask, r->state, r->pos)) {
+        sio_connected(s, buf_span(&j->payload)); /* may free it */
         joining_free(j);
         return;
     }
@@ -196,7 +219,7 @@ static void let_in(struct sio_joining *j, struct sio_socket *s)
     if (sio_ops(s)->recovers && !s->sio->eio.v3 &&
         sio_recovery_ask(buf_span(&j->payload), &j->ask)) {
         j->principal = sio_recovery_principal(s);
-        recovery_claim(j->edge->home, span_str(j->ask.pid), j->principal, "socketio", claimed, j);
+        claim(j);
         return;
     }
     connect_fresh(s, buf_span(&j->payload));
@@ -218,6 +241,11 @@ void sio_admit(struct sio_joining *j, err error, const char *message, const char
         refuse(s, message != NULL ? message : err_text(error), &r);
     }
     joining_free(j);
+}
+
+static void claim(struct sio_joining *j)
+{
+    recovery_claim(j->edge->home, span_str(j->ask.pid), j->principal, "socketio", claimed, j);
 }
 
 static void admitted(struct sio_joining *j, struct sio_socket *s)

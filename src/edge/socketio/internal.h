@@ -10,12 +10,13 @@
  *   send.c       packets to the peer, in the session's own form
  *   ack.c        acks that we wait for, and those that we give
  *   recovery.c   what is kept of a socket, and its coming back
+ *   takeover.c   a socket that comes back before it was missed
  *   wrap.c       published blobs
  *
  * A socket:
  *
- *     CONNECT --> JOINING (auth, admit, claim) --> REPLAYING (recovered) --> CONNECTED --> FREE
- *                    \________________________________\________________________________/
+ *     CONNECT --> JOINING (auth, admit, claim) --> CONNECTED --> FREE
+ *                    \_____________________________________/
  */
 #ifndef SB_EDGE_SOCKETIO_INTERNAL_H
 #define SB_EDGE_SOCKETIO_INTERNAL_H
@@ -28,7 +29,7 @@
 #define SIO_RULES_MAX 32
 #define SIO_AUTH_REFRESH SPAN("auth:refresh")
 
-enum sio_state { SIO_FREE, SIO_JOINING, SIO_REPLAYING, SIO_CONNECTED };
+enum sio_state { SIO_FREE, SIO_JOINING, SIO_CONNECTED };
 
 struct sio_nsp {
     struct map_node node; /* in sio_loop.names */
@@ -42,6 +43,7 @@ struct sio_nsp {
 struct sio_loop {
     struct edge *edge;
     struct map by_sid;
+    struct map by_pid; /* those that are kept */
     struct map names; /* of namespaces with sockets here */
     struct {
         const char *pattern; /* borrowed */
@@ -162,6 +164,12 @@ bool sio_acked_by(struct sio_socket *s, uint64_t id, span args, const span *atta
 /* Fails all that are awaited. */
 void sio_acks_end(struct sio_socket *s);
 
+/* --- takeover.c --- */
+/* Asks every loop to give up the socket of a pid: done(owner, whether one did), later, on this
+ * loop; then it can be claimed. */
+void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *owner, bool given),
+                  void *owner);
+
 /* --- recovery.c --- */
 /* What a CONNECT shows: `pid` and `offset`. False: nothing to claim. */
 bool sio_recovery_ask(span payload, struct resume_ask *out);
@@ -169,13 +177,18 @@ bool sio_recovery_ask(span payload, struct resume_ask *out);
 uuid sio_recovery_principal(const struct sio_socket *s);
 /* A new name under which it is kept from now on; nothing where nothing is recovered. */
 void sio_recovery_open(struct sio_socket *s);
-/* It is back. Subscribes what was kept; sio_connected follows when everything it missed has been
- * handed over, perhaps within. False: the state is not this namespace's; nothing was done. */
+/* It is back: subscribes what was kept. What was missed follows from the next turn on, so the
+ * CONNECT is to be answered now. False: the state is not this namespace's; nothing was done. */
 bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, span state,
-                          struct pos kept, span auth);
+                          struct pos kept);
+/* After that, and the answer. */
+void sio_recovery_begin(struct sio_socket *s);
+/* Its pid is shown by another connection of the principal: it leaves there, and can be claimed.
+ * False when it is not here. */
+bool sio_recovery_yield(struct sio_loop *l, span pid, uuid principal);
 void sio_recovery_close(struct sio_socket *s, close_reason reason, bool over);
-/* Its CONNECT has been answered: tells of a gap, and subscribes what had to wait. */
-void sio_recovery_settle(struct sio_socket *s);
+/* Its CONNECT has been answered: tells of a gap. */
+void sio_recovery_say(struct sio_socket *s);
 void sio_recovery_writable(struct sio_socket *s);
 /* Empty when it is not kept. */
 span sio_recovery_pid(const struct sio_socket *s);

@@ -1,18 +1,22 @@
 /*
  * Sockets that come back (connection state recovery; CONTRACT 8). What is kept under a pid is the
  * socket's namespace, id, rooms and what its namespace has to keep. A client that shows the pid,
- * and the last offset it saw, is subscribed again at that place of the log: what it missed is
- * handed over first, then its CONNECT is answered, and all else begins behind that; so the offset
- * that it knows always covers everything it was sent, whenever it is cut off again.
+ * and the last offset it saw, is subscribed again at that place of the log: its CONNECT is
+ * answered, what it missed follows, and what else is published begins behind that; so the offset
+ * that it knows always covers everything it was sent, whenever it is cut off again. (The reference
+ * sends what was missed before the answer. Official clients hold that back until the answer comes,
+ * also that of an earlier connection that was cut off in between, and then have it twice.)
  *
  * Otherwise than the reference's: the window counts from the disconnect, a client that has heard
- * nothing yet can come back too (from where it had begun), another process may be the one that
- * answers, and if the log does not reach back far enough the client is told so: by `gap`, and by
- * another pid, by which official clients know that they were not recovered.
+ * nothing yet can come back too (from where it had begun), and one whose old connection we still
+ * believe in (takeover.c); another process may be the one that answers, and if the log does not
+ * reach back far enough the client is told so: by `gap`, and by another pid, by which official
+ * clients know that they were not recovered.
  */
 #include "edge/socketio/emit.h"
 #include "edge/socketio/internal.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "codec/json/read.h"
 #include "codec/json/scan.h"
@@ -24,17 +28,20 @@
 struct sio_replay {
     struct journal_reader reader;
     struct sio_socket *socket;
-    buf auth;  /* the CONNECT's payload */
     buf later; /* subscriptions that begin behind it: home, length, name */
     unsigned topics;
-    bool live;
+    uint64_t told; /* number of the last position in an event that is not of the log */
     bool gap;
-    struct pos from, to; /* of the gap */
+    struct pos from; /* of the gap */
 };
 
 struct sio_resume {
+    struct map_node by_pid;    /* in the loop's */
+    struct sio_socket *socket;
     struct sio_replay *replay; /* owned; NULL: all was handed over */
     uint64_t start;            /* number of the position at which it began */
+    bool taken;                /* another connection asks for it: it is kept, whatever ends it */
+    bool over;                 /* it is not */
     char pid[RECOVERY_PID_LEN + 1];
 };
 
@@ -54,10 +61,14 @@ span sio_recovery_pid(const struct sio_socket *s)
 
 size_t sio_offset(const struct sio_socket *s, char out[POS_TEXT_MAX])
 {
-    const struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
-    struct pos now = r != NULL && !r->live ? journal_reader_pos(&r->reader)
-                                           : journal_now(sio_edge(s)->home->journal);
-    return pos_text(now, out);
+    struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
+    if (r == NULL) {
+        return pos_text(journal_now(sio_edge(s)->home->journal), out);
+    }
+    struct pos at = journal_reader_pos(&r->reader);
+    at.n = at.n > r->told ? at.n : r->told; /* a topic that came later begins now */
+    r->told = at.n;
+    return pos_text(at, out);
 }
 
 bool sio_recovery_ask(span payload, struct resume_ask *out)
@@ -73,6 +84,50 @@ bool sio_recovery_ask(span payload, struct resume_ask *out)
               out->pid[0] != '\0';
     arena_reset(&arena);
     return ok;
+}
+
+/* --- names --- */
+
+static bool pid_eq(const struct map_node *node, const void *key)
+{
+    const struct sio_resume *r = CONTAINER_OF(node, struct sio_resume, by_pid);
+    return span_eq(span_str(r->pid), *(const span *)key);
+}
+
+static void enter(struct sio_resume *r)
+{
+    map_put(&sio_loop_of(r->socket->sio)->by_pid, hash_bytes(span_str(r->pid)), &r->by_pid);
+}
+
+static void remove_name(struct sio_resume *r)
+{
+    map_remove(&sio_loop_of(r->socket->sio)->by_pid, &r->by_pid);
+}
+
+bool sio_recovery_yield(struct sio_loop *l, span pid, uuid principal)
+{
+    struct map_node *node = map_get(&l->by_pid, hash_bytes(pid), pid_eq, &pid);
+    if (node == NULL) {
+        return false;
+    }
+    struct sio_resume *r = CONTAINER_OF(node, struct sio_resume, by_pid);
+    if (!uuid_eq(sio_recovery_principal(r->socket), principal)) {
+        return false;
+    }
+    r->taken = true;
+    sio_disconnect(r->socket, CLOSE_REPLACED, false);
+    return true;
+}
+
+static struct sio_resume *resume_new(struct sio_socket *s, const char *pid, uint64_t start)
+{
+    struct sio_resume *r = mem_calloc(1, sizeof *r);
+    r->socket = s;
+    r->start = start;
+    memcpy(r->pid, pid, sizeof r->pid);
+    s->resume = r;
+    enter(r);
+    return r;
 }
 
 /* --- keeping --- */
@@ -120,9 +175,9 @@ void sio_recovery_open(struct sio_socket *s)
 {
     struct edge *e = sio_edge(s);
     if (sio_ops(s)->recovers && !s->sio->eio.v3) {
-        s->resume = mem_calloc(1, sizeof *s->resume);
-        s->resume->start = journal_now(e->home->journal).n;
-        recovery_pid(e->home, s->resume->pid);
+        char pid[RECOVERY_PID_LEN + 1];
+        recovery_pid(e->home, pid);
+        (void)resume_new(s, pid, journal_now(e->home->journal).n);
     }
 }
 
@@ -130,7 +185,6 @@ static void replay_free(struct sio_resume *r)
 {
     if (r->replay != NULL) {
         journal_close(&r->replay->reader);
-        buf_deinit(&r->replay->auth);
         buf_deinit(&r->replay->later);
         mem_free(r->replay);
         r->replay = NULL;
@@ -145,7 +199,10 @@ void sio_recovery_close(struct sio_socket *s, close_reason reason, bool over)
         return;
     }
     replay_free(r);
-    if (over || close_reconnect_rule(reason) == RECONNECT_NEVER) {
+    remove_name(r);
+    if (r->taken) {
+        recovery_drop(e->home, sio_recovery_pid(s), sio_recovery_principal(s), NULL);
+    } else if (over || r->over || close_reconnect_rule(reason) == RECONNECT_NEVER) {
         recovery_end(e->home, sio_recovery_pid(s), sio_recovery_principal(s));
     } else {
         recovery_drop(e->home, sio_recovery_pid(s), sio_recovery_principal(s), NULL);
@@ -158,14 +215,40 @@ void sio_recovery_close(struct sio_socket *s, close_reason reason, bool over)
 
 static struct sio_replay *replaying(const struct sio_socket *s)
 {
-    struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
-    return r == NULL || r->live ? NULL : r;
+    return s->resume == NULL ? NULL : s->resume->replay;
 }
 
 struct later {
     unsigned home;
     size_t len;
 };
+
+/* The next of those that wait; false at the end. */
+static bool later_next(span *rest, struct later *l, span *topic)
+{
+    if (rest->len == 0) {
+        return false;
+    }
+    memcpy(l, rest->ptr, sizeof *l);
+    *topic = span_slice(*rest, sizeof *l, l->len);
+    *rest = span_slice(*rest, sizeof *l + l->len, rest->len);
+    return true;
+}
+
+static bool later_drop(struct sio_replay *r, span topic)
+{
+    span rest = buf_span(&r->later), name;
+    struct later l;
+    while (later_next(&rest, &l, &name)) {
+        if (span_eq(name, topic)) {
+            size_t at = (size_t)(name.ptr - r->later.ptr) - sizeof l;
+            memmove(r->later.ptr + at, rest.ptr, rest.len);
+            r->later.len -= sizeof l + l.len;
+            return true;
+        }
+    }
+    return false;
+}
 
 bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
 {
@@ -186,10 +269,10 @@ bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic)
 {
     struct sio_replay *r = replaying(s);
-    if (r != NULL && home == JOURNAL_HOME) {
-        return journal_unsubscribe(&r->reader, topic);
+    if (r == NULL) {
+        return hub_unsubscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
     }
-    return hub_unsubscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
+    return home == JOURNAL_HOME ? journal_unsubscribe(&r->reader, topic) : later_drop(r, topic);
 }
 
 void sio_recovery_writable(struct sio_socket *s)
@@ -202,12 +285,37 @@ void sio_recovery_writable(struct sio_socket *s)
 
 /* --- coming back --- */
 
+static void say_gap(struct sio_socket *s, struct pos from, struct pos to)
+{
+    char text[POS_TEXT_MAX];
+    buf out = {0};
+    struct json_writer w = json_writer_of(&out);
+    json_open(&w, '[');
+    json_write_string(&w, SPAN("gap"));
+    json_open(&w, '{');
+    json_member_string(&w, "from", span_of(text, pos_text(from, text)));
+    json_member_string(&w, "to", span_of(text, pos_text(to, text)));
+    json_close(&w, '}');
+    json_close(&w, ']');
+    sio_emit(s, buf_span(&out), NULL, 0, BLOB_ORDERED);
+    buf_deinit(&out);
+}
+
+void sio_recovery_say(struct sio_socket *s)
+{
+    struct sio_replay *r = replaying(s);
+    if (r != NULL && r->gap) {
+        say_gap(s, r->from, journal_reader_pos(&r->reader));
+    }
+}
+
+/* The log has lost what we promised: the client comes back at once, as somebody new. */
 static void on_gap(struct journal_reader *reader, struct pos from, struct pos to)
 {
-    struct sio_replay *r = CONTAINER_OF(reader, struct sio_replay, reader);
-    r->from = r->gap ? r->from : from;
-    r->to = to;
-    r->gap = true;
+    struct sio_socket *s = CONTAINER_OF(reader, struct sio_replay, reader)->socket;
+    s->resume->over = true;
+    say_gap(s, from, to);
+    sio_disconnect(s, CLOSE_MOVED, true);
 }
 
 static void on_error(struct journal_reader *reader, err error)
@@ -218,68 +326,20 @@ static void on_error(struct journal_reader *reader, err error)
     eio_close(&s->sio->eio, CLOSE_SLOW);
 }
 
-static void say_gap(struct sio_socket *s, const struct sio_replay *r)
-{
-    char text[POS_TEXT_MAX];
-    buf out = {0};
-    struct json_writer w = json_writer_of(&out);
-    json_open(&w, '[');
-    json_write_string(&w, SPAN("gap"));
-    json_open(&w, '{');
-    json_member_string(&w, "from", span_of(text, pos_text(r->from, text)));
-    json_member_string(&w, "to", span_of(text, pos_text(r->to, text)));
-    json_close(&w, '}');
-    json_close(&w, ']');
-    sio_emit(s, buf_span(&out), NULL, 0, BLOB_ORDERED);
-    buf_deinit(&out);
-}
-
-static void subscribe_later(struct sio_socket *s, span later)
-{
-    while (later.len > 0) {
-        struct later l;
-        memcpy(&l, later.ptr, sizeof l);
-        (void)sio_subscribe(s, l.home, span_slice(later, sizeof l, l.len));
-        later = span_slice(later, sizeof l + l.len, later.len);
-    }
-}
-
-void sio_recovery_settle(struct sio_socket *s)
-{
-    struct sio_replay *r = s->resume == NULL ? NULL : s->resume->replay;
-    if (r != NULL) {
-        if (r->gap) {
-            say_gap(s, r);
-        }
-        subscribe_later(s, buf_span(&r->later));
-        replay_free(s->resume);
-    }
-}
-
-/* The old name means a socket that missed nothing. */
-static void rename_pid(struct sio_socket *s)
-{
-    struct edge *e = sio_edge(s);
-    recovery_end(e->home, sio_recovery_pid(s), sio_recovery_principal(s));
-    recovery_pid(e->home, s->resume->pid);
-}
-
 static void on_live(struct journal_reader *reader)
 {
     struct sio_replay *r = CONTAINER_OF(reader, struct sio_replay, reader);
     struct sio_socket *s = r->socket;
-    buf auth = r->auth;
-    r->auth = (buf){0};
-    r->live = true;
-    s->resume->start = journal_now(sio_edge(s)->home->journal).n;
-    s->state = SIO_CONNECTED;
-    if (r->gap) {
-        rename_pid(s);
-        s->recovered = false;
+    buf later = r->later;
+    r->later = (buf){0};
+    replay_free(s->resume); /* its topics stay */
+    span rest = buf_span(&later), topic;
+    struct later l;
+    while (later_next(&rest, &l, &topic)) {
+        (void)sio_subscribe(s, l.home, topic);
     }
+    buf_deinit(&later);
     sio_keep(s);
-    sio_connected(s, buf_span(&auth)); /* may free it */
-    buf_deinit(&auth);
 }
 
 static const struct journal_reader_ops reader_ops = {
@@ -316,8 +376,30 @@ static void restore(struct sio_socket *s, span state, struct arena *arena)
     }
 }
 
+static void rename_pid(struct sio_socket *s)
+{
+    struct edge *e = sio_edge(s);
+    recovery_end(e->home, sio_recovery_pid(s), sio_recovery_principal(s));
+    remove_name(s->resume);
+    recovery_pid(e->home, s->resume->pid);
+    enter(s->resume);
+}
+
+/* Where the log begins for it; a position of another log, or one that does not exist, is a gap. */
+static struct pos place(struct sio_replay *r, const struct resume_ask *ask, struct pos kept,
+                        struct pos now)
+{
+    struct pos start = ask->has_since ? ask->since : kept;
+    if (start.epoch != now.epoch || start.n > now.n) {
+        r->gap = true;
+        r->from = start;
+        return now;
+    }
+    return start;
+}
+
 bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, span state,
-                          struct pos kept, span auth)
+                          struct pos kept)
 {
     struct edge *e = sio_edge(s);
     struct arena arena = {0};
@@ -327,22 +409,27 @@ bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, sp
         return false;
     }
     struct sio_replay *r = mem_calloc(1, sizeof *r);
-    struct pos start = ask->has_since ? ask->since : kept;
-    s->resume = mem_calloc(1, sizeof *s->resume);
-    memcpy(s->resume->pid, ask->pid, sizeof s->resume->pid);
-    s->resume->start = kept.n;
-    s->resume->replay = r;
+    struct pos start = place(r, ask, kept, journal_now(e->home->journal));
+    resume_new(s, ask->pid, kept.n)->replay = r;
     r->socket = s;
     r->reader.ops = &reader_ops;
-    buf_append_span(&r->auth, auth);
-    s->recovered = true;
-    s->state = SIO_REPLAYING;
+    s->state = SIO_CONNECTED;
+    s->recovered = !r->gap;
+    if (r->gap) { /* the old name means a socket that missed nothing */
+        rename_pid(s);
+    }
     sio_socket_sid(s, sid);
     journal_open(e->home->journal, &r->reader, conn_slot(s->sio->eio.conn), &start);
     restore(s, json_root(state), &arena);
-    if (r->topics == 0) { /* nothing that could be missed */
-        on_live(&r->reader);
-    }
+    sio_keep(s);
     arena_reset(&arena);
     return true;
+}
+
+void sio_recovery_begin(struct sio_socket *s)
+{
+    struct sio_replay *r = replaying(s);
+    if (r != NULL && r->topics == 0) { /* nothing that could be missed */
+        on_live(&r->reader);
+    }
 }

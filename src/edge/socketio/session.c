@@ -334,8 +334,9 @@ void sio_init(struct edge *e)
 void sio_deinit(struct edge *e)
 {
     if (e->sio != NULL) {
-        ASSERT(e->sio->by_sid.count == 0 && e->sio->names.count == 0);
+        ASSERT(e->sio->by_sid.count == 0 && e->sio->by_pid.count == 0 && e->sio->names.count == 0);
         map_deinit(&e->sio->by_sid);
+        map_deinit(&e->sio->by_pid);
         map_deinit(&e->sio->names);
         limiter_free(e->sio->principals[STATS_CLIENT]);
         limiter_free(e->sio->principals[STATS_DEVICE]);

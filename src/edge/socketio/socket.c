@@ -232,6 +232,13 @@ void sio_disconnect(struct sio_socket *s, close_reason reason, bool close)
     eio_close(&c->eio, reason);
 }
 
+static void end_one(struct sio_socket *s, void *reason)
+{
+    sio_close_all(s->sio, *(close_reason *)reason);
+}
+
+void sio_end_all(struct edge *e, close_reason reason) { sio_each(e, end_one, &reason); }
+
 /* --- rights --- */
 
 static void say_expiring(struct sio_socket *s)

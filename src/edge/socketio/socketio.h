@@ -120,7 +120,7 @@ void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), vo
 
 /* Subscribes its connection to a topic or pattern; twice is once. False for a pattern out of
  * bounds. Ordered topics (home JOURNAL_HOME) begin now, but within `restore` where the client has
- * been, and what else is subscribed there begins behind them. A topic is one namespace's, for its
+ * been, and what else is subscribed meanwhile begins behind what it missed. A topic is one namespace's, for its
  * sockets share the connection's membership. Call sio_keep when the subscriptions are as they
  * shall be. */
 bool sio_subscribe(struct sio_socket *s, unsigned home, span topic);
@@ -170,6 +170,9 @@ void sio_admit(struct sio_joining *j, err error, const char *message, const char
                uint32_t retry_after_ms);
 /* Who waits for that answer; NULL: it has gone. */
 struct sio_socket *sio_joining_socket(const struct sio_joining *j);
+
+/* Ends every connection of the loop that has joined a namespace, which is told why first. */
+void sio_end_all(struct edge *e, close_reason reason);
 
 /* The namespaces of an edge: exact names, or patterns in which `*` stands for any characters but
  * '/'. The first that fits wins; `/` is the product's unless conformance has taken it. */
