@@ -1,6 +1,6 @@
 // Connection state recovery with the official client, under faults: the client is cut off, the
 // server stopped and killed while devices change. A client that says it was recovered has heard
-// every acknowledged change of its devices once, in order,.
+// every acknowledged change of its devices once, in order.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import test from 'node:test';

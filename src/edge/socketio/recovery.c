@@ -385,12 +385,13 @@ static void rename_pid(struct sio_socket *s)
     enter(s->resume);
 }
 
-/* Where the log begins for it; a position of another log, or one that does not exist, is a gap. */
+/* Where the log begins for it; a position of another log is a gap. One that this loop has not heard
+ * of yet may well exist: the gate knows (on_gap). */
 static struct pos place(struct sio_replay *r, const struct resume_ask *ask, struct pos kept,
                         struct pos now)
 {
     struct pos start = ask->has_since ? ask->since : kept;
-    if (start.epoch != now.epoch || start.n > now.n) {
+    if (start.epoch != now.epoch) {
         r->gap = true;
         r->from = start;
         return now;

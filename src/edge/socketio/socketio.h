@@ -120,9 +120,9 @@ void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), vo
 
 /* Subscribes its connection to a topic or pattern; twice is once. False for a pattern out of
  * bounds. Ordered topics (home JOURNAL_HOME) begin now, but within `restore` where the client has
- * been, and what else is subscribed meanwhile begins behind what it missed. A topic is one namespace's, for its
- * sockets share the connection's membership. Call sio_keep when the subscriptions are as they
- * shall be. */
+ * been, and what else is subscribed meanwhile begins behind what it missed. A topic is one
+ * namespace's, for its sockets share the connection's membership. Call sio_keep when the
+ * subscriptions are as they shall be. */
 bool sio_subscribe(struct sio_socket *s, unsigned home, span topic);
 /* False when it was not subscribed. */
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
