@@ -1,7 +1,9 @@
 /*
  * Answers to GETs, at the end of the turn, when the hub has said everything; and what a session
  * that the server has ended still says: its last packets and `1`, to the GET that waits or to the
- * next one, which comes within a round trip unless the client has gone.
+ * next one, which comes within a round trip unless the client has gone. `1` does not come with
+ * messages in one answer: clients of Socket.IO 4 put messages off to their next tick but close at
+ * once, and would lose what the server said last, such as why.
  */
 #include "base/hash.h"
 #include "base/mem.h"
@@ -68,7 +70,8 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
         farewell_free(f);
         return;
     }
-    if (last != EIO_NOOP || f->poll.out.len == 0) {
+    f->owes_close = last == EIO_CLOSE && f->poll.out.len > 0;
+    if (f->poll.out.len == 0) {
         eio_payload_put(&f->poll.out, last, false, SPAN_NONE);
     }
     if (f->poll.get != NULL) {
@@ -149,7 +152,11 @@ static void answer(struct poll *q)
     const char *type = translate(&out, q->v3, q->b64);
     q->get = NULL;
     q->out = (buf){0};
-    if (q->session == NULL) {
+    if (q->session == NULL && of_poll(q)->owes_close) {
+        of_poll(q)->owes_close = false;
+        eio_payload_put(&q->out, EIO_CLOSE, false, SPAN_NONE);
+        keep_for_next(c->edge->engine, of_poll(q));
+    } else if (q->session == NULL) {
         farewell_free(of_poll(q));
     }
     span body = buf_span(&out);

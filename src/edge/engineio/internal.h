@@ -80,6 +80,7 @@ struct farewell {
     struct poll poll;
     struct map_node by_sid;
     struct eio_due due; /* in engine.farewells while no GET has come */
+    bool owes_close;    /* the messages go first, `1` with the GET after */
     uint8_t sid[EIO_SID_LEN];
 };
 
