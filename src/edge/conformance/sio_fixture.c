@@ -4,6 +4,7 @@
 #include "codec/http1/target.h"
 #include "codec/json/read.h"
 #include "codec/json/write.h"
+#include "edge/conformance/sio_bench.h"
 #include "edge/socketio/socketio.h"
 
 /* How long the fixture waits for the ack of its own event. */
@@ -61,17 +62,22 @@ static void acknowledge(struct sio_socket *s, const struct sio_event *ev)
     buf_deinit(&out);
 }
 
+static void client_event(struct sio_socket *s, const struct sio_event *ev);
+
+/* The suite's two, the load tests' (sio_bench.h), and those of the other suite. */
 static void auth_event(struct sio_socket *s, const struct sio_event *ev)
 {
     if (span_eq(ev->name, SPAN("message"))) {
         send_back(s, ev);
     } else if (span_eq(ev->name, SPAN("message-with-ack"))) {
         acknowledge(s, ev);
+    } else if (!sio_bench_event(s, ev)) {
+        client_event(s, ev);
     }
 }
 
 static const struct sio_nsp_ops auth_ops = {
-    .msgpack = true, .on_connect = auth_connected, .on_event = auth_event};
+    .msgpack = true, .rooms = true, .on_connect = auth_connected, .on_event = auth_event};
 
 /* --- the client package's suite (its test/support/server.ts) --- */
 
