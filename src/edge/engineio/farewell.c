@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "edge/engineio/internal.h"
 
+/* How long `1` waits for the GET after that of the last messages: a round trip, generously. */
+#define CLOSE_MS 10000
 /* Over these the oldest one goes: who reads it would find an unknown session instead. */
 #define FAREWELLS_MAX 1024
 #define FAREWELL_BYTES_MAX (8u << 20)
@@ -155,7 +157,7 @@ static void answer(struct poll *q)
     if (q->session == NULL && of_poll(q)->owes_close) {
         of_poll(q)->owes_close = false;
         eio_payload_put(&q->out, EIO_CLOSE, false, SPAN_NONE);
-        keep_for_next(c->edge->engine, of_poll(q));
+        keep_for_next(c->edge->engine, of_poll(q), CLOSE_MS);
     } else if (q->session == NULL) {
         farewell_free(of_poll(q));
     }

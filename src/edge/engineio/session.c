@@ -99,7 +99,14 @@ void eio_set_client(struct eio *s, enum stats_client k)
     s->client = (uint8_t)k;
 }
 
-void eio_close(struct eio *s, close_reason reason) { conn_close(s->conn, reason); }
+void eio_close(struct eio *s, close_reason reason)
+{
+    struct conn *c = s->conn;
+    if (s->v3 && !conn_is_detached(c)) {
+        ws_release(c); /* what is held back (websocket.c) still leaves: it may say why */
+    }
+    conn_close(c, reason);
+}
 
 void session_violation(struct eio *s, close_reason reason, const char *why)
 {
