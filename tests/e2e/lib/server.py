@@ -15,19 +15,43 @@ ENV = {k: v for k, v in os.environ.items() if not k.startswith('SIGNALBOX_')}
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:')
 
 
+class Reference:
+    """`with Reference({...}) as server:` - the reference Socket.IO server on node; url, port."""
+
+    def __init__(self, settings, port=0):
+        script = os.path.join(ROOT, 'tests/e2e/lib/reference.mjs')
+        self.argv = ['node', script, str(port), json.dumps(settings)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        text=True, env=ENV)
+        self.port = int(self.process.stdout.readline())
+        self.host, self.url = '127.0.0.1', f'http://127.0.0.1:{self.port}'
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.process.terminate()
+        try:
+            self.process.wait(10 * PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
 class Server:
     """`with Server() as server:` - url, host, port, data_dir; the end of the block drains it and
     fails unless it exits 0."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, port=0):
         os.makedirs(os.path.join(ROOT, 'build/tmp'), exist_ok=True)
         self.flags = flags
+        self.listen_port = port
         self.data_dir = tempfile.mkdtemp(prefix='e2e-', dir=os.path.join(ROOT, 'build/tmp'))
         self.errors = tempfile.TemporaryFile(mode='w+', dir=self.data_dir)
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [BIN, 'serve', '--listen', '127.0.0.1:0', '--data-dir', self.data_dir, *self.flags],
+            [BIN, 'serve', '--listen', f'127.0.0.1:{self.listen_port}', '--data-dir', self.data_dir, *self.flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, text=True,
             env=ENV)
         for line in self.process.stdout:
