@@ -121,6 +121,8 @@ static void finish(struct eio *s)
     polling_send_away(s);
     stats_add(&e->stats.engineio_upgrades, 1);
     LOG(loop_log(e->loop), LOG_DEBUG, "engineio.upgraded", LOG_U64("conn", conn_slot(s->conn)));
+    edge_on_writable(s->conn); /* no GET is waited for any more */
+    s->app->on_writable(s);
 }
 
 void upgrade_message(struct eio *s, enum ws_opcode op, span payload)
