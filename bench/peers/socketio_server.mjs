@@ -10,6 +10,7 @@ const io = new Server(http, { serveClient: false });
 let counted = 0;
 
 io.on('connection', (socket) => {
+    socket.emit('auth', socket.handshake.auth);
     socket.on('join', (room, ack) => {
         socket.join(room);
         ack('ok ' + room);

@@ -3,7 +3,7 @@
 // of the binary, and the variables that the text leaves open are filled in.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import WebSocket from 'ws';
@@ -66,7 +66,8 @@ const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
 
 test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
-    ['README.md js', 'README.md sh', 'README.md js', 'docs/OPERATIONS.md js', 'docs/OPERATIONS.md sh'],
+    ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'docs/OPERATIONS.md js',
+      'docs/OPERATIONS.md sh'],
     'add the new example to this file');
 });
 
@@ -118,6 +119,30 @@ test('readme_a_device_without_our_agent_reports', async () => {
     assert.deepEqual(data.network, { download: 1200, upload: 300 });
   });
   await watching.end();
+});
+
+// As a program of its own, for it is a module with its imports.
+test('readme_a_socketio_client_follows_the_devices', async () => {
+  const file = path.join(ROOT, 'tests', `.readme-${process.pid}.mjs`); // beside its node_modules
+  writeFileSync(file, block("from 'socket.io-client'"));
+  const client = spawn(process.execPath, [file], { env: environment({ TOKEN: token }) });
+  let said = '';
+  const heard = (text) => within(SOON_MS, text, new Promise((resolve) => {
+    const look = () => said.includes(text) && resolve();
+    client.stdout.on('data', look);
+    look();
+  }));
+  client.stdout.on('data', (d) => (said += d));
+  client.stderr.on('data', (d) => (said += d));
+  try {
+    await heard('following true');
+    const made = await server.post('/api/v1/devices', { name: 'announced' }, { token });
+    assert.equal(made.status, 201, made.text);
+    await heard('new announced');
+  } finally {
+    client.kill('SIGKILL');
+    rmSync(file);
+  }
 });
 
 test('operations_a_client_that_was_cut_off_misses_nothing', async () => {
