@@ -218,7 +218,8 @@ for (const loops of [1, 4]) {
           const s = await polling(server);
           const was = await refused('too_big');
           assert.equal((await s.post('4'.padEnd(size, 'x'))).status, 413);
-          assert.equal((await s.get()).status, 400);
+          const next = await s.get(); // its loop may hear of it while this waits
+          assert.ok(next.status === 400 || next.text === '1', `${next.status} ${next.text}`);
           assert.equal(await refused('too_big'), was + 1);
         });
       }
