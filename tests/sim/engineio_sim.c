@@ -332,7 +332,7 @@ static void every_message_comes_back_once_in_order(uint64_t seed)
  * left of it. */
 static void whatever_clients_do_nothing_is_left(uint64_t seed)
 {
-    static const char *const bodies[] = {"4a", "1", "2", "3", "4a\x1e" "4b", "x", "", "5"};
+    static const char *const bodies[] = {"4a", "1", "2", "3", ("4a\x1e" "4b"), "x", "", "5"};
     static const char *const frames[] = {"2probe", "5", "4a", "1", "2", "3", "x"};
     static struct player players[PLAYERS];
     struct sim *s = sim_new(&(struct sim_conf){.seed = seed});
