@@ -2,6 +2,7 @@
 // polling and upgrading. The same story is told to the reference server first.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import msgpackParser from 'socket.io-msgpack-parser';
 import { startReference } from './lib/reference.mjs';
 import { startServer } from './lib/server.mjs';
 import { CLIENTS, WAYS, beside, connected, open, until } from './lib/clients.mjs';
@@ -13,7 +14,7 @@ const PING_MS = 300;
 const last = (way) => way.transports.at(-1);
 
 async function say_and_hear(talker) {
-  const args = ['text', 'Zażółć \u{1f680} "\\\n\u2028', 0, -1.5e300, null, true, [], {}, [[1], { a: [null] }],
+  const args = ['text', 'Zażółć \u{1f680} "\\\n\u2028', 0, -1.25e-300, null, true, [], {}, [[1], { a: [null] }],
     { '': '', ä: { ö: ['ü'] } }, '', 'x'.repeat(20_000)];
   talker.socket.emit('message', ...args);
   assert.deepEqual(await talker.next('message-back'), args);
@@ -206,6 +207,46 @@ test('old clients are refused while the switch is off', async () => {
     assert.equal(got.status, 400);
     assert.deepEqual(got.json, { code: 5, message: 'Unsupported protocol version' });
   } finally {
+    await server.stop();
+  }
+});
+
+const MSGPACK = {
+  name: 'socket.io-client 4 with msgpack',
+  version: 4,
+  io: (url, options) => CLIENTS[0].io(url, { ...options, parser: msgpackParser }),
+};
+
+// The reference wants one parser for a whole server.
+test('clients of every kind, msgpack among them, hear the same in one room', async (t) => {
+  const server = await startServer({
+    flags: ['--conformance', 'on', '--engineio-v3', 'on', '--loops', '4'],
+  });
+  const members = [];
+  try {
+    for (const way of WAYS) {
+      await t.test(`${MSGPACK.name}, ${way.name}`, async () => {
+        const talker = await connected(MSGPACK, server, { transports: way.transports });
+        members.push(talker);
+        await talker.transport(last(way));
+        for (const part of [say_and_hear, binary_both_ways, acks, server_asks]) await part(talker);
+      });
+      for (const client of CLIENTS) {
+        members.push(await connected(client, server, { transports: way.transports }));
+      }
+    }
+    for (const m of members) assert.deepEqual(await m.ask('join', 'all'), ['ok all']);
+    for (const m of members) {
+      const args = ['from', members.indexOf(m), { bytes: Buffer.from([0, 255]) }, Buffer.from('end')];
+      m.socket.emit('broadcast', 'all', ...args);
+      for (const other of members) {
+        const got = await other.first('message', { test: (_, i) => i === args[1] });
+        assert.deepEqual(got, args, `${other.client.name} hears ${m.client.name}`);
+      }
+    }
+    for (const m of members) assert.equal(m.of('message').length, members.length);
+  } finally {
+    for (const m of members) m.close();
     await server.stop();
   }
 });
