@@ -64,12 +64,14 @@ enum { CONFORMANCE_CLIENTS = 2, TRANSPORTS_NO_POLLING = 1, TRANSPORTS_NO_WEBSOCK
 static struct eio_conf engineio_conf(const struct config *c)
 {
     int64_t transports = config_int(c, CONFIG_engineio_transports);
+    int64_t payload = config_int(c, CONFIG_engineio_max_payload_bytes);
+    int64_t body = config_int(c, CONFIG_http_body_bytes_max); /* bounds each request */
     return (struct eio_conf){
         .ping_interval_ms = (uint32_t)config_int(c, CONFIG_engineio_ping_interval_ms),
         .ping_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_ping_timeout_ms),
         .connect_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_connect_timeout_ms),
         .upgrade_timeout_ms = (uint32_t)config_int(c, CONFIG_engineio_upgrade_timeout_ms),
-        .max_payload_bytes = (uint32_t)config_int(c, CONFIG_engineio_max_payload_bytes),
+        .max_payload_bytes = (uint32_t)(payload < body ? payload : body),
         .http_compression_bytes_min =
             (uint32_t)config_int(c, CONFIG_engineio_http_compression_bytes_min),
         .no_polling = transports == TRANSPORTS_NO_POLLING,

@@ -381,12 +381,6 @@ static bool check_engineio(const struct settings *s, buf *why)
             return false;
         }
     }
-    if (config_int(c, CONFIG_engineio_max_payload_bytes) >
-        config_int(c, CONFIG_http_body_bytes_max)) {
-        buf_append_str(why, "engineio_max_payload_bytes may not be greater than "
-                            "http_body_bytes_max");
-        return false;
-    }
     return true;
 }
 
