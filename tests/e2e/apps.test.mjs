@@ -169,7 +169,7 @@ test('names_of_the_server_are_no_application_s', async (t) => {
   for (const nsp of ['/', '/app']) {
     const socket = await connected(t, server, nsp);
     for (const event of ['device:made-up', 'telemetry:x', 'command:x', 'config:x', 'chat:x', 'auth:x',
-      'error', 'session', 'closing', 'gap']) {
+      'error', 'recovery:ready', 'closing', 'gap']) {
       assert.equal((await ask(socket, event, {})).ok, false, event);
     }
   }
@@ -445,7 +445,7 @@ function listening(socket) {
   return socket;
 }
 
-const own = (all) => all.filter(([name]) => name !== 'session');
+const own = (all) => all.filter(([name]) => name !== 'recovery:ready');
 
 test('an_event_goes_once_to_whoever_shares_a_room', async (t) => {
   const receiver = await receiving(t, doorman);
@@ -586,7 +586,7 @@ test('who_comes_back_is_asked_for_again_and_keeps_its_rooms', async (t) => {
   const receiver = await receiving(t, ({ event }) => (event === 'connect' ? answer : {}));
   const server = await started(t, withDoor(receiver));
   const socket = await connected(t, server, '/app', { reconnectionDelay: 50, reconnectionDelayMax: 50 });
-  await heard(socket, 'session').catch(() => {}); // it may have come already
+  await heard(socket, 'recovery:ready').catch(() => {}); // it may have come already
   const { id } = socket;
   answer = { body: { rooms: ['b'] } };
   socket.io.engine.close();

@@ -304,7 +304,7 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   await server.request('DELETE', `/api/v1/devices/${enrolled.device.id}`, { token });
   await deleted;
   await call(watcher, 'device:unsubscribe', {});
-  for (const name of ['session', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'error']) {
+  for (const name of ['recovery:ready', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'error']) {
     assert.ok(seen.has(name), name);
   }
   for (const socket of [watcher, fresh, device]) socket.disconnect();

@@ -111,7 +111,7 @@ static void say_session(struct sio_socket *s)
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
     json_open(&w, '[');
-    json_write_string(&w, SPAN("session"));
+    json_write_string(&w, SPAN("recovery:ready"));
     json_open(&w, '{');
     json_member_bool(&w, "recovered", s->recovered);
     json_member_string(&w, "pos", span_of(pos, sio_offset(s, pos)));

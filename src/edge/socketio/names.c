@@ -6,7 +6,7 @@ bool sio_name_is_product(span name)
 {
     static const char *const prefixes[] = {"device:", "telemetry:", "command:",
                                            "config:", "auth:",      "chat:"};
-    static const char *const names[] = {"error", "session", "closing", "gap"};
+    static const char *const names[] = {"error", "recovery:ready", "closing", "gap"};
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
         if (span_starts(name, span_str(prefixes[i]))) {
             return true;

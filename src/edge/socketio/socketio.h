@@ -47,7 +47,7 @@ struct sio_answer {
 struct sio_nsp_ops {
     /* The product's and apps' namespaces authenticate: the credential is in the CONNECT's payload
      * or the handshake (connect.c looks), and all below are called with socket->session open. Else
-     * anybody may come in. Only sockets of these are told `session` and `closing`. */
+     * anybody may come in. Only sockets of these are told `recovery:ready` and `closing`. */
     bool authenticates;
     bool recovers;      /* offers pid and offsets */
     bool rooms;         /* its sockets are subscribed to "io/<nsp>" from the start (emit.h) */

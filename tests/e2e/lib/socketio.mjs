@@ -94,7 +94,7 @@ export async function join(server, nsp, auth, { early = true, ...options } = {})
   Object.assign(wire, answer.data);
   if (early) {
     const session = await wire.next();
-    assert.equal(session.data[0], 'session');
+    assert.equal(session.data[0], 'recovery:ready');
     [, wire.session, wire.offset] = session.data;
   }
   return wire;
