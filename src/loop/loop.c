@@ -193,7 +193,7 @@ static void hand_over(struct loop *to, struct mail *newest, struct mail *oldest)
     }
 }
 
-static void post_phase(struct loop *l)
+void loop_hand_over(struct loop *l)
 {
     while (l->outgoing_mask != 0) {
         unsigned to = (unsigned)__builtin_ctzll(l->outgoing_mask);
@@ -234,7 +234,7 @@ void loop_turn(struct loop *l, int wait_ms)
     mail_phase(l);
     timers_run(&l->timers, l->now_ns);
     hooks_phase(l);
-    post_phase(l);
+    loop_hand_over(l); /* phase 6 */
     reap_phase(l);
 
     l->turning = false;

@@ -86,6 +86,9 @@ int64_t loop_wait_ns(struct loop *l);
 /* Mail. From the loop's own thread it is batched until phase 6 (also to itself); from any other
  * thread it is handed over at once and the loop woken if it slept. */
 void loop_post(struct loop *from, unsigned to, struct mail *m);   /* on from's thread */
+/* Phase 6 before its time, for a hook that lets answers leave: what a peer does because of one
+ * comes behind the mail that was posted before it. */
+void loop_hand_over(struct loop *l);
 void loop_post_foreign(struct loop *to, struct mail *m);          /* any thread */
 /* Ends a courier's work: puts a batch, oldest first, into the target's mailbox. Any thread. */
 void loop_deliver(struct loop *to, struct mail *first);

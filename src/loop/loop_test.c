@@ -379,6 +379,26 @@ static void a_busy_hook_keeps_the_loop_awake(void **state)
     assert_int_equal(b->fake[0].waited_ns, 0);
 }
 
+static void turn_other(struct loop_hook *h)
+{
+    struct note *n = CONTAINER_OF(h, struct note, hook);
+    loop_post(loop_current(), 1, &n->other->mail);
+    loop_hand_over(loop_current());
+    loop_turn(n->loop, 0);
+    trace_add(n->mark);
+}
+
+static void a_hook_may_hand_mail_over_before_the_turn_ends(void **state)
+{
+    struct bench *b = *state;
+    struct note mail = {.mail = {.run = note_mail}, .mark = 'a'};
+    struct note n = {.hook = {turn_other}, .mark = 'b', .loop = b->peers[1], .other = &mail};
+    trace_clear();
+    loop_add_hook(b->peers[0], &n.hook);
+    loop_turn(b->peers[0], 0);
+    assert_string_equal(trace, "ab");
+}
+
 static struct post *port;
 static void post_onwards(struct mail *m)
 {
@@ -482,6 +502,7 @@ int main(void)
         T(events_nobody_asked_for_are_dropped_but_hangups_are_not),
         T(work_left_by_a_release_keeps_the_loop_awake),
         T(a_busy_hook_keeps_the_loop_awake),
+        T(a_hook_may_hand_mail_over_before_the_turn_ends),
         T(the_post_port_batches_from_a_loop_and_hands_over_from_elsewhere),
         T(a_courier_carries_batches_between_loops),
         T(run_ends_after_the_turn_that_was_told_to_stop),

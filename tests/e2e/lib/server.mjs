@@ -101,7 +101,12 @@ export class Server {
       watcher = (line) => test(line) && resolve(line);
       this.watchers.add(watcher);
     });
-    return within(ms, `line ${match}`, seen).finally(() => this.watchers.delete(watcher));
+    // Its last lines may still be on their way when it has ended.
+    const over = this.exited.then(() => new Promise((_, reject) => {
+      setImmediate(() => reject(new Error(`line ${match}: the program has ended without it`)));
+    }));
+    return within(ms, `line ${match}`, Promise.race([seen, over]))
+      .finally(() => this.watchers.delete(watcher));
   }
 
   /** Asks for a drain, waits for the end, and fails unless it was an orderly one. */
