@@ -43,7 +43,8 @@ static struct sio_socket *socket_of(const struct sio_joining *j)
 /* --- refusing --- */
 
 /* v2 clients take what is the matter itself. */
-static void send_refusal(struct sio *c, span nsp, const char *message, const struct sio_error *r)
+static void send_refusal(struct sio *c, span nsp, const char *message,
+                         const struct event_refusal *r)
 {
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
@@ -56,10 +57,10 @@ static void send_refusal(struct sio *c, span nsp, const char *message, const str
         }
         if (r != NULL && !c->eio.v3) {
             json_member_open(&w, "data", '{');
-            sio_put_error(&w, r);
+            event_error_members(&w, r);
             json_close(&w, '}');
         } else if (r != NULL) {
-            sio_put_error(&w, r);
+            event_error_members(&w, r);
         }
         json_close(&w, '}');
     }
@@ -68,7 +69,7 @@ static void send_refusal(struct sio *c, span nsp, const char *message, const str
 }
 
 /* `message` is for the client's people, `reason` says more. */
-static void refuse(struct sio_socket *s, const char *message, const struct sio_error *r)
+static void refuse(struct sio_socket *s, const char *message, const struct event_refusal *r)
 {
     struct sio *c = s->sio;
     struct edge *e = sio_edge_of(c);
@@ -87,7 +88,7 @@ static void refuse(struct sio_socket *s, const char *message, const struct sio_e
 
 void sio_refuse(struct sio_socket *s, err error, const char *reason)
 {
-    struct sio_error r = {.error = error, .why = reason};
+    struct event_refusal r = {.error = error, .why = reason};
     refuse(s, err_text(error), &r);
 }
 
@@ -237,7 +238,7 @@ void sio_admit(struct sio_joining *j, err error, const char *message, const char
         return;
     }
     if (s != NULL) {
-        struct sio_error r = {.error = error, .why = reason, .retry_after_ms = retry_after_ms};
+        struct event_refusal r = {.error = error, .why = reason, .retry_after_ms = retry_after_ms};
         refuse(s, message != NULL ? message : err_text(error), &r);
     }
     joining_free(j);
@@ -330,7 +331,7 @@ static void authenticate(struct sio *c, struct sio_joining *j, struct sio_socket
 static bool within_bounds(struct sio *c, span nsp)
 {
     struct edge *e = sio_edge_of(c);
-    struct sio_error r = {.error = ERR_RATE_LIMIT_EXCEEDED};
+    struct event_refusal r = {.error = ERR_RATE_LIMIT_EXCEEDED};
     bool closed = false;
     if (!sio_take(c, &r.retry_after_ms, &closed)) {
         if (!closed) {

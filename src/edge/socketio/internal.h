@@ -22,6 +22,7 @@
 #define SB_EDGE_SOCKETIO_INTERNAL_H
 
 #include "domain/recovery.h"
+#include "edge/dispatch.h"
 #include "edge/socketio/socketio.h"
 #include "hub/ratelimit.h"
 
@@ -148,14 +149,6 @@ bool sio_take(struct sio *c, uint32_t *retry_ms, bool *closed);
 /* One packet, in the session's form. `id` < 0: none. */
 void sio_send(struct sio *c, enum sio_type type, span nsp, int64_t id, span payload,
               const span *attachments, unsigned count, enum blob_class cls);
-/* {type,message,code,details}: the error object (CONTRACT 3). */
-struct sio_error {
-    err error;
-    const char *member;
-    const char *why;
-    uint32_t retry_after_ms;
-};
-void sio_put_error(struct json_writer *w, const struct sio_error *r);
 
 /* --- ack.c --- */
 /* Whether it was awaited. `done` runs within, and may free the socket. */

@@ -70,18 +70,7 @@ static void on_live(struct journal_reader *reader)
 static void on_gap(struct journal_reader *reader, struct pos from, struct pos to)
 {
     struct product_replay *r = CONTAINER_OF(reader, struct product_replay, reader);
-    char text[POS_TEXT_MAX];
-    buf out = {0};
-    struct json_writer w = json_writer_of(&out);
-    json_open(&w, '[');
-    json_write_string(&w, SPAN("gap"));
-    json_open(&w, '{');
-    json_member_string(&w, "from", span_of(text, pos_text(from, text)));
-    json_member_string(&w, "to", span_of(text, pos_text(to, text)));
-    json_close(&w, '}');
-    json_close(&w, ']');
-    sio_emit(r->product->socket, buf_span(&out), NULL, 0, BLOB_ORDERED);
-    buf_deinit(&out);
+    sio_say_gap(r->product->socket, from, to);
 }
 
 static void on_error(struct journal_reader *reader, err error)

@@ -285,7 +285,7 @@ void sio_recovery_writable(struct sio_socket *s)
 
 /* --- coming back --- */
 
-static void say_gap(struct sio_socket *s, struct pos from, struct pos to)
+void sio_say_gap(struct sio_socket *s, struct pos from, struct pos to)
 {
     char text[POS_TEXT_MAX];
     buf out = {0};
@@ -305,7 +305,7 @@ void sio_recovery_say(struct sio_socket *s)
 {
     struct sio_replay *r = replaying(s);
     if (r != NULL && r->gap) {
-        say_gap(s, r->from, journal_reader_pos(&r->reader));
+        sio_say_gap(s, r->from, journal_reader_pos(&r->reader));
     }
 }
 
@@ -314,7 +314,7 @@ static void on_gap(struct journal_reader *reader, struct pos from, struct pos to
 {
     struct sio_socket *s = CONTAINER_OF(reader, struct sio_replay, reader)->socket;
     s->resume->over = true;
-    say_gap(s, from, to);
+    sio_say_gap(s, from, to);
     sio_disconnect(s, CLOSE_MOVED, true);
 }
 

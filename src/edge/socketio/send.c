@@ -72,24 +72,6 @@ void sio_emit(struct sio_socket *s, span args, const span *attachments, unsigned
 
 /* --- answers --- */
 
-void sio_put_error(struct json_writer *w, const struct sio_error *r)
-{
-    json_member_string(w, "type", span_str(err_code(r->error)));
-    json_member_string(w, "message", span_str(err_text(r->error)));
-    json_member_i64(w, "code", err_status(r->error));
-    json_member_open(w, "details", '{');
-    if (r->member != NULL && r->member[0] != '\0') {
-        json_member_string(w, "member", span_str(r->member));
-    }
-    if (r->why != NULL) {
-        json_member_string(w, "reason", span_str(r->why));
-    }
-    if (r->retry_after_ms > 0) {
-        json_member_i64(w, "retryAfterMs", r->retry_after_ms);
-    }
-    json_close(w, '}');
-}
-
 struct sio_answer sio_answer_of(const struct sio_socket *s, const struct sio_event *ev)
 {
     return (struct sio_answer){.conn = conn_ref_of(s->sio->eio.conn),
@@ -133,7 +115,7 @@ void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, con
                       const char *why, uint32_t retry_after_ms)
 {
     struct sio_socket *s = socket_of(e, a);
-    struct sio_error r = {
+    struct event_refusal r = {
         .error = error, .member = member, .why = why, .retry_after_ms = retry_after_ms};
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
@@ -150,7 +132,7 @@ void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, con
         json_member_bool(&w, "ok", false);
         json_member_open(&w, "error", '{');
     }
-    sio_put_error(&w, &r);
+    event_error_members(&w, &r);
     if (a->wanted) {
         json_close(&w, '}');
     }

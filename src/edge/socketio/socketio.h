@@ -134,6 +134,8 @@ void sio_keep(struct sio_socket *s);
 bool sio_within_rate(struct sio_socket *s, const struct sio_event *ev) MUST_CHECK;
 /* What that is taken from, for namespaces that count themselves. */
 struct bucket *sio_bucket(const struct sio_socket *s);
+/* The event `gap {from,to}`: what lies between is not kept any more. */
+void sio_say_gap(struct sio_socket *s, struct pos from, struct pos to);
 /* auth:refresh: {token} of the same principal, else AUTHENTICATION_FAILED and the end. Answers. */
 void sio_refresh(struct sio_socket *s, const struct sio_event *ev);
 
