@@ -177,16 +177,13 @@ static void connect_fresh(struct sio_socket *s, span payload)
 
 static void claim(struct sio_joining *j);
 
-static void given_up(void *owner, bool given)
+/* Nobody holds it any more: either it is dropped by now, or there is none. */
+static void given_up(void *owner)
 {
     struct sio_joining *j = owner;
-    struct sio_socket *s = socket_of(j);
-    if (s != NULL && given) {
+    if (socket_of(j) != NULL) {
         claim(j);
         return;
-    }
-    if (s != NULL) {
-        connect_fresh(s, buf_span(&j->payload));
     }
     joining_free(j);
 }

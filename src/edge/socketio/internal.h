@@ -158,10 +158,9 @@ bool sio_acked_by(struct sio_socket *s, uint64_t id, span args, const span *atta
 void sio_acks_end(struct sio_socket *s);
 
 /* --- takeover.c --- */
-/* Asks every loop to give up the socket of a pid: done(owner, whether one did), later, on this
- * loop; then it can be claimed. */
-void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *owner, bool given),
-                  void *owner);
+/* Asks every loop to give up the socket of a pid: done(owner), later, on this loop; then it can be
+ * claimed, if there was one. */
+void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *owner), void *owner);
 
 /* --- recovery.c --- */
 /* What a CONNECT shows: `pid` and `offset`. False: nothing to claim. */
@@ -177,8 +176,8 @@ bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, sp
 /* After that, and the answer. */
 void sio_recovery_begin(struct sio_socket *s);
 /* Its pid is shown by another connection of the principal: it leaves there, and can be claimed.
- * False when it is not here. */
-bool sio_recovery_yield(struct sio_loop *l, span pid, uuid principal);
+ * Nothing happens when it is not here. */
+void sio_recovery_yield(struct sio_loop *l, span pid, uuid principal);
 void sio_recovery_close(struct sio_socket *s, close_reason reason, bool over);
 /* Its CONNECT has been answered: tells of a gap. */
 void sio_recovery_say(struct sio_socket *s);

@@ -104,19 +104,14 @@ static void remove_name(struct sio_resume *r)
     map_remove(&sio_loop_of(r->socket->sio)->by_pid, &r->by_pid);
 }
 
-bool sio_recovery_yield(struct sio_loop *l, span pid, uuid principal)
+void sio_recovery_yield(struct sio_loop *l, span pid, uuid principal)
 {
     struct map_node *node = map_get(&l->by_pid, hash_bytes(pid), pid_eq, &pid);
-    if (node == NULL) {
-        return false;
+    struct sio_resume *r = node == NULL ? NULL : CONTAINER_OF(node, struct sio_resume, by_pid);
+    if (r != NULL && uuid_eq(sio_recovery_principal(r->socket), principal)) {
+        r->taken = true;
+        sio_disconnect(r->socket, CLOSE_REPLACED, false);
     }
-    struct sio_resume *r = CONTAINER_OF(node, struct sio_resume, by_pid);
-    if (!uuid_eq(sio_recovery_principal(r->socket), principal)) {
-        return false;
-    }
-    r->taken = true;
-    sio_disconnect(r->socket, CLOSE_REPLACED, false);
-    return true;
 }
 
 static struct sio_resume *resume_new(struct sio_socket *s, const char *pid, uint64_t start)

@@ -6,7 +6,8 @@
  *
  *     asker --seek--> each loop: there? leaves, drops --seek--> principal's home --seek--> asker
  *
- * By way of the home, so that the answer comes behind the drop, and the claim that follows too.
+ * By way of the home, so that the answer comes behind the drop, and the claim that follows too:
+ * also behind that of a socket that was missed meanwhile, and so was not found.
  */
 #include "edge/socketio/internal.h"
 
@@ -15,8 +16,7 @@
 struct takeover {
     struct edge *edge; /* the asker's */
     unsigned pending;
-    bool given;
-    void (*done)(void *owner, bool given);
+    void (*done)(void *owner);
     void *owner;
 };
 
@@ -25,7 +25,6 @@ struct seek {
     struct edge *edge; /* where it is */
     struct takeover *takeover;
     uuid principal;
-    bool given;
     char pid[RECOVERY_PID_LEN + 1];
 };
 
@@ -33,10 +32,9 @@ static void answered(struct mail *m)
 {
     struct seek *k = CONTAINER_OF(m, struct seek, mail);
     struct takeover *t = k->takeover;
-    t->given = t->given || k->given;
     mem_free(k);
     if (--t->pending == 0) {
-        t->done(t->owner, t->given);
+        t->done(t->owner);
         mem_free(t);
     }
 }
@@ -51,13 +49,12 @@ static void at_home(struct mail *m)
 static void asked(struct mail *m)
 {
     struct seek *k = CONTAINER_OF(m, struct seek, mail);
-    k->given = sio_recovery_yield(k->edge->sio, span_str(k->pid), k->principal);
+    sio_recovery_yield(k->edge->sio, span_str(k->pid), k->principal);
     k->mail.run = at_home;
     post_mail(k->edge->home->post, home_of(k->edge->home, k->principal), &k->mail);
 }
 
-void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *owner, bool given),
-                  void *owner)
+void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *owner), void *owner)
 {
     struct takeover *t = mem_calloc(1, sizeof *t);
     *t = (struct takeover){
