@@ -12,9 +12,11 @@
 #define SB_DOMAIN_DEVICE_LINK_H
 
 #include "base/map.h"
+#include "domain/command_types.h"
 #include "domain/home.h"
 #include "domain/host_types.h"
 #include "tables/closes.h"
+#include "tables/events.h"
 
 /* May this uuid be watched, or connected to? Answered once on the caller's loop. */
 typedef void (*device_admitted)(void *owner, err error);
@@ -25,6 +27,13 @@ void device_viewer_admit(struct home *h, uuid id, device_admitted done, void *ow
 void device_viewer_leave(struct home *h, uuid id);
 /* Whether the device exists and is not disabled (ERR_PERMISSION_DENIED). */
 void device_admit(struct home *h, uuid id, device_admitted done, void *owner);
+
+/* What the home has for the device: OUT_DEVICE_COMMAND or OUT_DEVICE_CONFIG_UPDATE. */
+struct link_delivery {
+    enum event_out event;
+    span payload;   /* a JSON object, borrowed for the call */
+    uint64_t token; /* for device_link_delivered; 0: nobody waits for it */
+};
 
 /* A device's socket, embedded in the edge's session. */
 struct device_link {
@@ -38,6 +47,9 @@ struct device_link {
     /* A report that carried an ack id was handled: `ack` is that id. Rows and states: after the
      * commit. */
     void (*on_answer)(struct device_link *l, span ack, err error);
+    /* Send it. Where the wire has acknowledgements of what the server says, the device's is told
+     * with device_link_delivered; a wire without them leaves that to the device's response. */
+    void (*on_deliver)(struct device_link *l, const struct link_delivery *d);
 };
 
 struct device_link_conf {
@@ -62,5 +74,10 @@ void device_link_sample(struct device_link *l, span ack, const struct host_point
  * stored already is answered ERR_NONE and changes nothing. */
 void device_link_row(struct device_link *l, span ack, const struct host_point *p, span processes);
 void device_link_state(struct device_link *l, span ack, const struct host_facts *f);
+/* The device has what was delivered under that token; harmless when it has been told before. */
+void device_link_delivered(struct device_link *l, uint64_t token);
+/* What became of a command (domain/command.h). Answered after the commit; ERR_NOT_FOUND: it was
+ * never asked of this device. */
+void device_link_response(struct device_link *l, span ack, const struct command_response *r);
 
 #endif
