@@ -27,6 +27,12 @@
 #include "domain/command_types.h"
 #include "domain/home.h"
 
+/* Where EVENT_COMMAND_RESULT_ISSUER is published: all sockets of Socket.IO's namespace "/", of whom
+ * the issuer's get it (edge/socketio/issuer.h). Its payload is {"issuer":<principal's id>,
+ * "result":<CommandResult>}; it has the id of the COMMAND_RESULT before it in the same transaction,
+ * so that who should come to see both knows the double. */
+#define COMMAND_ISSUER_TOPIC "io/%2f"
+
 const char *command_status_name(enum command_status s); /* "pending" */
 const char *command_phase_name(enum command_phase p);   /* "timed_out" */
 enum command_status command_status_of(enum command_phase p);

@@ -52,6 +52,11 @@ void event_error_members(struct json_writer *w, const struct event_refusal *r)
         uuid_format(r->device, id);
         json_member_string(w, "deviceId", span_of(id, UUID_TEXT_LEN));
     }
+    if (r->details.len > 0) {
+        buf_append_str(w->out, w->comma ? "," : "");
+        buf_append_span(w->out, r->details);
+        w->comma = true;
+    }
     json_close(w, '}');
 }
 

@@ -37,6 +37,7 @@ struct event_refusal {
     const char *why;         /* static text; NULL: nothing to add */
     uint32_t retry_after_ms; /* 0: none */
     uuid device;             /* which one is concerned; nil: none is named */
+    span details;            /* more JSON members of details, without braces; empty: none */
 };
 
 /* {type,message,code,details} (CONTRACT 3) without braces, to an object that is open. */

@@ -12,6 +12,7 @@
 #include "edge/rest/idempotency.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/emit.h"
+#include "edge/socketio/issuer.h"
 #include "edge/socketio/product.h"
 #include "edge/socketio/socketio.h"
 #include "edge/socketio/wrap.h"
@@ -103,6 +104,20 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     return stats_wires[wire] == STATS_SOCKETIO ? FRAME_APP : FRAME_MESSAGE;
 }
 
+static bool sink_wants(struct hub_sink *s, uint32_t member, const struct blob *b)
+{
+    return issuer_is_result(b) ? issuer_wants(of_sink(s), member, b) : emit_wants(s, member, b);
+}
+
+static bool sink_among(struct hub_sink *s, const struct blob *b, struct hub_picks *picks)
+{
+    if (issuer_is_result(b)) {
+        issuer_among(of_sink(s), b, picks);
+        return true;
+    }
+    return emit_among(s, b, picks);
+}
+
 static uint32_t sink_now_us(struct hub_sink *s, bool exact)
 {
     const struct loop *l = of_sink(s)->loop;
@@ -181,7 +196,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     event_index_init(&e->events);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
-        .wants = emit_wants, .among = emit_among, .now_us = sink_now_us, .sent = sink_sent};
+        .wants = sink_wants, .among = sink_among, .now_us = sink_now_us, .sent = sink_sent};
     struct hub_conf conf = {.loop = loop_index(e->loop),
                             .post = post,
                             .sink = &e->sink,

@@ -161,6 +161,9 @@ bool hub_subscribe(struct hub *h, uint32_t member, unsigned home, span topic);
 /* False when it was not subscribed. */
 bool hub_unsubscribe(struct hub *h, uint32_t member, unsigned home, span topic);
 bool hub_subscribed(const struct hub *h, uint32_t member, span topic);
+/* Whether what is published to the topic now reaches the member: it has the topic, or a pattern of
+ * it at that home, and its home knows. */
+bool hub_hears(const struct hub *h, uint32_t member, unsigned home, span topic);
 /* Calls visit for each topic and pattern of a member (which may unsubscribe what it is shown). */
 void hub_member_topics(struct hub *h, uint32_t member,
                        void (*visit)(struct hub *h, uint32_t member, span topic, void *arg),

@@ -362,6 +362,27 @@ static uint32_t add_matched(struct hub *h, uint32_t count, struct topic *l)
     return l == NULL ? count : add_members(h, count, members_of(l), l->count);
 }
 
+static bool is_active(struct member *m, const struct topic *l)
+{
+    const struct sub *s = l == NULL ? NULL : find_sub(m, l);
+    return s != NULL && !(s->index & SUB_PENDING);
+}
+
+bool hub_hears(const struct hub *h, uint32_t member, unsigned home, span topic)
+{
+    struct member *m = member_get(h, member);
+    struct shape_walk w;
+    if (m == NULL) {
+        return false;
+    }
+    bool hears = is_active(m, topic_find(h, topic_hash(topic), topic));
+    shape_walk_begin(&w, topic);
+    while (!hears && shape_walk_next(&w, &h->local_shapes)) {
+        hears = is_active(m, find_pattern(h, home, w.candidate));
+    }
+    return hears;
+}
+
 struct hub_picks {
     struct hub *hub;
     uint32_t count; /* of hub->matched */
@@ -392,8 +413,7 @@ static uint32_t add_picked(struct hub *h, struct topic *exact, const struct blob
     uint32_t kept = 0;
     for (uint32_t i = 0; i < picks.count; i++) {
         uint32_t member = h->matched[i];
-        const struct sub *s = find_sub(&h->members[member], exact);
-        if (s != NULL && !(s->index & SUB_PENDING)) {
+        if (is_active(&h->members[member], exact)) {
             h->matched[kept++] = member;
         } else {
             h->seen[member / 64] &= ~(UINT64_C(1) << (member % 64));

@@ -40,6 +40,11 @@ static void a_member_gets_each_message_once_however_it_asked(void **state)
     assert_false(hub_subscribed(w.hubs[0].hub, 1, SPAN("d/+/t")));
     assert_true(hub_subscribed(w.hubs[0].hub, 1, SPAN("d/1/+")));
     assert_false(hub_subscribed(w.hubs[0].hub, 0, SPAN("d/1/t")));
+    assert_true(hub_hears(w.hubs[0].hub, 0, 0, SPAN("d/1/t")));
+    assert_true(hub_hears(w.hubs[0].hub, 1, 0, SPAN("d/1/t")));
+    assert_true(hub_hears(w.hubs[0].hub, 4, 0, SPAN("d/3")));
+    assert_false(hub_hears(w.hubs[0].hub, 4, 0, SPAN("d/1/t")));
+    assert_false(hub_hears(w.hubs[0].hub, 9, 0, SPAN("d/1/t")));
     publish(0, 0, "d/1/t", BLOB_ORDERED, "1");
     publish(0, 0, "d/2/t", BLOB_ORDERED, "2");
     turn(0);

@@ -175,7 +175,7 @@ static bool read_name(struct shape_ctx *ctx, span value, const struct row *row, 
     return true;
 }
 
-static bool read_time(struct shape_ctx *ctx, span value, int64_t *out)
+static bool read_time(struct shape_ctx *ctx, span value, const struct row *row, int64_t *out)
 {
     double number;
     if (json_type(value) == JSON_STRING) {
@@ -190,8 +190,11 @@ static bool read_time(struct shape_ctx *ctx, span value, int64_t *out)
     if (*out < 0) {
         return refuse(ctx, "is before 1970");
     }
-    if (*out > ctx->now_ms + SHAPE_AHEAD_MS_MAX) {
+    if (row->max == 0 && *out > ctx->now_ms + SHAPE_AHEAD_MS_MAX) {
         return refuse(ctx, "is more than 5 minutes ahead");
+    }
+    if (row->max > 0 && *out > ctx->now_ms + (int64_t)row->max) {
+        return refuse(ctx, "is too far ahead");
     }
     return true;
 }
@@ -340,7 +343,7 @@ static bool read_member(struct shape_ctx *ctx, span value, const struct row *row
     case MEMBER_BOOL:
         return json_bool(value, to) || refuse(ctx, "must be true or false");
     case MEMBER_TIME:
-        return read_time(ctx, value, to);
+        return read_time(ctx, value, row, to);
     case MEMBER_STRUCT:
         return decode(ctx, row->ref, value, to);
     case MEMBER_LIST:

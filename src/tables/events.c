@@ -52,9 +52,16 @@ const char *event_class_name(enum event_class c)
 }
 
 const char *event_name(enum event e) { return ordered[e].name; }
+enum event event_spoken(enum event e)
+{
+    return e == EVENT_COMMAND_RESULT_ISSUER ? EVENT_COMMAND_RESULT : e;
+}
 const char *event_description(enum event e) { return ordered[e].text; }
 
-bool event_for_some(enum event e) { return e == EVENT_APP_EMIT_SOME; }
+bool event_for_some(enum event e)
+{
+    return e == EVENT_APP_EMIT_SOME || e == EVENT_COMMAND_RESULT_ISSUER;
+}
 
 enum event event_by_name(const char *name, size_t len)
 {

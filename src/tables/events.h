@@ -84,8 +84,10 @@ const char *event_class_name(enum event_class c); /* "ordered" */
 
 /* Whether it is only for some of those who have its topic (hub/blob.h). */
 bool event_for_some(enum event e);
-/* Of an ordered event: as the log and every wire spell it. */
+/* Of an ordered event: as the log spells it, and the wires if it is spoken. */
 const char *event_name(enum event e);
+/* As what peers hear it: itself, but COMMAND_RESULT for COMMAND_RESULT_ISSUER. */
+enum event event_spoken(enum event e);
 /* One sentence for the documentation. */
 const char *event_description(enum event e);
 /* EVENT_COUNT when there is none of that name (a log written by a newer program). */

@@ -71,7 +71,7 @@ void emit_set(struct edge *e, struct store_req *req, unsigned step, unsigned set
 const struct emit *emit_of_blob(struct edge *e, const struct blob *b);
 /* Whether an emit is for that socket: rooms, principals, kinds and exceptions. */
 bool emit_is_for(const struct sio_socket *s, const struct emit *m);
-/* hub_sink's wants and among. */
+/* hub_sink's wants and among, for emits. */
 bool emit_wants(struct hub_sink *sink, uint32_t member, const struct blob *b);
 bool emit_among(struct hub_sink *sink, const struct blob *b, struct hub_picks *picks);
 

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "codec/json/scan.h"
+#include "domain/command.h"
 #include "hub/pattern.h"
 
 static void expect_topic(const char *nsp, const char *room, const char *want)
@@ -21,7 +22,7 @@ static void expect_topic(const char *nsp, const char *room, const char *want)
 
 static void topics_name_namespace_and_room_and_are_no_patterns(void **state)
 {
-    expect_topic("/", "", "io/%2f");
+    expect_topic("/", "", COMMAND_ISSUER_TOPIC);
     expect_topic("/", "a", "io/%2f/a");
     expect_topic("/x/y", "+", "io/%2fx%2fy/%2b");
     expect_topic("/x", "y/a", "io/%2fx/y%2fa");

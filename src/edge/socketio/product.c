@@ -51,7 +51,7 @@ static void on_ok(const struct event_call *in, span members)
 static void on_refuse(const struct event_call *in, const struct event_refusal *r)
 {
     struct sio_answer a = answer_read(in->id);
-    sio_answer_error(in->edge, &a, r->error, r->member, r->why, r->retry_after_ms);
+    sio_answer_refusal(in->edge, &a, r);
 }
 
 static bool within_rate(const struct event_call *in)

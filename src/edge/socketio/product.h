@@ -3,6 +3,7 @@
  *
  *     product.c        the namespace: events to dispatch, answers, a device's own socket
  *     product_subs.c   device:subscribe: subscriptions, their replay, rights, recovery
+ *     issuer.c         results of commands for who asked, where they do not follow the device
  *
  * Names that nobody knows may be an application's (app.h).
  */
@@ -25,7 +26,13 @@ void product_init(struct edge *e);
 /* Replays of one socket under way; more is RATE_LIMIT_EXCEEDED. */
 #define PRODUCT_REPLAYS_MAX 16
 
-struct product_replay;
+struct product_replay {
+    struct journal_reader reader;
+    struct product_replay *next;
+    struct product *product;
+    struct pos since;
+    uuid device; /* nil: every one */
+};
 
 /* What a socket of "/" has beside sio's; most that only answer have none. */
 struct product {

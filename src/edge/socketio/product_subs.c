@@ -14,14 +14,6 @@
 
 #include <stdio.h>
 
-struct product_replay {
-    struct journal_reader reader;
-    struct product_replay *next;
-    struct product *product;
-    struct pos since;
-    uuid device; /* nil: every one */
-};
-
 static span topic_of(uuid device, char text[DEVICE_EVENTS_TOPIC_MAX])
 {
     return uuid_is_nil(device) ? SPAN(DEVICE_EVENTS_PATTERN) : device_events_topic(device, text);

@@ -213,6 +213,8 @@ static struct sio_replay *replaying(const struct sio_socket *s)
     return s->resume == NULL ? NULL : s->resume->replay;
 }
 
+bool sio_is_replaying(const struct sio_socket *s) { return replaying(s) != NULL; }
+
 struct later {
     unsigned home;
     size_t len;

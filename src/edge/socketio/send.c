@@ -114,12 +114,19 @@ void sio_answer_ok(struct edge *e, const struct sio_answer *a, span members)
 void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, const char *member,
                       const char *why, uint32_t retry_after_ms)
 {
+    sio_answer_refusal(e, a,
+                       &(struct event_refusal){.error = error,
+                                               .member = member,
+                                               .why = why,
+                                               .retry_after_ms = retry_after_ms});
+}
+
+void sio_answer_refusal(struct edge *e, const struct sio_answer *a, const struct event_refusal *r)
+{
     struct sio_socket *s = socket_of(e, a);
-    struct event_refusal r = {
-        .error = error, .member = member, .why = why, .retry_after_ms = retry_after_ms};
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
-    stats_add(&e->stats.errors[STATS_SOCKETIO][error], 1);
+    stats_add(&e->stats.errors[STATS_SOCKETIO][r->error], 1);
     if (s == NULL) {
         return;
     }
@@ -132,7 +139,7 @@ void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, con
         json_member_bool(&w, "ok", false);
         json_member_open(&w, "error", '{');
     }
-    event_error_members(&w, &r);
+    event_error_members(&w, r);
     if (a->wanted) {
         json_close(&w, '}');
     }

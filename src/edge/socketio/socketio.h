@@ -126,6 +126,8 @@ void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), vo
 bool sio_subscribe(struct sio_socket *s, unsigned home, span topic);
 /* False when it was not subscribed. */
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
+/* It came back, and what it missed is still being read from the log. */
+bool sio_is_replaying(const struct sio_socket *s);
 /* What `keep` writes, or rooms, have changed. Nothing where nothing is recovered. */
 void sio_keep(struct sio_socket *s);
 
@@ -162,6 +164,10 @@ void sio_answer_ok(struct edge *e, const struct sio_answer *a, span members);
  * same object (CONTRACT 3). member and why may be NULL; retry_after_ms 0: none. */
 void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, const char *member,
                       const char *why, uint32_t retry_after_ms);
+
+/* The same with all that a refusal may say (edge/dispatch.h). */
+struct event_refusal;
+void sio_answer_refusal(struct edge *e, const struct sio_answer *a, const struct event_refusal *r);
 
 /* Leaves the namespace (DISCONNECT); `close`: the whole connection. */
 void sio_disconnect(struct sio_socket *s, close_reason reason, bool close);

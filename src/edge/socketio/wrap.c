@@ -5,6 +5,7 @@
 #include "edge/resume.h"
 #include "edge/socketio/emit.h"
 #include "edge/socketio/internal.h"
+#include "edge/socketio/issuer.h"
 #include "tables/events.h"
 
 /* What a blob says. */
@@ -18,9 +19,9 @@ struct said {
 static void put_event(const struct blob *b, span pos, buf *args)
 {
     char id[UUID_TEXT_LEN + 1];
-    span data = blob_payload(b);
+    span data = issuer_is_result(b) ? issuer_result(b) : blob_payload(b);
     buf_append_byte(args, '[');
-    json_put_string(args, span_str(event_name((enum event)b->event)));
+    json_put_string(args, span_str(event_name(event_spoken((enum event)b->event))));
     buf_append_byte(args, ',');
     buf_append_span(args, data);
     if (data.len >= 2 && data.ptr[data.len - 1] == '}') { /* payloads are objects */

@@ -91,6 +91,11 @@ static void name_message(const struct wire *wire, const struct message *m, char 
     }
 }
 
+static bool row_is_spoken(unsigned event)
+{
+    return event_spoken((enum event)event) == (enum event)event;
+}
+
 /* Every message of a wire in turn. */
 static void each(const struct wire *wire, struct json_writer *w,
                  void (*put)(struct json_writer *w, const struct wire *wire, const char *id,
@@ -113,7 +118,8 @@ static void each(const struct wire *wire, struct json_writer *w,
                                  .payload = answer_row(row->answer), .peers = row->to,
                                  .ordered = ordered, .row_out = row};
         }
-        if (on_wire(wire, m.peers)) {
+        bool spoken = !m.ordered || row_is_spoken(i - IN_COUNT - OUT_COUNT);
+        if (spoken && on_wire(wire, m.peers)) {
             name_message(wire, &m, id, sizeof id);
             put(w, wire, id, &m);
         }
