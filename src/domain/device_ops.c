@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "shape/device.h"
+#include "shape/merge.h"
 
 /* A change that nobody tied to a version is tried again when another one came first. */
 #define PATCH_TRIES_MAX 3
@@ -233,8 +234,7 @@ static void merge(struct patch *p, const struct device *d)
         p->next.tags = in->tags;
     }
     if (in->metadata_patch.len > 0) {
-        p->next.metadata =
-            device_metadata_merge(d->row.metadata, in->metadata_patch, &p->ask.arena);
+        p->next.metadata = merge_apply(d->row.metadata, in->metadata_patch, &p->ask.arena);
     }
     p->next.name = ask_copy(&p->ask, p->next.name);
     p->next.type = ask_copy(&p->ask, p->next.type);

@@ -6,6 +6,7 @@
 #include "codec/json/scan.h"
 #include "shape/device.h"
 #include "shape/host.h"
+#include "shape/merge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,8 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else if (good && schema == SCHEMA_state) {
             use_state(&out.state, &arena, &text);
         } else if (good && schema == SCHEMA_device_patch && out.patch.has_metadata) {
-            buf_append_span(&text, device_metadata_merge(out.patch.metadata, out.patch.metadata,
-                                                         &arena));
+            buf_append_span(&text, merge_apply(out.patch.metadata, out.patch.metadata, &arena));
             check(&text);
         } else if (good && schema == SCHEMA_device_create && out.create.has_tags) {
             buf_append_span(&text, device_texts(out.create.tags, &arena));

@@ -16,8 +16,6 @@ void device_put(buf *out, const struct device_row *row, const struct host_point 
 void device_put_status(buf *out, const struct device_row *row);
 /* {id} and, when `member` is not NULL, that member with a time. */
 void device_put_id(buf *out, uuid id, const char *member, int64_t at_ms);
-/* `metadata` changed by a JSON Merge Patch (RFC 7396), in the arena; both are objects. */
-span device_metadata_merge(span metadata, span patch, struct arena *arena);
 /* A TEXTS list without repeats, in the arena. */
 span device_texts(span list, struct arena *arena);
 /* `text` as a JSON string, in the arena: what DEVICE_LIST looks for in tags. */

@@ -45,35 +45,6 @@ static void a_device_has_the_documented_members(void **state)
     buf_deinit(&out);
 }
 
-/* The examples of RFC 7396 appendix A that change objects. */
-static void metadata_is_merged_as_rfc_7396_says(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *target, *patch, *wanted;
-    } cases[] = {
-        {"{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"},
-        {"{\"a\":\"b\"}", "{\"b\":\"c\"}", "{\"a\":\"b\",\"b\":\"c\"}"},
-        {"{\"a\":\"b\"}", "{\"a\":null}", "{}"},
-        {"{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}"},
-        {"{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"},
-        {"{\"a\":\"c\"}", "{\"a\":[\"b\"]}", "{\"a\":[\"b\"]}"},
-        {"{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}", "{\"a\":{\"b\":\"d\"}}"},
-        {"{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}", "{\"a\":[1]}"},
-        {"{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}"},
-        {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}"},
-        {"{\"a\":1}", "{\"\\u0061\":2}", "{\"a\":2}"},
-        {"{}", "{\"a\":1,\"a\":2}", "{\"a\":2}"},
-    };
-    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        span got = device_metadata_merge(span_str(cases[i].target), span_str(cases[i].patch),
-                                         &arena);
-        if (!span_eq(got, span_str(cases[i].wanted))) {
-            fail_msg("%s + %s: %.*s", cases[i].target, cases[i].patch, SPAN_FMT(got));
-        }
-    }
-}
-
 static void tags_are_kept_once(void **state)
 {
     (void)state;
@@ -87,7 +58,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_has_the_documented_members),
-        cmocka_unit_test(metadata_is_merged_as_rfc_7396_says),
         cmocka_unit_test(tags_are_kept_once),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
