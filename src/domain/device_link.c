@@ -11,7 +11,7 @@
 
 /* --- between loops --- */
 
-enum link_mail_kind { LINK_OPEN, LINK_CLOSED, LINK_END, VIEWER_LEFT };
+enum link_mail_kind { LINK_OPEN, LINK_CLOSED, LINK_END, LINK_DELIVER, LINK_DELIVERED, VIEWER_LEFT };
 
 struct link_mail {
     struct mail mail;
@@ -22,11 +22,13 @@ struct link_mail {
     uuid device;
     close_reason reason;
     struct wait wait;
-    bool closed; /* LINK_OPEN: the link closed while the device was being loaded */
+    bool closed;   /* LINK_OPEN: the link closed while the device was being loaded */
+    bool delivers; /* LINK_OPEN: it has an on_deliver */
+    struct link_delivery delivery; /* LINK_DELIVER; of LINK_DELIVERED the token */
     const char *wire;
     span socket_id;
     span remote_address;
-    uint8_t text[]; /* the two spans */
+    uint8_t text[]; /* the spans */
 };
 
 static void link_mail_run(struct mail *m);
@@ -49,6 +51,27 @@ void presence_end_link(struct device *d, close_reason reason)
     post_mail(h->post, d->live.loop, &m->mail);
 }
 
+bool presence_reachable(const struct device *d)
+{
+    return d->live.on && d->live.delivers && d->row.status != DEVICE_DISABLED;
+}
+
+bool presence_deliver(struct device *d, const struct link_delivery *what)
+{
+    struct home *h = d->fleet->home;
+    if (!presence_reachable(d)) {
+        return false;
+    }
+    struct link_mail *m =
+        link_mail_new(h->peers[d->live.loop], LINK_DELIVER, what->payload.len);
+    m->link = d->live.link;
+    m->delivery = *what;
+    memcpy(m->text, what->payload.ptr, what->payload.len);
+    m->delivery.payload = span_of(m->text, what->payload.len);
+    post_mail(h->post, d->live.loop, &m->mail);
+    return true;
+}
+
 /* The device of an opening link is here, or is not (any more). */
 static void link_ready(struct wait *w, struct device *d, err error)
 {
@@ -61,6 +84,7 @@ static void link_ready(struct wait *w, struct device *d, err error)
         presence_open(d, &(struct opening){.loop = m->loop,
                                            .link = m->link,
                                            .wire = m->wire,
+                                           .delivers = m->delivers,
                                            .socket_id = m->socket_id,
                                            .remote_address = m->remote_address});
         mem_free(m);
@@ -93,6 +117,25 @@ static void link_closed(struct link_mail *m)
     }
 }
 
+static void delivered(struct link_mail *m)
+{
+    struct device *d = device_find(m->to->fleet, m->device);
+    if (d == NULL) {
+        return;
+    }
+    device_hold(d);
+    if (d->live.on && d->live.loop == m->loop && d->live.link == m->link) {
+        presence_heard(d, true);
+    }
+    switch (TOKEN_OF(m->delivery.token)) {
+    case TOKEN_COMMAND:
+    case TOKEN_CONFIG:
+    case TOKEN_NONE:
+        break;
+    }
+    device_release(d);
+}
+
 static void viewer_left(struct link_mail *m)
 {
     struct device *d = device_find(m->to->fleet, m->device);
@@ -121,6 +164,15 @@ static void link_mail_run(struct mail *mail)
         if (l != NULL) {
             l->on_close(l, m->reason);
         }
+        break;
+    case LINK_DELIVER:
+        l = link_find(m->to->fleet, m->link);
+        if (l != NULL) {
+            l->on_deliver(l, &m->delivery);
+        }
+        break;
+    case LINK_DELIVERED:
+        delivered(m);
         break;
     case VIEWER_LEFT:
         viewer_left(m);
@@ -156,6 +208,7 @@ void device_link_open(struct home *h, struct device_link *l, const struct device
     m->link = l->id;
     m->device = l->device;
     m->wire = conf->wire;
+    m->delivers = l->on_deliver != NULL;
     memcpy(m->text, conf->socket_id.ptr, conf->socket_id.len);
     m->socket_id = span_of(m->text, conf->socket_id.len);
     if (conf->remote_address.len > 0) {
@@ -180,6 +233,21 @@ void device_link_close(struct device_link *l, close_reason reason)
     post_mail(h->post, home, &m->mail);
     map_remove(&h->fleet->links, &l->node);
     l->id = 0;
+}
+
+void device_link_delivered(struct device_link *l, uint64_t token)
+{
+    if (l->id == 0 || token == 0) {
+        return;
+    }
+    struct home *h = l->home;
+    unsigned home = home_of(h, l->device);
+    struct link_mail *m = link_mail_new(h->peers[home], LINK_DELIVERED, 0);
+    m->loop = h->index;
+    m->link = l->id;
+    m->device = l->device;
+    m->delivery.token = token;
+    post_mail(h->post, home, &m->mail);
 }
 
 /* --- admission --- */

@@ -48,7 +48,8 @@ struct device_link {
      * commit. */
     void (*on_answer)(struct device_link *l, span ack, err error);
     /* Send it. Where the wire has acknowledgements of what the server says, the device's is told
-     * with device_link_delivered; a wire without them leaves that to the device's response. */
+     * with device_link_delivered; a wire without them leaves that to the device's response. NULL:
+     * the wire cannot; commands then find the device offline. */
     void (*on_deliver)(struct device_link *l, const struct link_delivery *d);
 };
 

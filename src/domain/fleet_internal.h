@@ -68,6 +68,7 @@ struct live {
     bool on;
     bool stale;
     bool registered;    /* and announced as such */
+    bool delivers;      /* its wire takes what the home has for the device */
     unsigned loop;
     uint64_t link;
     const char *wire;
@@ -225,6 +226,17 @@ void req_publish(struct home *h, const struct store_req *req);
 struct device_link *link_find(struct fleet *f, uint64_t id);
 /* Asks the live link's loop to close it. */
 void presence_end_link(struct device *d, close_reason reason);
+/* Whether presence_deliver would take something: there is a live link, its wire can, and the device
+ * is not disabled. */
+bool presence_reachable(const struct device *d);
+/* Hands it to the live link, in the order of calls; it arrives unless the link is closed meanwhile.
+ * The payload is copied. False: not reachable, nothing happened. */
+bool presence_deliver(struct device *d, const struct link_delivery *what);
+/* What is told back with device_link_delivered says by its upper byte whose it is; the rest is the
+ * owner's number. */
+enum token_owner { TOKEN_NONE, TOKEN_COMMAND, TOKEN_CONFIG };
+#define TOKEN(owner, number) ((uint64_t)(owner) << 56 | (number))
+#define TOKEN_OF(token) ((enum token_owner)((token) >> 56))
 
 /* --- presence.c --- */
 
@@ -235,6 +247,7 @@ struct opening {
     unsigned loop;
     uint64_t link;
     const char *wire; /* of static duration */
+    bool delivers;
     span socket_id;
     span remote_address;
 };

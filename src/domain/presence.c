@@ -221,6 +221,7 @@ void presence_open(struct device *d, const struct opening *o)
                             .loop = o->loop,
                             .link = o->link,
                             .wire = o->wire,
+                            .delivers = o->delivers,
                             .since_ms = now_ms,
                             .heard_ms = clock_mono_ms(h->clock)};
     d->live.opened_ms = d->live.heard_ms;
