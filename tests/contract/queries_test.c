@@ -120,7 +120,9 @@ static void big_tables_are_never_scanned(void **state)
 {
     static const char *const big[] = {"device_metrics", "device_metrics_rollup",
                                       "device_process_sample", "device_state_records",
-                                      "connection_logs", "event_log", "audit_log"};
+                                      "connection_logs", "event_log", "audit_log",
+                                      "telemetry_sample", "telemetry_rollup", "telemetry_latest",
+                                      "s", "d", "r", "l", "x"}; /* telemetry's aliases */
     struct fixture *f = *state;
     for (enum query q = QUERY_NONE + 1; q < QUERY_COUNT; q++) {
         char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", query_sql(q));
@@ -129,6 +131,10 @@ static void big_tables_are_never_scanned(void **state)
         while (sqlite3_step(stmt) == SQLITE_ROW) {
             const char *line = (const char *)sqlite3_column_text(stmt, 3);
             for (unsigned i = 0; i < ARRAY_LEN(big); i++) {
+                bool alias = big[i][1] == '\0';
+                if (alias && strncmp(query_name(q), "TELEMETRY_", 10) != 0) {
+                    continue;
+                }
                 char scan[80];
                 snprintf(scan, sizeof scan, "SCAN %s", big[i]);
                 bool walks = strncmp(line, scan, strlen(scan)) == 0 &&
