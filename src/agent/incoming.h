@@ -8,8 +8,9 @@
 
 #include "base/span.h"
 
-/* Nesting of a frame: more is not a frame of ours. */
-#define INCOMING_DEPTH_MAX 16
+/* Nesting of a frame: payloads' own 16 levels and what is around them. More is not a frame of
+ * ours. */
+#define INCOMING_DEPTH_MAX 20
 #define INCOMING_CODE_MAX 63
 
 enum incoming_type {

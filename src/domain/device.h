@@ -30,6 +30,7 @@ struct device_result {
     span key;        /* device_create: the first key, shown once */
     uuid credential; /* and its id */
     span next;       /* device_list: where the next page begins; empty at the end */
+    span config;      /* device_registered_get */
     unsigned viewers; /* device_viewers */
 };
 typedef void (*device_done)(void *owner, const struct device_result *r);

@@ -75,6 +75,10 @@ void device_link_sample(struct device_link *l, span ack, const struct host_point
  * stored already is answered ERR_NONE and changes nothing. */
 void device_link_row(struct device_link *l, span ack, const struct host_point *p, span processes);
 void device_link_state(struct device_link *l, span ack, const struct host_facts *f);
+/* The configuration that the device has: the version of what was desired, and an object of up to
+ * CONFIG_BYTES_MAX bytes (domain/device_config.h). Answered after the commit;
+ * ERR_INVALID_MESSAGE_FORMAT: that version was never desired. */
+void device_link_config(struct device_link *l, span ack, int64_t version, span reported);
 /* The device has what was delivered under that token; harmless when it has been told before. */
 void device_link_delivered(struct device_link *l, uint64_t token);
 /* What became of a command (domain/command.h). Answered after the commit; ERR_NOT_FOUND: it was

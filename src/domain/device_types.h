@@ -24,6 +24,25 @@ enum connection_status {
     CONNECTION_STATUS_COUNT
 };
 
+/* Of desired and of reported, each. Both and their delta fit into one message to the device
+ * whatever its wire, and into memory while it is connected; more is refused. */
+#define CONFIG_BYTES_MAX 32768
+
+/* How far a device's configuration is; all zero: nothing was ever desired or reported. */
+struct config_state {
+    int64_t desired_version;  /* counts changes of what is desired */
+    int64_t reported_version; /* which of them the device says that it has; never above */
+    bool drift;               /* what it reports is not what is desired */
+};
+
+struct device_config {
+    struct config_state state;
+    span desired;        /* JSON objects without members that are null, */
+    span reported;       /* at most CONFIG_BYTES_MAX each */
+    int64_t desired_ms;  /* when they last changed, epoch ms; 0: never */
+    int64_t reported_ms;
+};
+
 /* One device; the spans are borrowed from whoever shows it. */
 struct device_row {
     uuid id;
@@ -42,6 +61,7 @@ struct device_row {
     int64_t connected_ms; /* 0: not connected */
     const char *wire;     /* of static duration */
     bool flapping;        /* it connects so often that this is not announced; shown when true */
+    struct config_state config; /* shown when there is one */
 };
 
 #endif

@@ -10,8 +10,8 @@
 
 /* STATE_LATEST, METRICS_LAST and the newest process list come with the device itself: a viewer's
  * first question is theirs, and one request is cheaper than two. */
-enum load_step { LOAD_DEVICE, LOAD_STATE, LOAD_ROWS, LOAD_PROCESSES, LOAD_STEPS };
-#define LOAD_ROWS_MAX (3 + HOST_ROWS_MAX)
+enum load_step { LOAD_DEVICE, LOAD_STATE, LOAD_ROWS, LOAD_PROCESSES, LOAD_CONFIG, LOAD_STEPS };
+#define LOAD_ROWS_MAX (4 + HOST_ROWS_MAX)
 
 struct fleet *fleet_new(struct home *h)
 {
@@ -39,6 +39,7 @@ static void device_free(struct device *d)
     presence_deinit(d);
     host_channels_free(d);
     host_free(d);
+    config_free(d);
     mem_free(d->row_text);
     mem_free(d);
 }
@@ -154,6 +155,7 @@ static void loaded(struct store_req *req)
     }
     if (error == ERR_NONE) {
         device_row_load(d, store_cell(req, LOAD_DEVICE, 0, 0));
+        config_load(d, store_cell(req, LOAD_CONFIG, 0, 0));
         host_load(d, req, LOAD_STATE);
         d->state = DEVICE_READY;
     } else {
@@ -180,6 +182,8 @@ static void load(struct device *d)
     req_set_uuid(req, LOAD_PROCESSES, 0, 0, d->id);
     store_set_int(req, LOAD_PROCESSES, 0, 1, INT64_MAX);
     store_set_int(req, LOAD_PROCESSES, 0, 2, INT64_MAX);
+    store_step_init(req, LOAD_CONFIG, QUERY_CONFIG_GET, 1);
+    req_set_uuid(req, LOAD_CONFIG, 0, 0, d->id);
     req_submit(h, req);
 }
 

@@ -5,6 +5,7 @@
  *   device_row.c       a device's stored members in memory and as JSON
  *   device_ops.c       get, create, patch          device_delete.c, device_list.c
  *   device_events.c    the ordered events of devices
+ *   device_config.c    what is desired of a device, and what it reports
  *   device_link.c      sockets and homes, between loops
  *   presence.c         the live link, deadlines, flapping
  *   presence_write.c   what the store and the event log say of it
@@ -61,6 +62,7 @@ enum device_state {
     DEVICE_GONE, /* being deleted or not there: not found by anybody, freed with the last hold */
 };
 
+struct configuration;
 struct connection_log;
 struct flap;
 
@@ -113,6 +115,7 @@ struct device {
     int64_t seen_written_ms; /* monotonic; 0: not yet */
     bool changing;           /* a change of the row is on its way, */
     struct list changes;     /* and these asks wait for it */
+    struct configuration *config; /* NULL while there is nothing */
     unsigned viewers;
     struct host *host; /* NULL while there is nothing */
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
@@ -219,6 +222,14 @@ void req_event_connection(struct home *h, struct store_req *req, unsigned step, 
                           uuid id, int64_t at_ms);
 /* For done: publishes the events of a request that is on disk; nothing after an error. */
 void req_publish(struct home *h, const struct store_req *req);
+
+/* --- device_config.c --- */
+
+/* From a row of CONFIG_GET, after device_row_load. */
+void config_load(struct device *d, const struct store_value *cells);
+void config_free(struct device *d);
+/* Its live link registered: it is told what is desired while it is behind. */
+void config_registered(struct device *d);
 
 /* --- device_link.c --- */
 

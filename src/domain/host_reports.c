@@ -348,6 +348,9 @@ static void registered(struct store_req *req)
         device_row_set(d, &row);
     }
     store_req_free(req);
+    if (error == ERR_NONE && is_live(r, d)) {
+        config_registered(d);
+    }
     ask_answer(&r->ask, error);
     change_end(d);
     device_release(d);
@@ -361,6 +364,7 @@ static void at_home_register(struct ask *a, struct device *d)
     if (r->capabilities.ptr == NULL || span_eq(r->capabilities, d->row.capabilities)) {
         if (is_live(r, d)) {
             presence_registered(d);
+            config_registered(d);
         }
         ask_answer(a, ERR_NONE);
         return;

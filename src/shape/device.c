@@ -5,6 +5,7 @@
 #include "codec/json/read.h"
 #include "codec/json/write.h"
 #include "shape/host.h"
+#include "shape/merge.h"
 
 static void member_time(struct json_writer *w, const char *name, int64_t epoch_ms)
 {
@@ -54,6 +55,13 @@ void device_put(buf *out, const struct device_row *row, const struct host_point 
     if (row->flapping) {
         json_member_bool(&w, "flapping", true);
     }
+    if (row->config.desired_version != 0 || row->config.reported_version != 0) {
+        json_member_open(&w, "config", '{');
+        json_member_i64(&w, "desiredVersion", row->config.desired_version);
+        json_member_i64(&w, "reportedVersion", row->config.reported_version);
+        json_member_bool(&w, "drift", row->config.drift);
+        json_close(&w, '}');
+    }
     if (metrics != NULL) {
         json_key(&w, "metrics");
         host_put_metrics(out, metrics);
@@ -93,6 +101,51 @@ static span keep(buf *text, struct arena *arena)
     span kept = arena_dup(arena, buf_span(text));
     buf_deinit(text);
     return kept;
+}
+
+static void member_delta(struct json_writer *w, const struct device_config *c)
+{
+    struct arena arena = {0};
+    json_member_raw(w, "delta", merge_make(c->reported, c->desired, &arena));
+    arena_reset(&arena);
+}
+
+void device_put_config(buf *out, const struct device_config *c)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    json_member_i64(&w, "version", c->state.desired_version);
+    json_member_raw(&w, "desired", c->desired);
+    member_delta(&w, c);
+    member_time(&w, "timestamp", c->desired_ms);
+    json_close(&w, '}');
+}
+
+void device_put_registered(buf *out, span device, span config)
+{
+    struct json_writer w = json_writer_of(out);
+    json_member_raw(&w, "device", device);
+    if (config.len > 0) {
+        json_member_raw(&w, "config", config);
+    }
+}
+
+void device_put_configuration(buf *out, uuid id, const struct device_config *c)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct json_writer w = json_writer_of(out);
+    uuid_format(id, text);
+    json_open(&w, '{');
+    json_member_string(&w, "deviceId", span_of(text, UUID_TEXT_LEN));
+    json_member_raw(&w, "desired", c->desired);
+    json_member_i64(&w, "desiredVersion", c->state.desired_version);
+    member_time(&w, "desiredAt", c->desired_ms);
+    json_member_raw(&w, "reported", c->reported);
+    json_member_i64(&w, "reportedVersion", c->state.reported_version);
+    member_time(&w, "reportedAt", c->reported_ms);
+    member_delta(&w, c);
+    json_member_bool(&w, "drift", c->state.drift);
+    json_close(&w, '}');
 }
 
 span device_tag_literal(span text, struct arena *arena)

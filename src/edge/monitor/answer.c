@@ -85,7 +85,9 @@ void monitor_expiring(struct monitor *m)
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 
-void monitor_ack(struct monitor *m, span id)
+void monitor_ack(struct monitor *m, span id) { monitor_ack_with(m, id, SPAN_NONE); }
+
+void monitor_ack_with(struct monitor *m, span id, span members)
 {
     buf out = {0};
     if (id.len == 0) {
@@ -94,6 +96,10 @@ void monitor_ack(struct monitor *m, span id)
     struct json_writer w = open_frame(m, &out, FRAME_ACK);
     json_member_raw(&w, "id", id);
     json_member_bool(&w, "ok", true);
+    if (members.len > 0) {
+        buf_append_byte(&out, ',');
+        buf_append_span(&out, members);
+    }
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 

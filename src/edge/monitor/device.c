@@ -1,9 +1,73 @@
-/* What devices say on the Monitor wire: register, heartbeat, metrics, state. Each good frame goes
- * to the device's home, which answers. */
+/* What devices say on the Monitor wire: register, heartbeat, metrics, state, config:report. Each
+ * good frame goes to the device's home, which answers. */
+#include "domain/device_config.h"
+
 #include "edge/monitor/session.h"
 
+#include "base/mem.h"
 #include "shape/device.h"
 #include "shape/host.h"
+
+/* Acks that are more than an id, which is a number or a string, begin with one of these. */
+#define ACK_REGISTER 'r' /* shows the device */
+#define ACK_CONFIG 'c'   /* names what was wrong */
+
+static span ack_of(const struct event_call *in, uint8_t kind)
+{
+    buf ack = {0};
+    buf_append_byte(&ack, kind);
+    buf_append_span(&ack, in->id);
+    span kept = arena_dup(in->arena, buf_span(&ack));
+    buf_deinit(&ack);
+    return kept;
+}
+
+/* It may outlive the socket. */
+struct registered {
+    struct net *net;
+    struct conn_ref conn;
+    buf id;
+};
+
+static void device_read(void *owner, const struct device_result *r)
+{
+    struct registered *w = owner;
+    struct conn *c = conn_find(w->net, w->conn);
+    if (c != NULL && r->error == ERR_NONE) {
+        buf members = {0};
+        device_put_registered(&members, r->json, r->config);
+        monitor_ack_with(ws_user(c), buf_span(&w->id), buf_span(&members));
+        buf_deinit(&members);
+    } else if (c != NULL) {
+        monitor_refuse(ws_user(c), buf_span(&w->id), r->error, NULL, NULL);
+    }
+    buf_deinit(&w->id);
+    mem_free(w);
+}
+
+static void show_device(struct monitor *m, span id)
+{
+    struct registered *w = mem_calloc(1, sizeof *w);
+    w->net = monitor_edge(m)->net;
+    w->conn = conn_ref_of(m->conn);
+    buf_append_span(&w->id, id);
+    device_registered_get(monitor_edge(m)->home, m->device, device_read, w);
+}
+
+void monitor_answered(struct monitor *m, span ack, err error)
+{
+    uint8_t kind = ack.ptr[0];
+    span id = kind == ACK_REGISTER || kind == ACK_CONFIG ? span_slice(ack, 1, ack.len) : ack;
+    if (error != ERR_NONE) {
+        bool version = kind == ACK_CONFIG && error == ERR_INVALID_MESSAGE_FORMAT;
+        monitor_refuse(m, id, error, version ? "version" : NULL,
+                       version ? CONFIG_VERSION_BAD : NULL);
+    } else if (kind == ACK_REGISTER && id.len > 0 && m->conn != NULL) {
+        show_device(m, id);
+    } else {
+        monitor_ack(m, id);
+    }
+}
 
 void event_monitor_register(struct event_call *in, const struct shape_register *r)
 {
@@ -12,9 +76,14 @@ void event_monitor_register(struct event_call *in, const struct shape_register *
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, "deviceId", "is another device's");
         return;
     }
-    device_link_register(monitor_link(m), in->id,
+    device_link_register(monitor_link(m), ack_of(in, ACK_REGISTER),
                          r->has_capabilities ? device_texts(r->capabilities, in->arena)
                                              : SPAN_NONE);
+}
+
+void event_monitor_config_report(struct event_call *in, const struct shape_config_report *r)
+{
+    device_link_config(monitor_link(in->peer), ack_of(in, ACK_CONFIG), r->version, r->reported);
 }
 
 void event_monitor_heartbeat(struct event_call *in, const struct shape_heartbeat *h)

@@ -76,11 +76,17 @@ void monitor_pong(struct monitor *m);
 void monitor_expiring(struct monitor *m);
 /* {type:"ack",data:{id,ok:true}}; nothing without an id. */
 void monitor_ack(struct monitor *m, span id);
+/* The same with `members`, JSON members without braces. */
+void monitor_ack_with(struct monitor *m, span id, span members);
 /* {type:"ack",data:{id,ok:false,error}} or without an id {type:"error",data:error}, error being
  * {type,message,code,details}. */
 void monitor_refuse_with(struct monitor *m, span id, const struct event_refusal *r);
 /* The same; member and why may be NULL. */
 void monitor_refuse(struct monitor *m, span id, err e, const char *member, const char *why);
+
+/* device.c */
+/* What the device's home answers to a report, under the ack it was given. */
+void monitor_answered(struct monitor *m, span ack, err error);
 
 /* viewer.c */
 /* Subscribes what a kept session had. */

@@ -167,12 +167,7 @@ static void link_ended(struct device_link *l, close_reason reason)
 
 static void link_answered(struct device_link *l, span ack, err error)
 {
-    struct monitor *m = &CONTAINER_OF(l, struct monitor_device, link)->m;
-    if (error == ERR_NONE) {
-        monitor_ack(m, ack);
-    } else {
-        monitor_refuse(m, ack, error, NULL, NULL);
-    }
+    monitor_answered(&CONTAINER_OF(l, struct monitor_device, link)->m, ack, error);
 }
 
 static void open_link(struct monitor *m)

@@ -1,4 +1,5 @@
 #include "edge/socketio/product.h"
+#include "domain/device_config.h"
 #include "edge/rest/devices.h"
 #include "edge/socketio/app.h"
 
@@ -133,11 +134,11 @@ void event_product_auth_refresh(struct event_call *in, const struct shape_auth_r
 
 /* --- a device's own socket --- */
 
-/* What waits for the device's home: the ack, and whether it shows the device. */
+/* What waits for the device's home: the ack, and what it was for. */
 struct waiting {
     struct sio_answer answer;
     struct edge *edge;
-    bool shows_device;
+    enum { WAITS_ANY, WAITS_REGISTER, WAITS_CONFIG } what;
 };
 
 static void device_read(void *owner, const struct device_result *r)
@@ -145,8 +146,7 @@ static void device_read(void *owner, const struct device_result *r)
     struct waiting *w = owner;
     buf members = {0};
     if (r->error == ERR_NONE) {
-        buf_append_str(&members, "\"device\":");
-        buf_append_span(&members, r->json);
+        device_put_registered(&members, r->json, r->config);
         sio_answer_ok(w->edge, &w->answer, buf_span(&members));
     } else {
         sio_answer_error(w->edge, &w->answer, r->error, NULL, NULL, 0);
@@ -161,13 +161,15 @@ static void link_answered(struct device_link *l, span ack, err error)
     ASSERT(ack.len == sizeof w);
     memcpy(&w, ack.ptr, sizeof w);
     if (error != ERR_NONE) {
-        sio_answer_error(w.edge, &w.answer, error, NULL, NULL, 0);
-    } else if (!w.shows_device) {
+        bool version = w.what == WAITS_CONFIG && error == ERR_INVALID_MESSAGE_FORMAT;
+        sio_answer_error(w.edge, &w.answer, error, version ? "version" : NULL,
+                         version ? CONFIG_VERSION_BAD : NULL, 0);
+    } else if (w.what != WAITS_REGISTER) {
         sio_answer_ok(w.edge, &w.answer, SPAN_NONE);
     } else if (w.answer.wanted) {
         struct waiting *copy = mem_alloc(sizeof *copy);
         *copy = w;
-        device_get(w.edge->home, l->device, device_read, copy);
+        device_registered_get(w.edge->home, l->device, device_read, copy);
     }
 }
 
@@ -207,19 +209,19 @@ static struct device_link *link_of(struct event_call *in)
     return &p->link;
 }
 
-static struct waiting waiting_of(const struct event_call *in, bool shows_device)
+static struct waiting waiting_of(const struct event_call *in, int what)
 {
     struct waiting w;
     memset(&w, 0, sizeof w); /* it travels as bytes */
     w.answer = answer_read(in->id);
     w.edge = in->edge;
-    w.shows_device = shows_device;
+    w.what = what;
     return w;
 }
 
 void event_product_register(struct event_call *in, const struct shape_register *p)
 {
-    struct waiting w = waiting_of(in, true);
+    struct waiting w = waiting_of(in, WAITS_REGISTER);
     if (p->has_deviceId && !uuid_eq(p->deviceId, in->device)) {
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, "deviceId", "is another device's");
         return;
@@ -231,9 +233,15 @@ void event_product_register(struct event_call *in, const struct shape_register *
 
 void event_product_heartbeat(struct event_call *in, const struct shape_heartbeat *p)
 {
-    struct waiting w = waiting_of(in, false);
+    struct waiting w = waiting_of(in, WAITS_ANY);
     (void)p;
     device_link_heartbeat(link_of(in), w.answer.wanted ? span_of(&w, sizeof w) : SPAN_NONE);
+}
+
+void event_product_config_report(struct event_call *in, const struct shape_config_report *p)
+{
+    struct waiting w = waiting_of(in, WAITS_CONFIG);
+    device_link_config(link_of(in), span_of(&w, sizeof w), p->version, p->reported);
 }
 
 /* --- provisioning keys --- */
@@ -263,7 +271,7 @@ void event_product_provision(struct event_call *in, const struct shape_device_re
 {
     struct waiting *w = mem_alloc(sizeof *w);
     char address[ADDR_TEXT_MAX];
-    *w = waiting_of(in, true);
+    *w = waiting_of(in, WAITS_ANY);
     if (!w->answer.wanted) { /* the key would be lost */
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "needs an acknowledgement");
         mem_free(w);
