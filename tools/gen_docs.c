@@ -150,7 +150,7 @@ static void write_setting(FILE *out, const struct config_row *row)
         fputs("_FILE`;", out);
     }
     if ((row->flags & CONFIG_AGENT) != 0) {
-        fputs(" agent:", out);
+        fputs(" client commands:", out);
     }
     if ((row->flags & CONFIG_LIVE) != 0) {
         fputs(" (live)", out);

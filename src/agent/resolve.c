@@ -40,6 +40,13 @@ bool resolve_literal(struct resolve *r)
     return false;
 }
 
+void resolve_now(struct resolve *r)
+{
+    if (!resolve_literal(r)) {
+        look_up(r, AI_NUMERICSERV | AI_ADDRCONFIG);
+    }
+}
+
 static void on_work(struct work *w)
 {
     look_up(CONTAINER_OF(w, struct resolve, work), AI_NUMERICSERV | AI_ADDRCONFIG);

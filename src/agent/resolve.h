@@ -25,6 +25,8 @@ struct resolve {
 
 /* The answer for a literal host, at once; false when the host is a name. */
 bool resolve_literal(struct resolve *r);
+/* The answer here and now; blocks while a name is looked up. */
+void resolve_now(struct resolve *r);
 /* Begins a look-up (none is running, asserted); `done` follows. `r` stays alive until then. False
  * when the pool is full. */
 MUST_CHECK bool resolve_start(struct resolve *r, struct workers *workers);

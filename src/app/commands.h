@@ -7,6 +7,7 @@
 
 extern const struct option_row agent_options[];
 extern const struct option_row jwt_check_options[];
+extern const struct option_row simulate_options[];
 extern const struct option_row token_options[];
 extern const struct option_row user_options[];
 extern const struct option_row device_options[];
@@ -15,6 +16,8 @@ extern const struct option_row device_options[];
 int command_serve(const struct options *o, struct settings *s);
 /* As above. */
 int command_agent(const struct options *o, struct settings *s);
+/* As above. */
+int command_simulate(const struct options *o, struct settings *s);
 /* As above. */
 int command_check_config(const struct options *o, struct settings *s);
 /* As above. */

@@ -171,7 +171,8 @@ struct net {
     uint32_t dead_cap;
     struct front **fronts; /* owned, as is each: by slot, see front.h; NULL without any */
     uint32_t front_cap;
-    struct ws_client *clients; /* client connections' extra state, linked */
+    struct ws_client **clients; /* owned, as is each: client connections' extra state, by slot */
+    uint32_t client_cap;
     uint64_t refused_logged_ms;
     buf scratch; /* response heads, client frames; contents live for one call */
     struct ws_deflater *deflater; /* owned; NULL until a message is compressed */

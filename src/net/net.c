@@ -128,6 +128,7 @@ void net_free(struct net *n)
     net_tls_deinit(n);
     front_deinit(n);
     mem_free(n->dead);
+    mem_free(n->clients);
     mem_free(n);
 }
 

@@ -97,15 +97,7 @@ void ws_send(struct conn *c, enum ws_opcode op, span payload)
     buf *b = &c->net->scratch;
     buf_clear(b);
     if (c->flags & CONN_MASKED) {
-        uint8_t key[4];
-        client_mask_key(c, key);
-        uint8_t *at = buf_reserve(b, WS_HEAD_BYTES_MAX + payload.len);
-        size_t head = ws_frame_encode_head(at, true, op, payload.len, key);
-        if (payload.len > 0) {
-            memcpy(at + head, payload.ptr, payload.len);
-            ws_mask(at + head, payload.len, key, 0);
-        }
-        b->len = head + payload.len;
+        ws_client_frame_append(c, b, op, payload);
     } else {
         ws_frame_append(b, op, payload);
         ws_deflate_frames(c->net, ws_deflate_kind_of(c), b, 0);

@@ -93,6 +93,9 @@ struct ws_client_conf {
     uint32_t mask_seed;     /* for frame masks; from entropy */
 };
 struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf);
+/* Client role: appends a message, masked, as one frame to `out`, which leaves with conn_send and
+ * may hold several: one write for all that is due. */
+void ws_client_frame_append(struct conn *c, buf *out, enum ws_opcode op, span payload);
 /* HTTP status of a refused handshake (client role, in on_close), 0 when there was none. */
 int ws_client_status(const struct conn *c);
 /* The code of the server's close frame (client role, in on_close): 1005 without one in it, 0 when

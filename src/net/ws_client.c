@@ -1,5 +1,5 @@
 /*
- * The client role (the agent, and later the simulator): connect, ask for the upgrade, check the
+ * The client role (the agent, the simulator): connect, ask for the upgrade, check the
  * answer (RFC 6455 4.1), then the session is like a server's but for the masks.
  */
 #include "base/mem.h"
@@ -15,8 +15,6 @@
 #define ANSWER_BYTES_MAX 16384 /* head of the server's answer; more: not a server of ours */
 
 struct ws_client {
-    struct ws_client *next;
-    struct conn *conn;
     buf request;             /* until it is sent */
     buf in;                  /* the answer so far */
     struct http1_scan scan;
@@ -30,22 +28,27 @@ struct ws_client {
 
 static struct ws_client *client_of(const struct conn *c)
 {
-    struct ws_client *cl = c->net->clients;
-    while (cl != NULL && cl->conn != c) {
-        cl = cl->next;
+    const struct net *n = c->net;
+    return c->slot < n->client_cap ? n->clients[c->slot] : NULL;
+}
+
+static void client_add(struct conn *c, struct ws_client *cl)
+{
+    struct net *n = c->net;
+    if (c->slot >= n->client_cap) {
+        uint32_t cap = (c->slot + 1) * 2;
+        n->clients = mem_realloc(n->clients, cap * sizeof *n->clients);
+        memset(n->clients + n->client_cap, 0, (cap - n->client_cap) * sizeof *n->clients);
+        n->client_cap = cap;
     }
-    return cl;
+    n->clients[c->slot] = cl;
 }
 
 void client_release(struct conn *c)
 {
-    struct ws_client **at = &c->net->clients;
-    while (*at != NULL && (*at)->conn != c) {
-        at = &(*at)->next;
-    }
-    struct ws_client *cl = *at;
+    struct ws_client *cl = client_of(c);
     if (cl != NULL) {
-        *at = cl->next;
+        c->net->clients[c->slot] = NULL;
         buf_deinit(&cl->request);
         buf_deinit(&cl->in);
         mem_free(cl);
@@ -63,6 +66,19 @@ void client_mask_key(struct conn *c, uint8_t key[4])
     cl->mask_state ^= cl->mask_state >> 27;
     uint64_t out = cl->mask_state * 0x2545f4914f6cdd1dULL;
     memcpy(key, (uint8_t *)&out + 4, 4);
+}
+
+void ws_client_frame_append(struct conn *c, buf *out, enum ws_opcode op, span payload)
+{
+    uint8_t key[4];
+    client_mask_key(c, key);
+    uint8_t *at = buf_reserve(out, WS_HEAD_BYTES_MAX + payload.len);
+    size_t head = ws_frame_encode_head(at, true, op, payload.len, key);
+    if (payload.len > 0) {
+        memcpy(at + head, payload.ptr, payload.len);
+        ws_mask(at + head, payload.len, key, 0);
+    }
+    out->len += head + payload.len;
 }
 
 int ws_client_status(const struct conn *c)
@@ -102,14 +118,12 @@ struct conn *ws_connect(struct net *n, const struct ws_client_conf *conf)
     c->wire = net_wire(n, conf->wire);
     c->user = conf->user;
     struct ws_client *cl = mem_calloc(1, sizeof *cl);
-    cl->conn = c;
+    client_add(c, cl);
     if (conf->tls != NULL) {
         net_tls_connect(c, conf->tls, conf->tls_host, conf->tls_literal);
     }
     cl->open_ms = conf->open_ms;
     cl->mask_state = ((uint64_t)conf->mask_seed << 32) | 1u;
-    cl->next = n->clients;
-    n->clients = cl;
     ws_key_make(conf->entropy, cl->key);
     http1_request_begin(&cl->request, HTTP1_GET, conf->target, conf->host);
     http1_put_str(&cl->request, "Upgrade", "websocket");
