@@ -92,6 +92,9 @@ struct home {
     struct fleet *fleet;
     struct recovery *recovery;
     struct receiver *app_receiver; /* the process's, which lives on home 0; NULL: none */
+    /* Told on this loop when a principal, so a device, is no more. NULL: nobody asks. */
+    void (*on_gone)(void *arg, uuid principal);
+    void *on_gone_arg; /* borrowed */
     struct cache_count caches[CACHE_COUNT];
 };
 

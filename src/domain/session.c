@@ -186,6 +186,9 @@ static void on_change_mail(struct mail *m)
         (void)revoked_add(id, c->credential, c->revoked_until_ms);
     }
     apply(id, c);
+    if (uuid_is_nil(c->credential) && !c->state.known && c->home->on_gone != NULL) {
+        c->home->on_gone(c->home->on_gone_arg, c->principal);
+    }
     mem_free(c->state.bindings);
     mem_free(c);
 }

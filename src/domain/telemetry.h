@@ -52,25 +52,34 @@ typedef void (*telemetry_shown)(void *owner, err error, span json);
  * call of done. ERR_DEVICE_NOT_FOUND and the store's. */
 void telemetry_latest(struct home *h, uuid device, telemetry_shown done, void *owner);
 
+#define TELEMETRY_ROWS_MAX 1000    /* of a page */
+#define TELEMETRY_POINTS_MAX 2000  /* of a series: a chart has no more pixels */
+#define TELEMETRY_POINTS_DEFAULT 300
+#define TELEMETRY_BUCKETS_MAX 10000 /* of one answer, over all series: some 10 ms of a loop */
+
 struct telemetry_query {
     uuid device;
     span sensor;      /* empty: every one */
-    int64_t from_ms;  /* from < to, epoch ms; `to` is not included */
+    int64_t from_ms;  /* 0 <= from < to (asserted), epoch ms; `to` is not included */
     int64_t to_ms;
-    unsigned points;  /* 0: rows as they were sent; else at most so many buckets a sensor */
+    unsigned points;  /* 0: rows as they were sent; else at most so many buckets a series, which is
+                         a sensor in one unit */
     int aggregate;    /* of enum list `aggregate`; with points */
     span after;       /* rows: `next` of the page before; empty: from the start */
-    unsigned limit;   /* rows: 1-1000 */
+    unsigned limit;   /* rows: 1-TELEMETRY_ROWS_MAX */
 };
 struct telemetry_page {
-    err error;        /* ERR_NONE; ERR_INVALID_REQUEST: `after` is none of ours; the store's */
+    err error;        /* ERR_NONE; ERR_INVALID_REQUEST: `after` is none of ours, or with points:
+                         more than TELEMETRY_BUCKETS_MAX; ERR_DEVICE_NOT_FOUND; the store's */
     span json;        /* rows: an array of TelemetryData, oldest first. Buckets: an array of
-                         {sensorType,unit,resolution_ms,points:[{timestamp,value,n}]} */
+                         {sensorType,unit,resolution_ms,points:[{timestamp,value,n}]}, by
+                         sensorType; those without samples are left out */
     span next;        /* rows: where the next page begins; empty at the end */
 };
 typedef void (*telemetry_paged)(void *owner, const struct telemetry_page *p);
-/* Reads everything acknowledged before the call. Buckets of a minute or more come from the rollups
- * where these are finer or equal, so the cost is bounded by the points. */
+/* Reads everything acknowledged before the call. Buckets begin at multiples of their length. Those
+ * of a minute or more, and of more than six hours, come from the rollups, so the cost is bounded by
+ * the points: whole minutes or hours, also where the range begins or ends within one. */
 void telemetry_read(struct home *h, const struct telemetry_query *q, telemetry_paged done,
                     void *owner);
 

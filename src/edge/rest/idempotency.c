@@ -5,6 +5,7 @@
  */
 #include "edge/rest/idempotency.h"
 
+#include "base/base64.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "loop/digest.h"
@@ -19,7 +20,7 @@ struct idem {
     struct rest_call *call;
     void (*proceed)(struct rest_call *c);
     bool busy; /* somebody else holds it */
-    uint8_t body_hash[DIGEST_SHA256_BYTES];
+    uint8_t body_hash[DIGEST_SHA256_BYTES]; /* of what the path names too */
     uuid principal;
     enum route route;
     uint8_t key_len;
@@ -152,6 +153,19 @@ static bool key_ok(span key)
     return key.len > 0 && key.len <= IDEM_KEY_BYTES_MAX;
 }
 
+/* Of the body, and of what the path names: the same for another object is another request. */
+static void hash_request(const struct rest_call *c, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    uint8_t all[DIGEST_SHA256_BYTES + sizeof c->uuids];
+    size_t named = c->uuid_count * sizeof c->uuids[0];
+    digest_sha256(c->json.ptr, c->json.len, out);
+    if (named > 0) {
+        memcpy(all, out, DIGEST_SHA256_BYTES);
+        memcpy(all + DIGEST_SHA256_BYTES, c->uuids, named);
+        digest_sha256(all, DIGEST_SHA256_BYTES + named, out);
+    }
+}
+
 void idem_begin(struct rest_call *c, void (*proceed)(struct rest_call *c))
 {
     ASSERT(c->grant != NULL && c->idem == NULL);
@@ -175,7 +189,7 @@ void idem_begin(struct rest_call *c, void (*proceed)(struct rest_call *c))
     i->route = c->route_index;
     i->key_len = (uint8_t)key.len;
     memcpy(i->key, key.ptr, key.len);
-    digest_sha256(c->json.ptr, c->json.len, i->body_hash);
+    hash_request(c, i->body_hash);
     rest_later(c);
     post_home(i, on_hold);
 }
@@ -198,6 +212,25 @@ void idem_step(const struct rest_call *c, struct store_req *req, unsigned step, 
     store_set_text(req, step, 0, 5, response);
     store_set_int(req, step, 0, 6, loop_wall_ms(c->edge->loop));
     store_set_int(req, step, 0, 7, logged);
+}
+
+span idem_name(const struct rest_call *c, char out[IDEM_NAME_LEN])
+{
+    const struct idem *i = c->idem;
+    uint8_t all[sizeof i->principal + sizeof i->body_hash + IDEM_KEY_BYTES_MAX];
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    if (i == NULL) {
+        return SPAN_NONE;
+    }
+    uint8_t *at = all;
+    memcpy(at, &i->principal, sizeof i->principal);
+    at += sizeof i->principal;
+    memcpy(at, i->body_hash, sizeof i->body_hash);
+    at += sizeof i->body_hash;
+    memcpy(at, i->key, i->key_len);
+    digest_sha256(all, (size_t)(at - all) + i->key_len, digest);
+    hex_encode(span_of(digest, IDEM_NAME_LEN / 2), out);
+    return span_of(out, IDEM_NAME_LEN);
 }
 
 void idem_end(struct rest_call *c)

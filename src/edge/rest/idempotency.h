@@ -7,7 +7,8 @@
  *                   rest_later(c); submit
  *     done(req)     idem_end(c); c = rest_resume(c); idem_ok(c, response, pos)
  *
- * The answer is stored in the transaction of the work itself: both are on disk or neither is. While
+ * The answer is stored in the transaction of the work itself: both are on disk or neither is. (Or
+ * behind it, where the work is harmless when it is repeated: idem_name.) While
  * it is under way the key is held at its principal's home, so that a second request hears of it
  * (409) wherever it came in. A failure stores nothing: the request may be sent again.
  */
@@ -31,6 +32,11 @@ unsigned idem_steps(const struct rest_call *c);
  * transaction. */
 void idem_step(const struct rest_call *c, struct store_req *req, unsigned step, span response,
                bool logged);
+/* For work that commits by itself, before the answer is stored: a name that every repeat of the
+ * request has, and no other request, so that the work can be done again without harm. Of
+ * IDEM_NAME_LEN characters, in `out`; empty without a key. */
+#define IDEM_NAME_LEN 32
+span idem_name(const struct rest_call *c, char out[IDEM_NAME_LEN]);
 /* The work is done or has failed. Before rest_resume. */
 void idem_end(struct rest_call *c);
 /* Answers 200 with the response, and `pos` when there is one. */
