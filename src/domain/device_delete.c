@@ -98,6 +98,7 @@ static void at_home_delete(struct ask *a, struct device *d)
     presence_close(d, CLOSE_REVOKED);
     presence_drop_viewers(d);
     host_channels_drop(d);
+    telemetry_drop(d);
     presence_forget(d);
     device_forget(d);
     purge((struct deletion *)a);

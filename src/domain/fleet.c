@@ -24,6 +24,8 @@ struct fleet *fleet_new(struct home *h)
         f->offset_min = 0; /* the setting is checked at start */
     }
     hub_own(h->hub, SPAN("m/"), &host_topic_owner, f);
+    hub_own(h->hub, SPAN("t/"), &telemetry_topic_owner, f);
+    f->telemetry = telemetry_new(h);
     f->retention = h->index == 0 ? retention_new(h) : NULL;
     f->budget = h->index == 0 ? budget_new(h) : NULL;
     h->fleet = f;
@@ -38,6 +40,7 @@ static void device_free(struct device *d)
     }
     presence_deinit(d);
     host_channels_free(d);
+    telemetry_free(d);
     host_free(d);
     config_free(d);
     mem_free(d->row_text);
@@ -57,6 +60,7 @@ void fleet_free(struct fleet *f)
     map_deinit(&f->links);
     retention_free(f->retention);
     budget_free(f->budget);
+    telemetry_end(f->telemetry);
     f->home->fleet = NULL;
     mem_free(f);
 }

@@ -14,7 +14,8 @@
 #define FLEET_IDLE_MAX 1024
 
 /* The fleet of one home, with its hub and store in place; owned by the caller. Topics that begin
- * with "m/" are its own from now on. Home 0 deletes, a batch at a time, what retention passed. */
+ * with "m/" or "t/" are its own from now on. Home 0 deletes, a batch at a time, what retention
+ * passed. */
 struct fleet *fleet_new(struct home *h);
 /* Frees everything; no link may be open and no call under way. */
 void fleet_free(struct fleet *f);

@@ -14,6 +14,7 @@
  *   host_channels.c    topics, timers, frames
  *   host_reports.c     what devices report, into the store
  *   host_history.c     reads of stored rows
+ *   telemetry*.c       what devices measure (telemetry_internal.h)
  *   fleet_retention.c  what becomes too old goes
  *   fleet_budget.c     what is too much goes
  *
@@ -119,6 +120,7 @@ struct device {
     unsigned viewers;
     struct host *host; /* NULL while there is nothing */
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
+    struct device_telemetry *telemetry; /* NULL: nobody has asked */
 };
 
 struct fleet {
@@ -135,6 +137,7 @@ struct fleet {
     struct behind logs;
     unsigned logs_waiting;
     struct list local; /* asks that this loop's callers wait for */
+    struct telemetry *telemetry;
     struct retention *retention; /* home 0 only */
     struct budget *budget;       /* home 0 only */
 };
@@ -333,6 +336,20 @@ struct host_point host_point_row(const struct store_value *cells);
 
 /* Step `i`: METRICS_INSERT of p. */
 void req_row(struct store_req *req, unsigned i, uuid device, const struct host_point *p);
+
+/* --- telemetry.c --- */
+
+/* Of a home; owned by the caller. */
+struct telemetry *telemetry_new(struct home *h);
+/* Nothing is under way. */
+void telemetry_end(struct telemetry *t);
+
+/* --- telemetry_memory.c, telemetry_topics.c --- */
+
+extern const struct topic_owner telemetry_topic_owner;
+/* Nobody follows any more: stops the timers and gives back the followers' hold. */
+void telemetry_drop(struct device *d);
+void telemetry_free(struct device *d);
 
 /* --- fleet_retention.c --- */
 

@@ -7,6 +7,7 @@
 void home_init(struct home *h)
 {
     wheel_init(&h->wheel, DEADLINE_TICK_MS, clock_mono_ms(h->clock));
+    list_init(&h->turn_works);
 }
 
 static void fire(struct wheel_node *n, void *arg)
@@ -19,6 +20,18 @@ static void fire(struct wheel_node *n, void *arg)
 void home_tick(struct home *h)
 {
     (void)wheel_advance(&h->wheel, clock_mono_ms(h->clock), fire, NULL);
+    while (!list_empty(&h->turn_works)) {
+        struct turn_work *w = LIST_ITEM(h->turn_works.next, struct turn_work, link);
+        list_remove(&w->link);
+        w->run(w);
+    }
+}
+
+void home_at_turn_end(struct home *h, struct turn_work *w)
+{
+    if (!list_linked(&w->link)) {
+        list_push(&h->turn_works, &w->link);
+    }
 }
 
 void deadline_set(struct home *h, struct deadline *d, int64_t delay_ms)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/uuid.h"
 #include "base/wheel.h"
 #include "domain/receiver_types.h"
@@ -41,6 +42,10 @@ struct domain_conf {
     uint32_t device_stale_s;         /* 90 */
     uint32_t device_gone_s;          /* 300 */
     uint32_t viewers_per_device_max; /* 50 */
+    bool telemetry_after_commit;
+    uint32_t telemetry_per_s;        /* 200 messages of a connection, */
+    uint32_t telemetry_burst;        /* 400 */
+    uint32_t telemetry_sensors_max;  /* 256 of a device */
     int64_t retention_raw_s;         /* 30 d: rows, states, process samples */
     int64_t retention_minute_s;      /* 90 d */
     int64_t retention_hour_s;        /* 2 y */
@@ -87,6 +92,7 @@ struct home {
     struct hub *hub;
     struct journal *journal; /* ordered events; journal_tick is the loop's */
     struct wheel wheel; /* domain deadlines, 100 ms ticks of monotonic time */
+    struct list turn_works; /* struct turn_work, of this turn */
     struct uuid_gen ids;
     struct identity *identity;
     struct fleet *fleet;
@@ -115,8 +121,17 @@ struct deadline {
 void deadline_set(struct home *h, struct deadline *d, int64_t delay_ms);
 void deadline_clear(struct deadline *d);
 
+/* What is gathered until a turn ends: run(w) then, once, behind the deadlines and before the hub
+ * writes. Initialise the link. */
+struct turn_work {
+    struct list link;
+    void (*run)(struct turn_work *w);
+};
+/* Twice in a turn is once. Within `run` it is once more. */
+void home_at_turn_end(struct home *h, struct turn_work *w);
+
 void home_init(struct home *h); /* the wheel and the ids, after the ports are filled in */
-/* Fires what is due; call every turn. */
+/* Fires what is due, then runs what the turn has gathered; call every turn, behind its mail. */
 void home_tick(struct home *h);
 uuid home_new_id(struct home *h); /* UUIDv7 */
 

@@ -12,12 +12,15 @@
 #ifndef SB_DOMAIN_TELEMETRY_H
 #define SB_DOMAIN_TELEMETRY_H
 
+#include "domain/device_link.h"
 #include "domain/home.h"
 #include "domain/telemetry_types.h"
 
 struct telemetry_result {
     err error;           /* ERR_NONE; ERR_DEVICE_NOT_FOUND; ERR_PERMISSION_DENIED: it is disabled;
-                            the store's: nothing was kept */
+                            RATE_LIMIT_EXCEEDED: more messages of the device, over all its
+                            connections, than it may send; the store's: nothing was kept */
+    uint32_t retry_after_ms; /* RATE_LIMIT_EXCEEDED */
     unsigned accepted;   /* rows that were new, */
     unsigned duplicates; /* and those whose sampleId and timestamp were stored already */
 };
@@ -29,6 +32,10 @@ typedef void (*telemetry_done)(void *owner, const struct telemetry_result *r);
 void telemetry_put(struct home *h, uuid device, const struct telemetry_sample *samples,
                    unsigned count, telemetry_done done, void *owner);
 
+/* The same from the device's own socket: it counts as heard. */
+void telemetry_put_linked(struct device_link *l, const struct telemetry_sample *samples,
+                          unsigned count, telemetry_done done, void *owner);
+
 /* --- followers --- */
 
 /* Live values of a device are on topics of state class whose messages are whole Socket.IO argument
@@ -39,10 +46,10 @@ void telemetry_put(struct home *h, uuid device, const struct telemetry_sample *s
 /* How often a second, at most, a sensor is told on the topic of a rate; rate 0 is every value. */
 #define TELEMETRY_RATES 16
 /* The rate of the topic for who wants at most `hz` values a second of a sensor: the next lower one
- * there is, down to one in 100 s. */
+ * there is, from 100 a second down to one in 100 s. Never rate 0. */
 unsigned telemetry_rate_of(double hz);
 double telemetry_rate_hz(unsigned rate); /* 0: no bound */
-/* Returns what it wrote: "t/<uuid>/<rate>". */
+/* Returns what it wrote: "t/<uuid>/<rate>". Patterns of such names are told nothing. */
 span telemetry_topic(uuid device, unsigned rate, char out[TELEMETRY_TOPIC_MAX]);
 
 /* --- what is known --- */

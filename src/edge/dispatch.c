@@ -1,10 +1,14 @@
 #include "edge/dispatch.h"
 
+#include "codec/json/scan.h"
+
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What the table says in terms of types that only this layer has. */
 struct handler {
-    void (*run)(struct event_call *in, const void *p);
+    void (*run)(struct event_call *in, void *p); /* its payload, or struct event_many */
     size_t device;     /* offset of deviceId in it, and of has_deviceId; scope deviceId only */
     size_t has_device;
 };
@@ -16,7 +20,11 @@ struct handler {
     offsetof(struct shape_##schema, deviceId), offsetof(struct shape_##schema, has_deviceId)
 
 #define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
-    static void run_##handler(struct event_call *in, const void *p) { event_##handler(in, p); }
+    static void run_##handler(struct event_call *in, void *p) { event_##handler(in, p); }
+#define IN_MANY(name, text, from, schema, most, acked, permission, scope, limit, bytes, handler,   \
+                description)                                                                       \
+    _Static_assert(EVENT_SCOPE_##scope != EVENT_SCOPE_deviceId, "each element names its own");     \
+    static void run_##handler(struct event_call *in, void *p) { event_##handler(in, p); }
 #include "tables/events.def"
 
 static const struct handler handlers[IN_COUNT] = {
@@ -71,29 +79,47 @@ struct bucket_rule event_rule(enum event_peer kind)
     return (struct bucket_rule){.count = row->per_second, .period_ms = 1000, .burst = row->burst};
 }
 
-/* False when the peer is over its limit; it has been answered, and may have been closed. */
-static bool within_rate(struct event_call *in)
+static struct bucket_rule telemetry_rule(const struct edge *e)
+{
+    const struct domain_conf *conf = e->home->conf;
+    return (struct bucket_rule){
+        .count = conf->telemetry_per_s, .period_ms = 1000, .burst = conf->telemetry_burst};
+}
+
+static bool take(struct event_call *in, struct bucket *b, struct bucket_rule rule,
+                 const char *label)
 {
     uint32_t retry_ms = 0;
-    struct bucket_rule rule = event_rule(in->kind);
     int64_t now = loop_now_ms(in->edge->loop);
-    if (in->row != NULL && in->row->limit == EVENT_LIMIT_FREE) {
+    if (bucket_take(b, &rule, now, &retry_ms)) {
         return true;
     }
-    if (in->wire->within_rate != NULL) {
-        return in->wire->within_rate(in);
-    }
-    if (bucket_take(in->bucket, &rule, now, &retry_ms)) {
-        return true;
-    }
-    stats_name(&in->edge->stats.rate_limited, in->wire->name);
-    if (bucket_refused(in->bucket, now) >= EVENT_FLOOD) {
+    stats_name(&in->edge->stats.rate_limited, label);
+    if (bucket_refused(b, now) >= EVENT_FLOOD) {
         in->wire->flooding(in);
     } else {
         in->wire->refuse(in, &(struct event_refusal){.error = ERR_RATE_LIMIT_EXCEEDED,
                                                      .retry_after_ms = retry_ms});
     }
     return false;
+}
+
+/* False when the peer is over its limit; it has been answered, and may have been closed. */
+static bool within_rate(struct event_call *in)
+{
+    enum event_limit limit = in->row == NULL ? EVENT_LIMIT_CONNECTION : in->row->limit;
+    switch (limit) {
+    case EVENT_LIMIT_FREE:
+        return true;
+    case EVENT_LIMIT_TELEMETRY:
+        return take(in, in->telemetry, telemetry_rule(in->edge), "telemetry");
+    case EVENT_LIMIT_CONNECTION:
+        break;
+    }
+    if (in->wire->within_rate != NULL) {
+        return in->wire->within_rate(in);
+    }
+    return take(in, in->bucket, event_rule(in->kind), in->wire->name);
 }
 
 static bool holds(const struct grant *g, enum permission p, enum event_scope scope, uuid device)
@@ -138,6 +164,67 @@ static bool permitted_for(struct event_call *in, const struct handler *h, const 
     return false;
 }
 
+/* Of what could not be read: the member that holds the byte where it went wrong. */
+static void name_member_at(struct shape_ctx *ctx, span object, size_t at)
+{
+    struct json_iter it;
+    span key, value;
+    if (!json_object_begin(&it, object)) {
+        return;
+    }
+    while (json_object_next(&it, &key, &value)) {
+        if (object.ptr + at < value.ptr + value.len) {
+            span name = json_string_in(key, ctx->arena);
+            (void)snprintf(ctx->path, sizeof ctx->path, "%.*s", SPAN_FMT(name));
+            return;
+        }
+    }
+}
+
+enum event_element event_next(struct event_many *m, void *out)
+{
+    span element = m->one;
+    size_t at = 0;
+    m->index = m->index == UINT_MAX ? 0 : m->index + 1;
+    if (m->index >= m->count || (m->one.len == 0 && !json_array_next(&m->it, &element))) {
+        return EVENT_END;
+    }
+    int error = json_check(element, SHAPE_DEPTH_MAX, JSON_REFUSE_PROTO, &at);
+    m->member = m->ctx.path;
+    m->ctx.path[0] = '\0';
+    if (error != 0) {
+        name_member_at(&m->ctx, element, at);
+        m->why = json_error_name(error);
+        return EVENT_REFUSED;
+    }
+    bool good = shape_decode(m->schema, element, &m->ctx, out);
+    m->why = m->ctx.why;
+    return good ? EVENT_READ : EVENT_REFUSED;
+}
+
+static void run_many(struct event_call *in, const struct handler *h)
+{
+    struct event_many m = {.schema = in->row->schema,
+                           .index = UINT_MAX,
+                           .ctx = {.arena = in->arena, .now_ms = in->now_ms}};
+    if (json_array_begin(&m.it, in->data)) {
+        size_t n = json_count(in->data);
+        m.count = n > in->row->most ? 0 : (unsigned)n;
+        if (m.count == 0) {
+            event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL,
+                         n == 0 ? "must not be empty" : "has too many elements");
+            return;
+        }
+    } else if (in->data.len > EVENT_ONE_BYTES_MAX) {
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "is larger than one may be");
+        return;
+    } else {
+        m.one = in->data.len > 0 ? in->data : SPAN("{}");
+        m.count = 1;
+    }
+    h->run(in, &m);
+}
+
 static void run(struct event_call *in, enum event_in which)
 {
     const struct handler *h = &handlers[which];
@@ -147,6 +234,10 @@ static void run(struct event_call *in, enum event_in which)
         return;
     }
     if (!permitted(in)) {
+        return;
+    }
+    if (in->row->most > 0) {
+        run_many(in, h);
         return;
     }
     if (in->unchecked && in->data.len > 0 && !shape_json(in->data, &ctx)) {

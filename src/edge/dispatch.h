@@ -15,12 +15,20 @@
  *         event_ok(in, SPAN_NONE);
  *     }
  *
+ * Of rows that take many (IN_MANY) the handler is given the elements one by one, read or refused:
+ *
+ *     void event_product_telemetry(struct event_call *in, struct event_many *m)
+ *     {
+ *         struct shape_telemetry_sample s;
+ *         for (enum event_element e; (e = event_next(m, &s)) != EVENT_END;) ...
+ *
  * A handler answers at once with event_ok or event_refuse, or later in the wire's own way with a
  * copy of in->id. It may close the peer, whose memory is gone then.
  */
 #ifndef SB_EDGE_DISPATCH_H
 #define SB_EDGE_DISPATCH_H
 
+#include "codec/json/read.h"
 #include "codec/json/write.h"
 #include "edge/edge.h"
 #include "domain/identity.h"
@@ -57,9 +65,12 @@ struct event_wire {
     void (*refuse)(const struct event_call *in, const struct event_refusal *r);
     /* The peer never stops: close it with CLOSE_FLOODING. */
     void (*flooding)(const struct event_call *in);
-    /* Instead of the connection's bucket: whether it is within its rate, else it was answered.
-     * NULL: the bucket, and flooding. */
+    /* Instead of the connection's bucket, where that is what counts: whether it is within its rate,
+     * else it was answered. NULL: the bucket. */
     bool (*within_rate)(const struct event_call *in);
+    /* For an answer that comes later: finds in->peer again by in->conn; false: it has gone. NULL:
+     * in->id says all that the wire needs. */
+    bool (*again)(struct event_call *in);
     /* Takes a name that no row has; false refuses it. NULL: all are refused. */
     bool (*unknown)(const struct event_call *in);
 };
@@ -74,11 +85,14 @@ struct event_call {
     const struct grant *grant;
     uuid device;                /* of scope OWN */
     struct bucket *bucket;      /* of the connection; not with within_rate */
+    struct bucket *telemetry;   /* of the connection, for what has limit TELEMETRY; a device's */
     uint32_t slot;              /* of the connection, for the log */
     span name;                  /* unescaped; empty when `bad` */
     span data;                  /* one JSON value; empty: {} */
     bool unchecked;             /* shape_json has not accepted it yet */
     span id;                    /* what names the request for the wire; empty: none is wanted */
+    bool wants_ack;             /* else only refusals are told */
+    struct conn_ref conn;       /* with wire->again */
     size_t bytes;               /* of the message */
     const char *bad;            /* why it could not be read; NULL: it could */
     const char *bad_member;
@@ -97,6 +111,21 @@ static inline void event_ok(const struct event_call *in, span members)
 /* As the wire's; member and why may be NULL. */
 void event_refuse(const struct event_call *in, err error, const char *member, const char *why);
 
+/* The elements of a payload that may be several. */
+struct event_many {
+    unsigned count;     /* 1 to the row's `most` */
+    unsigned index;     /* of the element that event_next gave */
+    const char *member; /* of one that was refused: its bad member, or empty, */
+    const char *why;    /* and why; until the next one */
+    enum schema schema; /* the rest is private */
+    span one;
+    struct json_iter it;
+    struct shape_ctx ctx;
+};
+enum event_element { EVENT_END, EVENT_READ, EVENT_REFUSED };
+/* The next element into *out, which is struct shape_<schema>. */
+enum event_element event_next(struct event_many *m, void *out);
+
 /* The bucket of a connection of that kind. */
 struct bucket_rule event_rule(enum event_peer kind);
 
@@ -106,6 +135,9 @@ struct shape_none {
 };
 #define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
     void event_##handler(struct event_call *in, const struct shape_##schema *p);
+#define IN_MANY(name, text, from, schema, most, acked, permission, scope, limit, bytes, handler,   \
+                description)                                                                       \
+    void event_##handler(struct event_call *in, struct event_many *m);
 #include "tables/events.def"
 
 #endif

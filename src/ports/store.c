@@ -77,6 +77,11 @@ void store_set_text(struct store_req *req, unsigned i, unsigned set, unsigned p,
         (struct store_value){.type = STORE_TEXT, .s = arena_dup(&req->arena, v)};
 }
 
+void store_set_borrowed(struct store_req *req, unsigned i, unsigned set, unsigned p, span v)
+{
+    *param(req, i, set, p) = (struct store_value){.type = STORE_TEXT, .s = v};
+}
+
 void store_set_blob(struct store_req *req, unsigned i, unsigned set, unsigned p, span v)
 {
     *param(req, i, set, p) =

@@ -33,7 +33,7 @@ struct store_value {
     union {
         int64_t i;
         double d;
-        span s; /* TEXT (UTF-8) and BLOB; in the request's arena */
+        span s; /* TEXT (UTF-8) and BLOB; in the request's arena, or its owner's */
     };
 };
 
@@ -136,6 +136,8 @@ void store_set_int(struct store_req *req, unsigned i, unsigned set, unsigned p, 
 void store_set_real(struct store_req *req, unsigned i, unsigned set, unsigned p, double v);
 void store_set_text(struct store_req *req, unsigned i, unsigned set, unsigned p, span v);
 void store_set_blob(struct store_req *req, unsigned i, unsigned set, unsigned p, span v);
+/* The same without a copy: `v` lives, unchanged, until done. */
+void store_set_borrowed(struct store_req *req, unsigned i, unsigned set, unsigned p, span v);
 /* Cell of a result; asserted bounds. NULL cells read as 0, 0.0 and the empty span. */
 const struct store_value *store_cell(const struct store_req *req, unsigned i, unsigned row,
                                      unsigned column);

@@ -25,11 +25,16 @@ static const struct event_out_row outs[OUT_COUNT] = {
 
 static const struct event_in_row ins[IN_COUNT] = {
 #define IN(name, text, from, schema, acked, permission, scope, limit, bytes, handler, description) \
+    IN_MANY(name, text, from, schema, 0, acked, permission, scope, limit, bytes, handler,          \
+            description)
+#define IN_MANY(name, text, from, schema, most, acked, permission, scope, limit, bytes, handler,   \
+                description)                                                                       \
     {text,                                                                                         \
      from,                                                                                         \
      SCHEMA_##schema,                                                                              \
+     most,                                                                                         \
      ANSWER_##acked,                                                                               \
-     PERM_##permission,                                                           \
+     PERM_##permission,                                                                            \
      EVENT_SCOPE_##scope,                                                                          \
      EVENT_LIMIT_##limit,                                                                          \
      bytes,                                                                                        \

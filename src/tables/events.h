@@ -51,7 +51,9 @@ enum event_in {
 
 enum event_class { CLASS_ORDERED, CLASS_DIRECT, CLASS_STATE, CLASS_EPHEMERAL };
 enum event_scope { EVENT_SCOPE_ALL, EVENT_SCOPE_OWN, EVENT_SCOPE_SOME, EVENT_SCOPE_deviceId };
-enum event_limit { EVENT_LIMIT_CONNECTION, EVENT_LIMIT_FREE };
+enum event_limit { EVENT_LIMIT_CONNECTION, EVENT_LIMIT_FREE, EVENT_LIMIT_TELEMETRY };
+/* Of a single object where many may come (CONTRACT 7). */
+#define EVENT_ONE_BYTES_MAX 65536
 #define PERM_ANYBODY PERM_COUNT
 
 struct event_out_row {
@@ -66,6 +68,7 @@ struct event_in_row {
     const char *name;
     uint32_t from;      /* bit per enum event_peer */
     enum schema schema; /* SCHEMA_none: whatever it is */
+    uint32_t most;      /* one of it, or an array of so many; 0: one */
     enum answer_shape acked; /* ANSWER_none: there is no acknowledgement */
     enum permission permission; /* PERM_ANYBODY: none is asked for */
     enum event_scope scope;

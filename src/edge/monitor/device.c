@@ -1,8 +1,9 @@
-/* What devices say on the Monitor wire: register, heartbeat, metrics, state, config:report. Each
- * good frame goes to the device's home, which answers. */
+/* What devices say on the Monitor wire: register, heartbeat, metrics, state, telemetry,
+ * config:report. Each good frame goes to the device's home, which answers. */
 #include "domain/device_config.h"
 
 #include "edge/monitor/session.h"
+#include "edge/telemetry.h"
 
 #include "base/mem.h"
 #include "shape/device.h"
@@ -109,6 +110,11 @@ void event_monitor_state(struct event_call *in, const struct shape_state *s)
 {
     struct host_facts f = host_facts_of(s, in->arena, in->now_ms);
     device_link_state(monitor_link(in->peer), in->id, &f);
+}
+
+void event_monitor_telemetry(struct event_call *in, struct event_many *many)
+{
+    telemetry_event(in, many, monitor_link(in->peer));
 }
 
 void event_monitor_auth_refresh(struct event_call *in, const struct shape_auth_refresh *r)

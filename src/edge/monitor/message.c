@@ -12,8 +12,7 @@
 
 static void on_ok(const struct event_call *in, span members)
 {
-    ASSERT(members.len == 0); /* this wire's acks say no more */
-    monitor_ack(in->peer, in->id);
+    monitor_ack_with(in->peer, in->id, members);
 }
 
 /* Subscribing belongs to viewers, whoever does it; a refresh is answered to both. */
@@ -43,12 +42,20 @@ static void on_flooding(const struct event_call *in)
     conn_close(m->conn, CLOSE_FLOODING);
 }
 
+static bool again(struct event_call *in)
+{
+    struct conn *c = conn_find(in->edge->net, in->conn);
+    in->peer = c == NULL ? NULL : ws_user(c);
+    return c != NULL;
+}
+
 static const struct event_wire wire = {.stats = STATS_MONITOR,
                                        .name = "monitor",
                                        .name_member = "type",
                                        .ok = on_ok,
                                        .refuse = on_refuse,
-                                       .flooding = on_flooding};
+                                       .flooding = on_flooding,
+                                       .again = again};
 
 static void bad(struct event_call *in, const char *member, const char *why)
 {
@@ -100,10 +107,13 @@ void monitor_message(struct conn *c, enum ws_opcode op, span payload)
                             .grant = m->session.grant,
                             .device = m->device,
                             .bucket = &m->bucket,
+                            .telemetry = m->is_device ? monitor_bucket(m) : NULL,
+                            .conn = conn_ref_of(c),
                             .slot = conn_slot(c),
                             .bytes = payload.len};
     (void)op;
     parse(&in, payload);
+    in.wants_ack = in.id.len > 0;
     event_dispatch(&in); /* which may close it and free m */
     arena_reset(&arena);
 }

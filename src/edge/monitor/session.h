@@ -50,12 +50,19 @@ struct monitor {
 struct monitor_device {
     struct monitor m;
     struct device_link link;
+    struct bucket telemetry;
 };
 
 static inline struct device_link *monitor_link(struct monitor *m)
 {
     ASSERT(m->is_device);
     return &CONTAINER_OF(m, struct monitor_device, m)->link;
+}
+
+static inline struct bucket *monitor_bucket(struct monitor *m)
+{
+    ASSERT(m->is_device);
+    return &CONTAINER_OF(m, struct monitor_device, m)->telemetry;
 }
 
 /* Its edge, once it has a connection. */

@@ -2,6 +2,7 @@
 #include "domain/device_config.h"
 #include "edge/rest/devices.h"
 #include "edge/socketio/app.h"
+#include "edge/telemetry.h"
 
 #include "base/mem.h"
 #include "codec/json/read.h"
@@ -61,6 +62,11 @@ static bool within_rate(const struct event_call *in)
     return sio_within_rate(c->socket, c->event);
 }
 
+static void on_flooding(const struct event_call *in)
+{
+    sio_disconnect(call_of(in)->socket, CLOSE_FLOODING, true);
+}
+
 static bool unknown(const struct event_call *in)
 {
     struct product_call *c = call_of(in);
@@ -72,6 +78,7 @@ static const struct event_wire wire = {.stats = STATS_SOCKETIO,
                                        .name_member = "event",
                                        .ok = on_ok,
                                        .refuse = on_refuse,
+                                       .flooding = on_flooding,
                                        .within_rate = within_rate,
                                        .unknown = unknown};
 
@@ -108,6 +115,7 @@ static void on_event(struct sio_socket *s, const struct sio_event *ev)
 {
     struct arena arena = {0};
     struct product_call c = {.socket = s, .event = ev, .answer = sio_answer_of(s, ev)};
+    bool device = peer_of(s) == PEER_DEVICE;
     c.in = (struct event_call){.wire = &wire,
                                .edge = sio_edge(s),
                                .arena = &arena,
@@ -120,6 +128,8 @@ static void on_event(struct sio_socket *s, const struct sio_event *ev)
                                .data = payload_of(ev->args),
                                .unchecked = true,
                                .id = span_of(&c.answer, sizeof c.answer),
+                               .wants_ack = ev->wants_ack,
+                               .telemetry = device ? &product_of(s)->telemetry : NULL,
                                .bytes = ev->args.len};
     event_dispatch(&c.in); /* which may free s */
     arena_reset(&arena);
@@ -242,6 +252,11 @@ void event_product_config_report(struct event_call *in, const struct shape_confi
 {
     struct waiting w = waiting_of(in, WAITS_CONFIG);
     device_link_config(link_of(in), span_of(&w, sizeof w), p->version, p->reported);
+}
+
+void event_product_telemetry(struct event_call *in, struct event_many *m)
+{
+    telemetry_event(in, m, link_of(in));
 }
 
 /* --- provisioning keys --- */

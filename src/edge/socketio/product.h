@@ -45,6 +45,7 @@ struct product {
     struct product_replay *replays; /* owned */
     struct device_link link;        /* of a device's own socket */
     bool linked;
+    struct bucket telemetry;        /* of its messages */
 };
 
 /* The socket's; made when there is none. */

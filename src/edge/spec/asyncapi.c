@@ -46,6 +46,27 @@ struct message {
     const struct event_out_row *row_out;
 };
 
+/* The payload, or where many may come: it or an array of it. */
+static void put_payload(struct json_writer *w, const struct message *m)
+{
+    if (!m->in || m->row_in->most == 0) {
+        spec_ref(w, m->payload);
+        return;
+    }
+    json_open(w, '{');
+    json_member_open(w, "anyOf", '[');
+    spec_ref(w, m->payload);
+    json_open(w, '{');
+    json_member_string(w, "type", SPAN("array"));
+    json_key(w, "items");
+    spec_ref(w, m->payload);
+    json_member_i64(w, "minItems", 1);
+    json_member_u64(w, "maxItems", m->row_in->most);
+    json_close(w, '}');
+    json_close(w, ']');
+    json_close(w, '}');
+}
+
 static bool on_wire(const struct wire *wire, uint32_t peers)
 {
     for (unsigned p = 0; p < PEER_COUNT; p++) {
@@ -150,7 +171,7 @@ static void put_frame(struct json_writer *w, const struct message *m)
     json_member_string(w, "const", span_str(m->name));
     json_close(w, '}');
     json_key(w, "data");
-    spec_ref(w, m->payload);
+    put_payload(w, m);
     if (channels) { /* they stand beside `type` */
         json_key(w, m->payload->members[0].name);
         spec_member(w, &m->payload->members[0], SPEC_TAKEN);
@@ -260,7 +281,7 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
     } else if (m->ordered && m->payload != NULL) {
         put_ordered(w, m);
     } else {
-        spec_ref(w, m->payload);
+        put_payload(w, m);
     }
     json_close(w, '}');
     if (is_acked(m) && !wire->framed) {
