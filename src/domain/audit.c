@@ -29,27 +29,38 @@ static span cut(span s, size_t bytes_max)
     return span_of(s.ptr, len);
 }
 
-static void set_uuid(struct store_req *req, unsigned step, unsigned param, uuid id)
+static void set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned param, uuid id)
 {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(id, text);
-    store_set_text(req, step, 0, param, span_of(text, UUID_TEXT_LEN));
+    store_set_text(req, step, set, param, span_of(text, UUID_TEXT_LEN));
+}
+
+void audit_steps(struct store_req *req, unsigned i, unsigned count)
+{
+    store_step_init(req, i, QUERY_AUDIT_INSERT, count);
+}
+
+void audit_set(struct home *h, struct store_req *req, unsigned i, unsigned set,
+               const struct audit_entry *e)
+{
+    set_uuid(req, i, set, 0, home_new_id(h));
+    store_set_int(req, i, set, 1, clock_wall_ms(h->clock));
+    if (!uuid_is_nil(e->who->id)) {
+        set_uuid(req, i, set, 2, e->who->id);
+    }
+    store_set_text(req, i, set, 3, cut(e->who->name, NAME_BYTES_MAX));
+    store_set_text(req, i, set, 4, span_str(e->action));
+    store_set_text(req, i, set, 5, span_str(e->target_kind));
+    store_set_text(req, i, set, 6, cut(e->target, NAME_BYTES_MAX));
+    store_set_text(req, i, set, 7, e->failed ? SPAN("failed") : SPAN("ok"));
+    store_set_text(req, i, set, 8, cut(e->who->address, ADDRESS_BYTES_MAX));
 }
 
 void audit_step(struct home *h, struct store_req *req, unsigned i, const struct audit_entry *e)
 {
-    store_step_init(req, i, QUERY_AUDIT_INSERT, 1);
-    set_uuid(req, i, 0, home_new_id(h));
-    store_set_int(req, i, 0, 1, clock_wall_ms(h->clock));
-    if (!uuid_is_nil(e->who->id)) {
-        set_uuid(req, i, 2, e->who->id);
-    }
-    store_set_text(req, i, 0, 3, cut(e->who->name, NAME_BYTES_MAX));
-    store_set_text(req, i, 0, 4, span_str(e->action));
-    store_set_text(req, i, 0, 5, span_str(e->target_kind));
-    store_set_text(req, i, 0, 6, cut(e->target, NAME_BYTES_MAX));
-    store_set_text(req, i, 0, 7, e->failed ? SPAN("failed") : SPAN("ok"));
-    store_set_text(req, i, 0, 8, cut(e->who->address, ADDRESS_BYTES_MAX));
+    audit_steps(req, i, 1);
+    audit_set(h, req, i, 0, e);
 }
 
 struct note {
@@ -158,7 +169,7 @@ void audit_list(struct home *h, const struct audit_filter *in, audit_done done, 
     l->bad_cursor = in->after.len > 0 && !cursor_read(in->after, &before_ms, &before_id);
     store_step_init(req, 0, QUERY_AUDIT_LIST, 1);
     store_set_int(req, 0, 0, 0, before_ms);
-    set_uuid(req, 0, 1, before_id);
+    set_uuid(req, 0, 0, 1, before_id);
     store_set_int(req, 0, 0, 2, in->from_ms);
     set_filter(req, 3, in->actor);
     set_filter(req, 4, in->action);

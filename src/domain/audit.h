@@ -28,6 +28,10 @@ struct audit_entry {
 
 /* Step `i` of a request: the entry, in the same transaction. */
 void audit_step(struct home *h, struct store_req *req, unsigned i, const struct audit_entry *e);
+/* The same for `count` entries in one step: each is then set once. */
+void audit_steps(struct store_req *req, unsigned i, unsigned count);
+void audit_set(struct home *h, struct store_req *req, unsigned i, unsigned set,
+               const struct audit_entry *e);
 /* Stores an entry by itself. Everything is copied. A failure is a log line, `audit.lost`. `done`
  * (NULL: nobody waits) runs once it is on disk, or lost, on this loop, never inside the call. */
 void audit_note(struct home *h, const struct audit_entry *e, void (*done)(void *owner),

@@ -35,7 +35,8 @@
 
 const char *command_status_name(enum command_status s); /* "pending" */
 const char *command_phase_name(enum command_phase p);   /* "timed_out" */
-enum command_status command_status_of(enum command_phase p);
+/* Adds how many commands ended with each phase at that home since the start. Any thread. */
+void command_counts(const struct home *h, uint64_t counts[PHASE_COUNT]);
 
 /* Borrowed for the call of done. */
 struct command_result {

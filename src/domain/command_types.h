@@ -13,6 +13,10 @@
 #define COMMAND_TIMEOUT_MS_MIN 1000
 #define COMMAND_TIMEOUT_MS_MAX 300000
 #define COMMAND_EXPIRY_MS 86400000 /* of one that waits for its device; also the longest */
+/* Of one device, not over: a client at its rate limit reaches as many with a device that hangs. */
+#define COMMAND_OPEN_MAX 512
+#define COMMAND_ERROR_CODE_MAX 100 /* bytes that are kept of what a device says */
+#define COMMAND_ERROR_MESSAGE_MAX 500
 
 /* What the documents know, */
 enum command_status { COMMAND_PENDING, COMMAND_EXECUTED, COMMAND_FAILED };
@@ -28,7 +32,12 @@ enum command_phase {
     PHASE_EXPIRED,
     PHASE_CANCELLED,
     PHASE_REJECTED, /* failed: offline without queue, disabled, refused */
+    PHASE_COUNT
 };
+static inline enum command_status command_status_of(enum command_phase p)
+{
+    return p < PHASE_DONE ? COMMAND_PENDING : p == PHASE_DONE ? COMMAND_EXECUTED : COMMAND_FAILED;
+}
 
 /* A command as somebody asks for it, checked; empty spans and zeroes take the defaults. */
 struct command_draft {
@@ -42,6 +51,34 @@ struct command_draft {
     bool queue;        /* waits for an offline device */
     bool no_response;  /* done as soon as the device has it */
     uuid job;          /* of a group command; nil: none */
+};
+
+/* What is stored of one; the spans are borrowed from whoever shows it, times are epoch ms and 0 for
+ * what has not been. */
+struct command_row {
+    uuid id;
+    uuid device;
+    uuid job;
+    uuid issued_by;
+    span command;
+    span parameters; /* JSON; empty: none */
+    span request_id;
+    enum command_phase phase;
+    uint32_t timeout_ms;
+    uint32_t attempts; /* how often it was handed to the device's socket */
+    bool queue;
+    bool no_response;
+    bool late;          /* the answer came when it was over */
+    int64_t requested_ms;
+    int64_t created_ms;
+    int64_t expires_ms;
+    int64_t due_ms;     /* it ends by itself */
+    int64_t sent_ms;    /* first */
+    int64_t acked_ms;
+    int64_t executed_ms;
+    span response;      /* JSON: the newest result of the device; empty: none */
+    span error_code;
+    span error_message;
 };
 
 enum response_status { RESPONSE_SUCCESS, RESPONSE_ERROR, RESPONSE_ACCEPTED, RESPONSE_PROGRESS };

@@ -13,7 +13,7 @@ struct deletion {
 };
 
 static const enum query purges[] = {QUERY_METRICS_PURGE, QUERY_ROLLUP_PURGE, QUERY_STATE_PURGE,
-                                    QUERY_PROCESS_PURGE};
+                                    QUERY_PROCESS_PURGE, QUERY_COMMAND_PURGE};
 
 static void purge(struct deletion *x);
 
@@ -100,6 +100,7 @@ static void at_home_delete(struct ask *a, struct device *d)
     host_channels_drop(d);
     telemetry_drop(d);
     presence_forget(d);
+    commands_forget(d);
     device_forget(d);
     purge((struct deletion *)a);
 }

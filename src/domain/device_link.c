@@ -129,6 +129,8 @@ static void delivered(struct link_mail *m)
     }
     switch (TOKEN_OF(m->delivery.token)) {
     case TOKEN_COMMAND:
+        commands_delivered(d, m->delivery.token);
+        break;
     case TOKEN_CONFIG:
     case TOKEN_NONE:
         break;

@@ -185,6 +185,7 @@ static void apply(struct patch *p, struct device *d)
     if ((d->row.status == DEVICE_DISABLED) != was_disabled) {
         if (!was_disabled) {
             presence_close(d, CLOSE_DISABLED);
+            commands_disabled(d);
         }
         identity_changed(h, d->id);
     }

@@ -10,8 +10,16 @@
 
 /* STATE_LATEST, METRICS_LAST and the newest process list come with the device itself: a viewer's
  * first question is theirs, and one request is cheaper than two. */
-enum load_step { LOAD_DEVICE, LOAD_STATE, LOAD_ROWS, LOAD_PROCESSES, LOAD_CONFIG, LOAD_STEPS };
-#define LOAD_ROWS_MAX (4 + HOST_ROWS_MAX)
+enum load_step {
+    LOAD_DEVICE,
+    LOAD_STATE,
+    LOAD_ROWS,
+    LOAD_PROCESSES,
+    LOAD_CONFIG,
+    LOAD_COMMANDS,
+    LOAD_STEPS
+};
+#define LOAD_ROWS_MAX (4 + HOST_ROWS_MAX + COMMAND_OPEN_MAX)
 
 struct fleet *fleet_new(struct home *h)
 {
@@ -23,6 +31,7 @@ struct fleet *fleet_new(struct home *h)
     if (!host_timezone(span_str(h->conf->timezone), &f->offset_min)) {
         f->offset_min = 0; /* the setting is checked at start */
     }
+    commands_start(f);
     hub_own(h->hub, SPAN("m/"), &host_topic_owner, f);
     hub_own(h->hub, SPAN("t/"), &telemetry_topic_owner, f);
     f->telemetry = telemetry_new(h);
@@ -38,6 +47,7 @@ static void device_free(struct device *d)
         list_remove(&d->idle);
         d->fleet->idle_count--;
     }
+    commands_free(d);
     presence_deinit(d);
     host_channels_free(d);
     telemetry_free(d);
@@ -53,6 +63,7 @@ void fleet_free(struct fleet *f)
     behind_deinit(&f->presence);
     connection_logs_drop(f);
     behind_deinit(&f->logs);
+    commands_stop(f);
     while ((n = map_pop(&f->devices)) != NULL) {
         device_free(CONTAINER_OF(n, struct device, node));
     }
@@ -162,6 +173,7 @@ static void loaded(struct store_req *req)
         config_load(d, store_cell(req, LOAD_CONFIG, 0, 0));
         host_load(d, req, LOAD_STATE);
         d->state = DEVICE_READY;
+        commands_load(d, req, LOAD_COMMANDS);
     } else {
         device_forget(d);
     }
@@ -188,6 +200,9 @@ static void load(struct device *d)
     store_set_int(req, LOAD_PROCESSES, 0, 2, INT64_MAX);
     store_step_init(req, LOAD_CONFIG, QUERY_CONFIG_GET, 1);
     req_set_uuid(req, LOAD_CONFIG, 0, 0, d->id);
+    store_step_init(req, LOAD_COMMANDS, QUERY_COMMAND_LIST_OPEN, 1);
+    req_set_uuid(req, LOAD_COMMANDS, 0, 0, d->id);
+    store_set_int(req, LOAD_COMMANDS, 0, 1, COMMAND_OPEN_MAX);
     req_submit(h, req);
 }
 

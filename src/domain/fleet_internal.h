@@ -15,6 +15,7 @@
  *   host_reports.c     what devices report, into the store
  *   host_history.c     reads of stored rows
  *   telemetry*.c       what devices measure (telemetry_internal.h)
+ *   command*.c         commands (command_internal.h)
  *   fleet_retention.c  what becomes too old goes
  *   fleet_budget.c     what is too much goes
  *
@@ -121,6 +122,7 @@ struct device {
     struct host *host; /* NULL while there is nothing */
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
     struct device_telemetry *telemetry; /* NULL: nobody has asked */
+    struct commands *commands; /* NULL until there was one */
 };
 
 struct fleet {
@@ -138,6 +140,10 @@ struct fleet {
     unsigned logs_waiting;
     struct list local; /* asks that this loop's callers wait for */
     struct telemetry *telemetry;
+    struct behind commands; /* their changes of phase */
+    uint64_t command_last;  /* the newest number of a token */
+    struct command_sweep *sweep; /* home 0 only */
+    _Atomic uint64_t commands_ended[PHASE_COUNT]; /* written by this thread, read by any */
     struct retention *retention; /* home 0 only */
     struct budget *budget;       /* home 0 only */
 };
@@ -350,6 +356,23 @@ extern const struct topic_owner telemetry_topic_owner;
 /* Nobody follows any more: stops the timers and gives back the followers' hold. */
 void telemetry_drop(struct device *d);
 void telemetry_free(struct device *d);
+/* --- command*.c --- */
+
+/* From the rows of COMMAND_LIST_OPEN: each takes up where its row says. */
+void commands_load(struct device *d, const struct store_req *req, unsigned step);
+/* The device has a newer link: what it has not acknowledged is sent, in the order of creation. */
+void commands_connected(struct device *d);
+/* What waits for the device will not be sent: it is disabled. */
+void commands_disabled(struct device *d);
+/* What was sent under that token has arrived. */
+void commands_delivered(struct device *d, uint64_t token);
+/* The device is being deleted: nobody will be told of its commands any more. Hold it. */
+void commands_forget(struct device *d);
+/* The device leaves memory. */
+void commands_free(struct device *d);
+/* Changes of commands are written behind (command_write.c); the sweep is home 0's. */
+void commands_start(struct fleet *f);
+void commands_stop(struct fleet *f);
 
 /* --- fleet_retention.c --- */
 

@@ -41,6 +41,7 @@ static const struct {
     {QUERY_ROLLUP_EXPIRE, hour, 3600000},
     {QUERY_CONNECTION_EXPIRE, logs, 0},
     {QUERY_AUDIT_EXPIRE, logs, 0},
+    {QUERY_COMMAND_EXPIRE, logs, 0},
     {QUERY_IDEMPOTENCY_EXPIRE, answers, 0},
 };
 

@@ -233,4 +233,5 @@ void presence_open(struct device *d, const struct opening *o)
     connection_log_open(d, o);
     count_connect(d);
     presence_touch(d);
+    commands_connected(d);
 }
