@@ -197,6 +197,17 @@ test('answers_and_bodies_are_as_documented', async () => {
   for (const rest of ['metrics', 'metrics?agg=max&points=5', 'state', 'processes', 'viewers', 'connections', 'credentials']) {
     assert.equal((await ask('GET', `${at}/${rest}`)).status, 200, rest);
   }
+  const measured = { timestamp: new Date(Date.now() - 1000).toISOString(), sensorType: 'heat', value: 1.5, unit: 'C', metadata: { a: 1 }, sampleId: 's' };
+  for (const body of [measured, [measured, { ...measured, sampleId: 't', value: 2 }, { ...measured, value: 1e9 }]]) {
+    assert.equal((await ask('POST', `${at}/telemetry`, { body, token: key })).status, 200);
+  }
+  assert.equal((await ask('POST', `${at}/telemetry`, { body: [{}], token: key })).status, 422);
+  for (const rest of ['', '?limit=1', '?points=5', '?agg=max&sensor=heat', '/latest']) {
+    const shown = await ask('GET', `${at}/telemetry${rest}`);
+    assert.equal(shown.status, 200, rest);
+    assert.ok(shown.json.data.length > 0, rest);
+  }
+  assert.equal((await ask('GET', `${at}/telemetry?points=0`)).status, 400);
   await ask('PATCH', `${at}/state`, { body: { hostname: 'h2' }, token: key });
   const credential = await ask('POST', `${at}/credentials`, { body: { name: 'second' } });
   assert.equal(credential.status, 201);

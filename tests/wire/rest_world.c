@@ -7,6 +7,7 @@
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "base/mem.h"
+#include "domain/fleet.h"
 #include "loop/addr.h"
 
 #include <netinet/in.h>
@@ -168,6 +169,9 @@ void world_close(struct world *w)
     w->store->close(w->store);
     while (loop_wait_ns(w->loops[0]) == 0) {
         loop_turn(w->loops[0], 0);
+    }
+    if (w->home.fleet != NULL) {
+        fleet_free(w->home.fleet);
     }
     journal_free(w->journals[0]);
     edge_deinit(&w->edge);

@@ -3,6 +3,7 @@
  *
  *     product.c        the namespace: events to dispatch, answers, a device's own socket
  *     product_subs.c   device:subscribe: subscriptions, their replay, rights, recovery
+ *     product_telemetry.c  telemetry:subscribe: the same for values
  *     issuer.c         results of commands for who asked, where they do not follow the device
  *
  * Names that nobody knows may be an application's (app.h).
@@ -33,6 +34,7 @@ struct product_replay {
     struct pos since;
     uuid device; /* nil: every one */
 };
+struct product_follow; /* one telemetry:subscribe */
 
 /* What a socket of "/" has beside sio's; most that only answer have none. */
 struct product {
@@ -43,6 +45,9 @@ struct product {
     unsigned device_count;
     unsigned device_cap;
     struct product_replay *replays; /* owned */
+    struct product_follow *follows; /* owned: devices whose telemetry it has */
+    unsigned follow_count;
+    unsigned follow_cap;
     struct device_link link;        /* of a device's own socket */
     bool linked;
     struct bucket telemetry;        /* of its messages */
@@ -57,5 +62,15 @@ void product_subs_keep(const struct sio_socket *s, struct json_writer *w);
 void product_subs_restore(struct sio_socket *s, span state);
 void product_subs_rights(struct sio_socket *s);
 void product_subs_writable(struct sio_socket *s);
+/* {ok:true,count} */
+void product_answer_count(struct edge *e, const struct sio_answer *a, int64_t count);
+/* `error` with SUBSCRIPTION_FAILED; a nil device: of all. */
+void product_say_dropped(struct sio_socket *s, uuid device, const char *why);
+
+/* product_telemetry.c, as above. How many there were. */
+unsigned product_telemetry_close(struct sio_socket *s);
+void product_telemetry_keep(const struct product *p, struct json_writer *w);
+void product_telemetry_restore(struct sio_socket *s, span state);
+void product_telemetry_rights(struct sio_socket *s);
 
 #endif

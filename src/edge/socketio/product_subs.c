@@ -14,6 +14,8 @@
 
 #include <stdio.h>
 
+#define RIGHTS_CHANGED "the rights were changed"
+
 static span topic_of(uuid device, char text[DEVICE_EVENTS_TOPIC_MAX])
 {
     return uuid_is_nil(device) ? SPAN(DEVICE_EVENTS_PATTERN) : device_events_topic(device, text);
@@ -201,6 +203,7 @@ void product_subs_close(struct sio_socket *s)
             unfollow(p, p->devices[--p->device_count]);
         }
     }
+    (void)product_telemetry_close(s);
     reach_free(&p->reach);
     mem_free(p->devices);
     p->devices = NULL;
@@ -218,7 +221,7 @@ struct asking {
     uuid device;
 };
 
-static void answer_count(struct edge *e, const struct sio_answer *a, int64_t count)
+void product_answer_count(struct edge *e, const struct sio_answer *a, int64_t count)
 {
     char members[40];
     int len = snprintf(members, sizeof members, "\"count\":%lld", (long long)count);
@@ -252,7 +255,7 @@ static void device_is_there(void *owner, const struct device_result *r)
     } else if (s != NULL) {
         name_device(product_of(s), a->device, NULL);
         sio_keep(s);
-        answer_count(a->edge, &a->answer, 1);
+        product_answer_count(a->edge, &a->answer, 1);
     } else {
         sio_answer_error(a->edge, &a->answer, ERR_DEVICE_NOT_FOUND, "deviceId", NULL, 0);
     }
@@ -265,7 +268,7 @@ static void devices_counted(struct store_req *req)
     if (req->error != ERR_NONE) { /* it is subscribed; what is missing is the number */
         sio_answer_ok(a->edge, &a->answer, SPAN_NONE);
     } else {
-        answer_count(a->edge, &a->answer, store_int(store_cell(req, 0, 0, 0)));
+        product_answer_count(a->edge, &a->answer, store_int(store_cell(req, 0, 0, 0)));
     }
     store_req_free(req);
     mem_free(a);
@@ -303,7 +306,7 @@ static void subscribe_all(struct event_call *in, const struct pos *since)
     } else {
         struct sio_answer a;
         memcpy(&a, in->id.ptr, sizeof a);
-        answer_count(in->edge, &a, p->reach.count);
+        product_answer_count(in->edge, &a, p->reach.count);
     }
 }
 
@@ -325,7 +328,7 @@ static void subscribe_one(struct event_call *in, uuid device, const struct pos *
     /* Who comes back must hear that the device was deleted. */
     name_device(p, device, since);
     sio_keep(s);
-    answer_count(in->edge, &a->answer, 1);
+    product_answer_count(in->edge, &a->answer, 1);
     mem_free(a);
 }
 
@@ -355,17 +358,16 @@ void event_product_unsubscribe(struct event_call *in, const struct shape_unsubsc
         count = is_named(mine, p->deviceId);
         unname_device(mine, p->deviceId);
     } else if (mine != NULL) {
-        count = mine->device_count + mine->all;
+        count = mine->device_count + mine->all + mine->follow_count;
         product_subs_close(s);
     }
     sio_keep(s);
-    answer_count(in->edge, &a, count);
+    product_answer_count(in->edge, &a, count);
 }
 
 /* --- rights --- */
 
-/* `error` with SUBSCRIPTION_FAILED; a nil device: of all. */
-static void say_dropped(struct sio_socket *s, uuid device)
+void product_say_dropped(struct sio_socket *s, uuid device, const char *why)
 {
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
@@ -374,7 +376,7 @@ static void say_dropped(struct sio_socket *s, uuid device)
     json_write_string(&w, SPAN("error"));
     json_open(&w, '{');
     event_error_members(&w, &(struct event_refusal){.error = ERR_SUBSCRIPTION_FAILED,
-                                                    .why = "the rights were changed",
+                                                    .why = why,
                                                     .device = device});
     json_close(&w, '}');
     json_close(&w, ']');
@@ -394,7 +396,7 @@ void product_subs_rights(struct sio_socket *s)
         uuid device = p->devices[i - 1];
         if (!can(g, PERM_DEVICE_READ, scope_device(device))) {
             unname_device(p, device);
-            say_dropped(s, device);
+            product_say_dropped(s, device, RIGHTS_CHANGED);
         }
     }
     if (p->all) {
@@ -404,8 +406,9 @@ void product_subs_rights(struct sio_socket *s)
         p->all = now.all || now.count > 0;
         take_reach(p, now);
     }
+    product_telemetry_rights(s);
     if (dropped) {
-        say_dropped(s, UUID_NIL);
+        product_say_dropped(s, UUID_NIL, RIGHTS_CHANGED);
     }
     sio_keep(s);
 }
@@ -430,7 +433,11 @@ static void put_sub(struct json_writer *w, const struct product *p, uuid device)
 void product_subs_keep(const struct sio_socket *s, struct json_writer *w)
 {
     const struct product *p = s->user;
-    if (p == NULL || (!p->all && p->device_count == 0)) {
+    if (p == NULL) {
+        return;
+    }
+    product_telemetry_keep(p, w);
+    if (!p->all && p->device_count == 0) {
         return;
     }
     json_member_open(w, "devices", '[');
@@ -474,6 +481,7 @@ void product_subs_restore(struct sio_socket *s, span state)
             restore_sub(product_of(s), sub, &arena);
         }
     }
+    product_telemetry_restore(s, state);
     arena_reset(&arena);
 }
 
