@@ -142,9 +142,7 @@ static void viewer_left(struct link_mail *m)
 {
     struct device *d = device_find(m->to->fleet, m->device);
     if (d != NULL && d->viewers > 0) {
-        d->viewers--;
-        m->to->fleet->viewers--;
-        device_release(d);
+        presence_viewer_leaves(d);
     }
 }
 
@@ -270,9 +268,7 @@ static void admit_viewer(struct ask *a, struct device *d)
         ask_answer(a, ERR_RATE_LIMIT_EXCEEDED);
         return;
     }
-    d->viewers++;
-    a->fleet->viewers++;
-    device_hold(d);
+    presence_viewer_joins(d);
     ask_answer(a, ERR_NONE);
 }
 

@@ -26,6 +26,7 @@ struct fleet *fleet_new(struct home *h)
     struct fleet *f = mem_calloc(1, sizeof *f);
     f->home = h;
     list_init(&f->idle);
+    list_init(&f->watched);
     behind_init(&f->presence, h, &presence_writing, "presence", f);
     behind_init(&f->logs, h, &connection_log_writing, "connection_log", f);
     if (!host_timezone(span_str(h->conf->timezone), &f->offset_min)) {
@@ -88,6 +89,33 @@ void fleet_stats(const struct fleet *f, struct fleet_stats *out)
         .links = (unsigned)f->links.count,
         .asks = f->asks,
     };
+}
+
+static unsigned least_watched(const struct fleet_watched *of, unsigned count)
+{
+    unsigned least = 0;
+    for (unsigned i = 1; i < count; i++) {
+        least = of[i].viewers < of[least].viewers ? i : least;
+    }
+    return least;
+}
+
+unsigned fleet_watched(const struct fleet *f, struct fleet_watched *out, unsigned max)
+{
+    unsigned count = 0, least = 0;
+    LIST_EACH(it, &f->watched) {
+        const struct device *d = CONTAINER_OF(it, struct device, watched);
+        struct fleet_watched seen = {.device = d->id, .viewers = d->viewers};
+        if (count < max) {
+            out[count++] = seen;
+        } else if (seen.viewers > out[least].viewers) {
+            out[least] = seen;
+        } else {
+            continue;
+        }
+        least = least_watched(out, count);
+    }
+    return count;
 }
 
 void fleet_ages(const struct fleet *f, struct heard_ages *sum)
@@ -218,6 +246,7 @@ void device_need(struct fleet *f, uuid id, struct wait *w)
         d->holds = 1; /* the load's */
         list_init(&d->waiting);
         list_init(&d->idle);
+        list_init(&d->watched);
         list_init(&d->write.link);
         list_init(&d->changes);
         map_put(&f->devices, uuid_hash(id), &d->node);

@@ -36,6 +36,13 @@ struct fleet_stats {
 };
 /* Counts of this home; on its loop. */
 void fleet_stats(const struct fleet *f, struct fleet_stats *out);
+struct fleet_watched {
+    uuid device;
+    unsigned viewers;
+};
+/* The devices of this home that are watched most, in no order; returns how many (at most max). On
+ * its loop; costs a walk over those that are watched. */
+unsigned fleet_watched(const struct fleet *f, struct fleet_watched *out, unsigned max);
 /* Adds the ages of the last application messages of this home's connected devices. Any thread,
  * while the fleet is there. */
 void fleet_ages(const struct fleet *f, struct heard_ages *sum);

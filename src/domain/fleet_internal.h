@@ -119,6 +119,7 @@ struct device {
     struct list changes;     /* and these asks wait for it */
     struct configuration *config; /* NULL while there is nothing */
     unsigned viewers;
+    struct list watched;  /* in fleet->watched while there are any */
     struct host *host; /* NULL while there is nothing */
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
     struct device_telemetry *telemetry; /* NULL: nobody has asked */
@@ -138,6 +139,7 @@ struct fleet {
     struct behind presence;
     struct behind logs;
     unsigned logs_waiting;
+    struct list watched; /* devices with viewers */
     struct list local; /* asks that this loop's callers wait for */
     struct telemetry *telemetry;
     struct behind commands; /* their changes of phase */
@@ -275,6 +277,8 @@ struct opening {
 void presence_open(struct device *d, const struct opening *o);
 void presence_closed(struct device *d, close_reason reason); /* the live link is closed */
 void presence_close(struct device *d, close_reason reason);  /* ends it, if there is one */
+void presence_viewer_joins(struct device *d);
+void presence_viewer_leaves(struct device *d); /* one there is */
 void presence_drop_viewers(struct device *d);
 /* Nothing of its presence will be told any more: it is being deleted. Hold it. */
 void presence_forget(struct device *d);

@@ -46,6 +46,7 @@ struct domain_conf {
     uint32_t telemetry_per_s;        /* 200 messages of a connection, */
     uint32_t telemetry_burst;        /* 400 */
     uint32_t telemetry_sensors_max;  /* 256 of a device */
+    bool connection_log_clients;     /* on */
     int64_t retention_raw_s;         /* 30 d: rows, states, process samples */
     int64_t retention_minute_s;      /* 90 d */
     int64_t retention_hour_s;        /* 2 y */

@@ -147,11 +147,28 @@ static void silence(struct deadline *dl)
     }
 }
 
+void presence_viewer_joins(struct device *d)
+{
+    if (d->viewers++ == 0) {
+        list_push(&d->fleet->watched, &d->watched);
+    }
+    d->fleet->viewers++;
+    device_hold(d);
+}
+
+void presence_viewer_leaves(struct device *d)
+{
+    if (--d->viewers == 0) {
+        list_remove(&d->watched);
+    }
+    d->fleet->viewers--;
+    device_release(d);
+}
+
 void presence_drop_viewers(struct device *d)
 {
-    for (; d->viewers > 0; d->viewers--) {
-        d->fleet->viewers--;
-        device_release(d);
+    while (d->viewers > 0) {
+        presence_viewer_leaves(d);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "codec/http1/compress.h"
 #include "domain/fleet.h"
 #include "domain/hostmetrics.h"
+#include "edge/clients.h"
 #include "edge/conformance/conformance.h"
 #include "edge/conformance/eio_echo.h"
 #include "edge/conformance/sio_fixture.h"
@@ -194,6 +195,7 @@ static uint32_t compressing_wires(void)
 void edge_init(struct edge *e, struct post *post, struct hub **hubs)
 {
     event_index_init(&e->events);
+    clients_init(e);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
         .wants = sink_wants, .among = sink_among, .now_us = sink_now_us, .sent = sink_sent};
@@ -227,6 +229,7 @@ void edge_deinit(struct edge *e)
     sio_deinit(e);
     app_deinit(e);
     emit_deinit(e);
+    clients_deinit(e);
     hub_free(e->hub);
     spec_deinit(e);
     limiter_free(e->rest_limiter);

@@ -64,12 +64,14 @@ struct edge_conf {
     uint32_t app_event_bytes_max;
     const char *app_namespaces; /* app_nsp_next */
     bool app_webhook_connect;
+    const char *node; /* the name of this process */
     /* The bound addresses of all TCP listeners, as net_listen gave them; the anonymous rule asks
      * whether one that is not loopback could have taken a connection. Borrowed. */
     const struct sockaddr_storage *listeners;
     unsigned listener_count;
 };
 
+struct clients; /* edge/clients.h */
 struct limiter;
 struct http1_compressor;
 struct engine; /* edge/engineio/internal.h */
@@ -89,6 +91,7 @@ struct edge {
     struct edge **peers; /* all edges by loop */
     struct ops *ops;     /* borrowed, shared by all edges; NULL: /health and /metrics say little */
     struct edge_stats stats;
+    struct clients *clients;      /* owned: clients.h */
     struct event_index events;    /* dispatch.h */
     struct specs *specs;          /* owned: spec/spec.h; made at the first question */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */

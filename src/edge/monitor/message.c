@@ -112,6 +112,7 @@ void monitor_message(struct conn *c, enum ws_opcode op, span payload)
                             .slot = conn_slot(c),
                             .bytes = payload.len};
     (void)op;
+    m->heard_s = (uint32_t)(loop_wall_ms(in.edge->loop) / 1000);
     parse(&in, payload);
     in.wants_ack = in.id.len > 0;
     event_dispatch(&in); /* which may close it and free m */

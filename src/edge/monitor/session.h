@@ -40,6 +40,7 @@ struct monitor {
     uint8_t channels;      /* bit per enum host_channel that the viewer asked for, named ones */
     uint32_t ignored;      /* bad frames */
     uint32_t ignored_log_s; /* when they were last logged, monotonic; 0: never */
+    uint32_t heard_s;       /* epoch: when the newest frame came; 0: none yet */
     uint64_t opened_ns;
     struct resume *resume; /* owned; NULL until there is something to resume */
     uint64_t start;        /* without it: the number of the position at which the channel begins */

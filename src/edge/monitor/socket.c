@@ -1,13 +1,12 @@
 /*
  * The Monitor wire's sockets: their opening, what happens when rights change, and their end.
  */
+#include "edge/clients.h"
 #include "edge/monitor/session.h"
 #include "edge/monitor/viewers.h"
 
 #include "base/mem.h"
 #include "loop/addr.h"
-
-#include <stdio.h>
 
 #define PING_MS 25000
 #define IDLE_MS 60000
@@ -65,6 +64,7 @@ static void on_close(struct conn *c, close_reason reason)
     struct monitor *m = ws_user(c);
     struct edge *e = edge_of(c);
     monitor_events_close(m, reason);
+    clients_leave(e, c, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_MONITOR, m->is_device ? STATS_DEVICE : STATS_CLIENT,
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
@@ -92,6 +92,7 @@ static void on_change(struct session *s, enum session_change change)
         conn_close(m->conn, CLOSE_DISABLED);
         break;
     case SESSION_RIGHTS:
+        clients_rights(monitor_edge(m), m->conn, m->session.grant);
         monitor_recheck(m);
         break;
     case SESSION_EXPIRING:
@@ -172,27 +173,43 @@ static void link_answered(struct device_link *l, span ack, err error)
 
 static void open_link(struct monitor *m)
 {
-    char peer[ADDR_TEXT_MAX] = "", name[64];
+    char peer[ADDR_TEXT_MAX] = "", name[CLIENT_NAME_MAX];
     struct sockaddr_storage addr;
-    struct conn_ref ref = conn_ref_of(m->conn);
     if (conn_peer(m->conn, &addr)) {
         addr_format_host(&addr, peer);
     }
-    int len = snprintf(name, sizeof name, "%u-%u-%u", ref.loop, ref.slot, ref.gen);
     monitor_link(m)->on_close = link_ended;
     monitor_link(m)->on_answer = link_answered;
     device_link_open(monitor_edge(m)->home, monitor_link(m),
                      &(struct device_link_conf){.device = m->device,
                                                 .wire = "monitor",
-                                                .socket_id = span_of(name, (size_t)len),
+                                                .socket_id = client_name(m->conn, name),
                                                 .remote_address = span_str(peer)});
 }
+
+/* --- being shown --- */
+
+static void each_row(void *peer, client_show show, void *arg)
+{
+    struct monitor *m = peer;
+    char name[CLIENT_NAME_MAX];
+    show(arg, &(struct client_row){.number = 1,
+                                   .socket_id = client_name(m->conn, name),
+                                   .grant = m->session.grant,
+                                   .device = m->device,
+                                   .heard_s = m->heard_s});
+}
+
+static void kick(void *peer) { conn_close(((struct monitor *)peer)->conn, CLOSE_KICKED); }
+
+static const struct client_ops client_ops = {.wire = STATS_MONITOR, .each = each_row, .kick = kick};
 
 /* --- opening --- */
 
 bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a)
 {
     struct edge *e = c->edge;
+    char name[CLIENT_NAME_MAX];
     m->session.on_change = on_change;
     if (!session_open(e->home, &m->session, rest_take_grant(c))) {
         rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
@@ -207,6 +224,7 @@ bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_a
     LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", conn_slot(m->conn)),
         LOG_STR("wire", "monitor"), LOG_STR("client_type", m->is_device ? "device" : "client"));
     edge_join(e, m->conn, WIRE_MONITOR, MONITOR_QUEUE_MAX);
+    clients_join(e, m->conn, &client_ops, m, m->session.grant, client_name(m->conn, name));
     monitor_events_open(m, a);
     monitor_connected(m, a);
     if (m->is_device) {

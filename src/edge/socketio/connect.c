@@ -140,6 +140,9 @@ void sio_connected(struct sio_socket *s, span auth)
     if (sio_ops(s)->authenticates && sio_recovery_pid(s).len > 0) {
         say_session(s);
     }
+    if (sio_ops(s)->authenticates) {
+        clients_join(e, c->eio.conn, &sio_client_ops, c, s->session.grant, sio_sid(s));
+    }
     sio_recovery_say(s);
     sio_recovery_begin(s);
     sio_ops(s)->on_connect(s, auth);

@@ -120,6 +120,7 @@ void sio_packet_in(struct sio_socket *s, const struct sio_packet *p, const span 
 {
     struct sio *c = s->sio;
     bool closed;
+    c->heard_s = (uint32_t)(loop_wall_ms(sio_edge_of(c)->loop) / 1000);
     switch (p->type) {
     case SIO_EVENT:
     case SIO_BINARY_EVENT:

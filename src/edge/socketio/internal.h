@@ -22,6 +22,7 @@
 #define SB_EDGE_SOCKETIO_INTERNAL_H
 
 #include "domain/recovery.h"
+#include "edge/clients.h"
 #include "edge/dispatch.h"
 #include "edge/socketio/socketio.h"
 #include "hub/ratelimit.h"
@@ -82,6 +83,7 @@ struct sio {
     struct sio_gather *gather; /* owned; NULL: nothing is owed */
     struct sio_socket *sockets;
     struct bucket bucket;      /* of packets */
+    uint32_t heard_s;          /* epoch: when the newest packet of a socket came; 0: none */
     uint16_t numbers;          /* the last socket's */
     uint8_t socket_count;
     bool spoke;                /* a message has come: its form is settled */
@@ -137,6 +139,9 @@ struct sio_socket *sio_socket_by_number(const struct sio *c, uint16_t number);
 /* Says `closing` where the namespace is told such things. */
 void sio_say_closing(struct sio_socket *s, close_reason reason);
 extern void (*const sio_on_session_change)(struct session *s, enum session_change change);
+
+/* Of an authenticated connection, for edge/clients.h. */
+extern const struct client_ops sio_client_ops;
 
 /* --- event.c --- */
 /* A packet of a connected socket. It may free the socket and the connection. */

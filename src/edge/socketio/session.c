@@ -112,6 +112,7 @@ static void on_close(struct eio *s, close_reason reason)
     while (c->sockets != NULL) {
         sio_socket_end(c->sockets, reason, false);
     }
+    clients_leave(sio_edge_of(c), c->eio.conn, reason);
     sio_early_free(c);
 }
 

@@ -239,6 +239,49 @@ static void end_one(struct sio_socket *s, void *reason)
 
 void sio_end_all(struct edge *e, close_reason reason) { sio_each(e, end_one, &reason); }
 
+/* --- being shown --- */
+
+static const struct sio_socket *next_socket(const struct sio *c, uint32_t after)
+{
+    const struct sio_socket *next = NULL;
+    for (const struct sio_socket *s = c->sockets; s != NULL; s = s->next) {
+        if (s->state == SIO_CONNECTED && s->number > after &&
+            (next == NULL || s->number < next->number)) {
+            next = s;
+        }
+    }
+    return next;
+}
+
+static void each_row(void *peer, client_show show, void *arg)
+{
+    const struct sio *c = peer;
+    const struct sio_socket *s = NULL;
+    while ((s = next_socket(c, s == NULL ? 0 : s->number)) != NULL) {
+        const struct grant *g = s->session.grant;
+        bool device = g != NULL && g->kind == PRINCIPAL_DEVICE;
+        show(arg, &(struct client_row){.number = s->number,
+                                       .socket_id = sio_sid(s),
+                                       .nsp = sio_nsp(s),
+                                       .grant = g,
+                                       .device = device ? g->principal : (uuid){{0}},
+                                       .heard_s = c->heard_s});
+    }
+}
+
+static void kick(void *peer)
+{
+    struct sio *c = peer;
+    if (c->sockets != NULL) {
+        sio_disconnect(c->sockets, CLOSE_KICKED, true);
+    } else {
+        eio_close(&c->eio, CLOSE_KICKED);
+    }
+}
+
+const struct client_ops sio_client_ops = {
+    .wire = STATS_SOCKETIO, .each = each_row, .kick = kick};
+
 /* --- rights --- */
 
 static void say_expiring(struct sio_socket *s)
@@ -267,6 +310,7 @@ static void on_change(struct session *session, enum session_change change)
         sio_disconnect(s, CLOSE_DISABLED, false);
         break;
     case SESSION_RIGHTS:
+        clients_rights(sio_edge(s), sio_engine(s)->conn, session->grant);
         if (sio_ops(s)->on_rights != NULL && s->state == SIO_CONNECTED) {
             sio_ops(s)->on_rights(s);
         }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "domain/device.h"
+#include "edge/clients.h"
 #include "edge/reach.h"
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
@@ -88,6 +89,7 @@ static void on_close(struct conn *c, close_reason reason)
         buf_deinit(&frame);
     }
     resume_close(&s->resume, reason);
+    clients_leave(e, c, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_SSE,
                 s->session.grant->kind == PRINCIPAL_DEVICE ? STATS_DEVICE : STATS_CLIENT,
@@ -140,6 +142,7 @@ static void on_change(struct session *session, enum session_change change)
         conn_close(s->conn, CLOSE_DISABLED);
         break;
     case SESSION_RIGHTS:
+        clients_rights(s->edge, s->conn, s->session.grant);
         recheck(s);
         break;
     case SESSION_EXPIRING:
@@ -150,6 +153,22 @@ static void on_change(struct session *session, enum session_change change)
         break;
     }
 }
+
+/* --- being shown --- */
+
+static void each_row(void *peer, client_show show, void *arg)
+{
+    struct sse *s = peer;
+    char name[CLIENT_NAME_MAX];
+    show(arg, &(struct client_row){.number = 1,
+                                   .socket_id = client_name(s->conn, name),
+                                   .grant = s->session.grant,
+                                   .device = s->has_device ? s->device : (uuid){{0}}});
+}
+
+static void kick(void *peer) { conn_close(((struct sse *)peer)->conn, CLOSE_KICKED); }
+
+static const struct client_ops client_ops = {.wire = STATS_SSE, .each = each_row, .kick = kick};
 
 /* --- admission --- */
 
@@ -222,6 +241,7 @@ static void welcome(struct sse *s, const struct wish *w)
 {
     struct edge *e = s->edge;
     buf hello = {0};
+    char name[CLIENT_NAME_MAX];
     uint32_t slot = conn_slot(s->conn);
     bool device = s->session.grant->kind == PRINCIPAL_DEVICE;
     s->opened_ns = loop_now_ns(e->loop);
@@ -229,6 +249,7 @@ static void welcome(struct sse *s, const struct wish *w)
     LOG(loop_log(e->loop), LOG_INFO, "conn.open", LOG_U64("conn", slot), LOG_STR("wire", "sse"),
         LOG_STR("client_type", device ? "device" : "client"));
     edge_join(e, s->conn, WIRE_SSE, 0);
+    clients_join(e, s->conn, &client_ops, s, s->session.grant, client_name(s->conn, name));
     if (w->events != UINT64_MAX) {
         hub_member_events(e->hub, slot, w->events);
     }
