@@ -41,6 +41,38 @@ static void do_subscribe(void *arg)
                   host_topic(s->device, s->channel, text));
 }
 
+struct following {
+    struct watcher *watcher;
+    uuid device;
+    unsigned rate;
+    bool ends;
+};
+
+static void do_follow(void *arg)
+{
+    struct following *f = arg;
+    struct world *w = f->watcher->world;
+    struct hub *hub = w->hubs[f->watcher->loop];
+    unsigned home = home_of(&w->homes[0], f->device);
+    char text[TELEMETRY_TOPIC_MAX];
+    span topic = telemetry_topic(f->device, f->rate, text);
+    bool done = f->ends ? hub_unsubscribe(hub, f->watcher->member, home, topic)
+                        : hub_subscribe(hub, f->watcher->member, home, topic);
+    SIM_CHECK(done);
+}
+
+void watcher_follow(struct watcher *x, uuid device, unsigned rate)
+{
+    struct following f = {x, device, rate, false};
+    sim_on_loop(x->world->sim, x->loop, do_follow, &f);
+}
+
+void watcher_unfollow(struct watcher *x, uuid device, unsigned rate)
+{
+    struct following f = {x, device, rate, true};
+    sim_on_loop(x->world->sim, x->loop, do_follow, &f);
+}
+
 static void do_subscribe_events(void *arg)
 {
     struct watcher *x = arg;

@@ -10,6 +10,7 @@
 #include "domain/device_link.h"
 #include "domain/fleet.h"
 #include "domain/hostmetrics.h"
+#include "domain/telemetry.h"
 #include "sim/sim.h"
 #include "sim/store.h"
 
@@ -106,6 +107,9 @@ bool json_holds(const struct result *r, const char *text);
 void watcher_open(struct world *w, struct watcher *x, unsigned loop);
 /* As viewers do; effects come with later steps. */
 void watcher_subscribe(struct watcher *x, uuid device, enum host_channel c);
+/* The live values of a device at a rate (domain/telemetry.h), and no more. */
+void watcher_follow(struct watcher *x, uuid device, unsigned rate);
+void watcher_unfollow(struct watcher *x, uuid device, unsigned rate);
 /* The ordered events of all devices, from now on. */
 void watcher_subscribe_events(struct watcher *x);
 /* The same. */
