@@ -92,8 +92,14 @@ static bool refuse(struct shape_ctx *ctx, const char *why)
 /* The path grows on the way in and is cut back after what was good. */
 static size_t enter(struct shape_ctx *ctx, const char *name)
 {
-    size_t at = strlen(ctx->path);
-    (void)snprintf(ctx->path + at, sizeof ctx->path - at, "%s%s", at > 0 ? "." : "", name);
+    size_t at = strlen(ctx->path), to = at;
+    if (at > 0 && to < sizeof ctx->path - 1) {
+        ctx->path[to++] = '.';
+    }
+    for (; *name != '\0' && to < sizeof ctx->path - 1; name++) {
+        ctx->path[to++] = *name;
+    }
+    ctx->path[to] = '\0';
     return at;
 }
 
@@ -362,7 +368,9 @@ static bool read_member(struct shape_ctx *ctx, span value, const struct row *row
 static const struct row *find_row(enum schema schema, span key)
 {
     for (size_t i = 0; i < schemas[schema].count; i++) {
-        if (json_string_eq(key, span_str(schemas[schema].rows[i].name))) {
+        const char *name = schemas[schema].rows[i].name;
+        bool may = key.ptr[1] == (uint8_t)name[0] || key.ptr[1] == '\\'; /* behind its quote */
+        if (may && json_string_eq(key, span_str(name))) {
             return &schemas[schema].rows[i];
         }
     }

@@ -316,7 +316,7 @@ test('a bad frame gets its error and the socket goes on', async () => {
   const dev = await connectDevice(device);
   dev.send('{"type":');
   assert.equal((await dev.next('error')).data.type, 'INVALID_MESSAGE_FORMAT');
-  dev.send({ type: 'telemetry', id: 1, data: {} });
+  dev.send({ type: 'made-up', id: 1, data: {} });
   const unknown = (await dev.ack(1)).data;
   assert.equal(unknown.ok, false);
   assert.equal(unknown.error.type, 'INVALID_MESSAGE_FORMAT');

@@ -240,7 +240,12 @@ static enum sio_fault take_payload(span rest, unsigned depth_max, struct sio_pac
     if (rest.ptr[0] != '[' && rest.ptr[0] != '{') {
         return SIO_BAD_PAYLOAD;
     }
-    if (json_check(rest, depth_max, JSON_REFUSE_PROTO | JSON_LONE_SURROGATES, NULL) != 0) {
+    int error = json_check(rest, depth_max, JSON_REFUSE_PROTO | JSON_LONE_SURROGATES, NULL);
+    if (error == JSON_E_PROTO && out->type == SIO_EVENT) {
+        out->refused_names = true;
+        error = json_check(rest, depth_max, JSON_LONE_SURROGATES, NULL);
+    }
+    if (error != 0) {
         return SIO_BAD_JSON;
     }
     out->payload = json_root(rest);

@@ -44,6 +44,8 @@ struct sio_packet {
     unsigned attachments; /* announced */
     span payload;         /* JSON text, checked; empty when there is none */
     span event;           /* of events: the first element, a JSON string or number */
+    bool refused_names;   /* of text events: a member is named __proto__ or its like. All else is
+                             well, so who takes such a packet can answer it */
 };
 
 enum sio_fault {
@@ -62,9 +64,10 @@ const char *sio_fault_name(enum sio_fault f); /* "bad_json" */
 /* Spans point into `text`. depth_max: of the JSON (json_check). Only what a client may send: a
  * CONNECT_ERROR is SIO_BAD_TYPE. Where none is announced, what looks like a placeholder is data, as
  * the reference has it. Stricter than the reference: an EVENT and an ACK have a payload, counts and
- * ids are digits only, no member is named __proto__ and its like (JSON_REFUSE_PROTO). Strings may
- * hold halves of surrogate pairs (JSON_LONE_SURROGATES): who cuts a string in JavaScript is not to
- * lose the connection for it. One pass over the text, and one more with attachments. */
+ * ids are digits only, no member is named __proto__ and its like (JSON_REFUSE_PROTO; of an event
+ * refused_names says so instead). Strings may hold halves of surrogate pairs
+ * (JSON_LONE_SURROGATES): who cuts a string in JavaScript is not to lose the connection for it. One
+ * pass over the text, and one more with attachments. */
 enum sio_fault sio_packet_read(span text, unsigned depth_max, struct sio_packet *out) MUST_CHECK;
 
 /* The rules about what a packet says, for readers of other layouts: payload, which is checked JSON,

@@ -38,7 +38,7 @@ static void check(const struct sio_packet *p)
     ASSERT((p->event.len > 0) == (p->type == SIO_EVENT));
     ASSERT(p->payload.len == 0 ||
            json_check(p->payload, JSON_DEPTH_MAX, JSON_REFUSE_PROTO | JSON_LONE_SURROGATES,
-                      NULL) == 0);
+                      NULL) == (p->refused_names ? JSON_E_PROTO : 0));
     if (p->attachments > 0) {
         unsigned counts[SIO_ATTACHMENTS_MAX] = {0};
         count(p->payload, counts);

@@ -170,8 +170,8 @@ static const struct {
     {"2[\"a\n\"]", SIO_BAD_JSON},
     {"0{", SIO_BAD_JSON},
     {"0{\"a\"}", SIO_BAD_JSON},
-    {"2[\"a\",{\"__proto__\":{}}]", SIO_BAD_JSON},
-    {"2[\"a\",{\"x\":[{\"constructor\":1}]}]", SIO_BAD_JSON},
+    {"3[{\"__proto__\":{}}]", SIO_BAD_JSON},
+    {"2[\"a\",{\"__proto__\":{}},]", SIO_BAD_JSON},
     {"0{\"prototype\":1}", SIO_BAD_JSON},
     {"0{\"\\u005f_proto__\":1}", SIO_BAD_JSON},
     {"2[\"a\",[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", SIO_BAD_JSON},
@@ -390,6 +390,25 @@ static void every_prefix_of_a_packet_stays_inside(void **state)
     }
 }
 
+static void refused_names_of_an_event_are_told_to_who_takes_it(void **state)
+{
+    static const struct {
+        const char *text;
+        bool refused;
+    } rows_of[] = {
+        {"2[\"a\",{\"__proto__\":{}}]", true},
+        {"2[\"a\",{\"x\":[{\"constructor\":1}]}]", true},
+        {"51-[\"a\",{\"prototype\":{\"_placeholder\":true,\"num\":0}}]", true},
+        {"2[\"__proto__\",\"constructor\"]", false},
+    };
+    struct sio_packet p;
+    for (size_t i = 0; i < ARRAY_LEN(rows_of); i++) {
+        enum sio_fault f = sio_packet_read(span_str(rows_of[i].text), JSON_DEPTH_MAX, &p);
+        assert_int_equal(f, SIO_OK);
+        assert_int_equal(p.refused_names, rows_of[i].refused);
+    }
+}
+
 static void heads_are_written_as_the_protocol_says(void **state)
 {
     static const struct {
@@ -458,6 +477,7 @@ int main(void)
         cmocka_unit_test(limits_stand_where_they_are_named),
         cmocka_unit_test(large_and_hostile_text_is_read_in_a_pass),
         cmocka_unit_test(every_prefix_of_a_packet_stays_inside),
+        cmocka_unit_test(refused_names_of_an_event_are_told_to_who_takes_it),
         cmocka_unit_test(heads_are_written_as_the_protocol_says),
         cmocka_unit_test(a_packet_without_its_payload_is_checked_too),
         cmocka_unit_test(faults_and_reserved_names),

@@ -6,6 +6,7 @@
 #include "edge/monitor/session.h"
 
 #include "codec/json/read.h"
+#include "codec/json/scan.h"
 
 /* The id of an ack is a number or a short string. */
 #define ACK_ID_BYTES_MAX 100
@@ -73,7 +74,8 @@ static void parse(struct event_call *in, span payload)
 {
     struct shape_ctx ctx = {.arena = in->arena};
     span type, channels;
-    if (!shape_json(payload, &ctx)) {
+    in->unchecked = !shape_json(payload, &ctx);
+    if (in->unchecked && json_check(payload, JSON_DEPTH_MAX, 0, NULL) != 0) {
         bad(in, NULL, ctx.why);
         return;
     }
@@ -85,6 +87,11 @@ static void parse(struct event_call *in, span payload)
         }
     }
     (void)json_get(root, "data", &in->data);
+    const char *why = ctx.why;
+    if (in->unchecked && (in->data.len == 0 || shape_json(in->data, &ctx))) {
+        bad(in, NULL, why); /* and not within the data, which is refused by who knows its members */
+        return;
+    }
     if (!json_get(root, "type", &type) || json_type(type) != JSON_STRING) {
         bad(in, "type", "must be a string");
         return;

@@ -98,6 +98,7 @@ static void event(struct sio_socket *s, const struct sio_packet *p, const span *
         .attachments = attachments,
         .attachment_count = p->attachments,
         .wants_ack = p->has_id,
+        .refused_names = p->refused_names,
         .ack = p->id};
     const struct sio_nsp_ops *ops = sio_ops(s);
     if (!ops->limits_itself) {

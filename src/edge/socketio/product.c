@@ -70,7 +70,8 @@ static void on_flooding(const struct event_call *in)
 static bool unknown(const struct event_call *in)
 {
     struct product_call *c = call_of(in);
-    return in->kind != PEER_PROVISIONER && app_event(c->socket, c->event);
+    return in->kind != PEER_PROVISIONER && !c->event->refused_names &&
+           app_event(c->socket, c->event);
 }
 
 static const struct event_wire wire = {.stats = STATS_SOCKETIO,
@@ -324,6 +325,7 @@ static const struct sio_nsp_ops ops = {.authenticates = true,
                                        .recovers = true,
                                        .rooms = true,
                                        .msgpack = true,
+                                       .refuses_names = true,
                                        .limits_itself = true,
                                        .on_connect = on_connect,
                                        .keep = product_subs_keep,

@@ -177,7 +177,9 @@ static bool on_open(struct eio *s, const struct eio_hello *hello)
 static void packet(struct sio *c, const struct sio_packet *p, const span *attachments)
 {
     struct sio_socket *s = sio_socket_by_nsp(c, p->nsp);
-    if (p->type == SIO_CONNECT) {
+    if (p->refused_names && (s == NULL || !sio_ops(s)->refuses_names)) {
+        sio_violation(c, sio_fault_name(SIO_BAD_JSON));
+    } else if (p->type == SIO_CONNECT) {
         if (s == NULL) {
             sio_connect(c, p->nsp, p->payload);
         } else {

@@ -32,6 +32,7 @@ struct sio_event {
     const span *attachments; /* SIO_ATTACHMENTS_MAX at most */
     unsigned attachment_count;
     bool wants_ack;
+    bool refused_names; /* with refuses_names: the arguments hold such members */
     uint64_t ack;
 };
 
@@ -52,6 +53,8 @@ struct sio_nsp_ops {
     bool recovers;      /* offers pid and offsets */
     bool rooms;         /* its sockets are subscribed to "io/<nsp>" from the start (emit.h) */
     bool msgpack;       /* connections may speak msgpack in it */
+    bool refuses_names; /* on_event gets events with members like __proto__ (sio_event), and refuses
+                           them; else such a packet breaks the protocol */
     bool limits_itself; /* on_event gets every event, and asks sio_within_rate where that counts */
     /* Connected: CONNECT has been answered. `auth` is the CONNECT's payload, JSON or empty.
      * s->recovered: it is back; `restore` was called before. */
