@@ -34,6 +34,7 @@ const struct option_row simulate_options[] = {
     {"sample-ids", NULL, "samples have a sampleId", false},
     {"clock-values", NULL, "values are this machine's monotonic clock in microseconds modulo 10^9",
      false},
+    {"together", NULL, "nothing is sent before all are connected", false},
     {"quiet", NULL, "the sums only", false},
     {"ca", "FILE", "whom the server's certificate must come from; as --agent-ca", false},
     {NULL, NULL, NULL, false},
@@ -152,6 +153,7 @@ static int run(const struct options *o, const struct config *c, struct simulator
     conf->wire = options_get(o, "raw") != NULL ? SIM_RAW : SIM_SOCKETIO;
     conf->clock_values = options_get(o, "clock-values") != NULL;
     conf->sample_ids = options_get(o, "sample-ids") != NULL;
+    conf->together = options_get(o, "together") != NULL;
     conf->quiet = options_get(o, "quiet") != NULL;
     conf->out = stdout;
     conf->clock = clock_system();

@@ -7,7 +7,7 @@
 
 #include "app/settings.h"
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 24
 #define WORDS_MAX 4
 
 struct option_row {

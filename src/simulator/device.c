@@ -166,11 +166,24 @@ static void go_live(struct device *d)
     d->oldest = d->next = REGISTER_ID + 1;
     d->beat_ns = now + (uint64_t)d->side->heartbeat_ms * NS_PER_MS;
     plan_life(d);
-    if (d->side->rate > 0 && !d->side->stopping) {
+    if (d->side->live == d->side->wanted && d->side->all_live_ns == 0) {
+        d->side->all_live_ns = now;
+        d->side->on_all_live(d->side);
+    }
+    if (!d->side->together || d->side->all_live_ns != 0) {
+        device_send(d);
+    }
+}
+
+void device_send(struct device *d)
+{
+    if (d->side->rate > 0 && d->state == DEVICE_LIVE && !d->side->stopping &&
+        !timer_running(&d->send)) {
         if (d->sent_ns == NULL) {
             d->sent_ns = mem_calloc(DEVICE_WINDOW, sizeof *d->sent_ns);
         }
-        d->due_ns = now + random_of(d) % period_ns(d); /* so that they do not send in step */
+        /* So that they do not send in step. */
+        d->due_ns = loop_now_ns(loop_of(d)) + random_of(d) % period_ns(d);
         timer_at(d, &d->send, d->due_ns);
     }
 }

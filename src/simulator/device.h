@@ -67,7 +67,10 @@ struct device_side {
     bool clock_values;      /* words_sample.clock_us */
     char run[24];           /* words_sample.run; empty: no sample ids */
     bool stopping;          /* no new connection, message or answer */
+    bool together;          /* nothing is sent before all have been live */
+    uint32_t wanted;        /* devices of the run */
     uint32_t live;
+    uint64_t all_live_ns;   /* when all were, for the first time; 0: not yet */
     uint32_t open;          /* connections under way or joined */
     uint32_t ended;
     uint32_t unanswered;    /* messages, of all */
@@ -76,6 +79,8 @@ struct device_side {
     buf text;
     /* A device wants to connect: call device_connect some time. */
     void (*on_wait)(struct device *d);
+    /* All are live for the first time. */
+    void (*on_all_live)(struct device_side *side);
     void (*on_ended)(struct device *d, const char *why);
 };
 
@@ -111,6 +116,8 @@ void device_init(struct device *d, struct device_side *side, const char *id, con
 void device_deinit(struct device *d);
 /* Begins to connect; it was waiting (asserted). */
 void device_connect(struct device *d);
+/* Begins to send, if it is live and does not yet. */
+void device_send(struct device *d);
 /* Ends its connection for good. */
 void device_stop(struct device *d);
 

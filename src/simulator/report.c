@@ -98,6 +98,7 @@ void report_summary(FILE *out, const struct device_side *side, const struct repo
     json_open(&w, '{');
     json_member_string(&w, "event", SPAN("summary"));
     json_member_double(&w, "seconds", to_ms(sums->seconds));
+    json_member_double(&w, "connected_s", to_ms(sums->connected_s));
     put_counts(&w, side, sums->total);
     json_member_open(&w, "steady", '{');
     json_member_double(&w, "seconds", to_ms(sums->steady_s));

@@ -14,6 +14,7 @@ void report_second(FILE *out, uint64_t t, const struct device_side *side,
 /* A run, and of it the seconds that began when every device was there. */
 struct report_sums {
     double seconds;
+    double connected_s; /* until every device was live for the first time; 0: never */
     const struct device_counts *total;
     double steady_s;
     const struct device_counts *steady;

@@ -18,6 +18,7 @@
 #define GATE_MS 10          /* how often connections are opened */
 #define OPENING_MAX 2000    /* connections on their way at once: the backlog of a listener */
 #define SECOND_MS 1000
+#define LATE_MS 60000       /* what a run with a duration may take longer than it should */
 #define DRAIN_MS 2000       /* for acknowledgements at the end */
 #define CLOSE_WAIT_MS 1000
 #define POLL_MS 20
@@ -40,6 +41,7 @@ struct simulator {
     struct device_counts steady; /* of the seconds that all devices were there for */
     double steady_s;
     int64_t steady_ms; /* counted, not measured */
+    int64_t longest_ms;
     struct device *devices; /* owned: conf->devices of them, `ready` in use */
     uint32_t ready;
     struct link_side maker_side; /* the registrars': Socket.IO, whatever the devices speak */
@@ -131,6 +133,14 @@ static void on_ended(struct device *d, const char *why)
     LOG(log_of(s), LOG_WARN, "simulator.ended", LOG_STR("device", d->id), LOG_STR("why", why));
     if (s->side.ended == s->conf->devices) {
         stop(s, SIMULATOR_EXIT_REFUSED);
+    }
+}
+
+static void on_all_live(struct device_side *side)
+{
+    struct simulator *s = CONTAINER_OF(side, struct simulator, side);
+    for (uint32_t i = 0; i < s->ready; i++) {
+        device_send(&s->devices[i]);
     }
 }
 
@@ -234,7 +244,8 @@ static void on_second(struct timer *t)
     }
     report_add(&s->total, &s->second);
     s->second = (struct device_counts){0};
-    if (s->conf->duration_ms > 0 && s->steady_ms >= s->conf->duration_ms) {
+    if (s->conf->duration_ms > 0 &&
+        (s->steady_ms >= s->conf->duration_ms || (int64_t)(s->t * SECOND_MS) >= s->longest_ms)) {
         stop(s, SIMULATOR_EXIT_OK);
     }
     uint64_t next = s->start_ns + (s->t + 1) * (uint64_t)NS_PER_S;
@@ -305,6 +316,7 @@ static void fill_side(struct simulator *s)
     d->link.tls = s->tls;
     d->link.wire = c->wire;
     d->clock = c->clock;
+    d->wanted = c->devices;
     d->rate = c->rate;
     d->batch = c->batch;
     d->sensors = c->sensors;
@@ -313,7 +325,9 @@ static void fill_side(struct simulator *s)
     d->heartbeat_ms = c->heartbeat_ms;
     d->clock_values = c->clock_values;
     d->counts = &s->second;
+    d->together = c->together;
     d->on_wait = on_wait;
+    d->on_all_live = on_all_live;
     d->on_ended = on_ended;
     if (c->sample_ids) {
         uint64_t random;
@@ -348,6 +362,9 @@ static int begin(struct simulator *s)
     } else {
         make_devices(s);
     }
+    /* Made at 80 a second at most, then connected. */
+    s->longest_ms = (int64_t)(c->devices - s->ready) * SECOND_MS / 50 +
+                    (int64_t)c->devices * SECOND_MS / c->connects_per_s + c->duration_ms + LATE_MS;
     timer_start(s->loop, &s->second_timer, SECOND_MS);
     return SIMULATOR_EXIT_OK;
 }
@@ -396,6 +413,9 @@ int simulator_run(const struct simulator_conf *conf)
         report_add(&s->total, &s->second);
         const struct report_sums sums = {
             .seconds = (double)(loop_now_ns(s->loop) - s->start_ns) / NS_PER_S,
+            .connected_s = s->side.all_live_ns == 0
+                               ? 0
+                               : (double)(s->side.all_live_ns - s->start_ns) / NS_PER_S,
             .total = &s->total,
             .steady_s = s->steady_s,
             .steady = &s->steady,

@@ -63,9 +63,12 @@ struct simulator_conf {
     uint32_t connects_per_s;
     uint32_t response_ms;    /* from a command to its answer */
     uint32_t heartbeat_ms;
-    int64_t duration_ms;     /* from the moment when all were connected once; 0: until stopped */
+    /* From the second in which all were connected; 0: until stopped. A run ends a minute after the
+     * time that connecting and this should have taken together, in any case. */
+    int64_t duration_ms;
     bool clock_values;       /* values are the monotonic clock in microseconds modulo 10^9 */
     bool sample_ids;
+    bool together;           /* nothing is sent before all are connected */
     bool quiet;              /* no line a second */
     FILE *out;               /* lines of JSON */
     struct clock *clock;     /* borrowed, as all of these */

@@ -51,7 +51,7 @@ describe('simulate', () => {
 
   it('uses_keys_that_it_has_on_the_raw_wire_too', async () => {
     const got = await cli(args('--devices', '3', '--rate', '20', '--raw', '--batch', '4', '--quiet',
-      '--duration', '1', '--clock-values', '--sample-ids'));
+      '--duration', '1', '--clock-values', '--sample-ids', '--together'));
     assert.equal(got.status, 0, got.stderr);
     const [sums, ...more] = lines(got.stdout);
     assert.deepEqual(more, []);
