@@ -460,7 +460,12 @@ void process_free(struct process *p)
         }
     }
     jwks_close(p->jwks); /* who waits for keys is told, */
-    webhook_http_close(p->webhook); /* and who waits for a receiver */
+    webhook_http_close(p->webhook); /* who waits for a receiver, */
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->homes[i] != NULL && p->homes[i]->fleet != NULL) {
+            fleet_stop(p->homes[i]->fleet); /* and who waits for a device */
+        }
+    }
     finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);

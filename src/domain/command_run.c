@@ -75,9 +75,7 @@ void command_free(struct command *c)
 {
     struct device *d = c->device;
     bool held = c->held;
-    command_answer_all(&c->asks, c, ERR_SERVER_ERROR); /* the process ends */
-    command_answer_all(&c->answers, c, ERR_SERVER_ERROR);
-    command_answer_all(&c->waits, c, ERR_SERVER_ERROR);
+    ASSERT(list_empty(&c->asks) && list_empty(&c->answers) && list_empty(&c->waits));
     ASSERT(!behind_pending(&c->write));
     deadline_clear(&c->timeout);
     deadline_clear(&c->again);
@@ -409,6 +407,32 @@ void commands_forget(struct device *d)
     }
 }
 
+void commands_stop_waiting(struct device *d)
+{
+    if (d->commands == NULL) {
+        return;
+    }
+    LIST_EACH(it, &d->commands->open) {
+        struct command *c = LIST_ITEM(it, struct command, link);
+        command_answer_all(&c->waits, c, ERR_NONE);
+        if (!c->write.writing && c->recorded) { /* its write waits for a store that fails */
+            command_answer_all(&c->asks, c, ERR_SERVER_ERROR);
+        }
+        command_settle(c);
+    }
+}
+
+/* Nobody runs mail any more: who asked is not there either. */
+static void drop_calls(struct list *calls)
+{
+    while (!list_empty(calls)) {
+        struct ask *a = LIST_ITEM(calls->next, struct ask, wait.link);
+        list_remove(&a->wait.link);
+        arena_reset(&a->arena);
+        mem_free(a);
+    }
+}
+
 void commands_free(struct device *d)
 {
     if (d->commands == NULL) {
@@ -417,6 +441,9 @@ void commands_free(struct device *d)
     LIST_EACH(it, &d->commands->open) {
         struct command *c = LIST_ITEM(it, struct command, link);
         c->held = false; /* the device goes anyway */
+        drop_calls(&c->asks);
+        drop_calls(&c->answers);
+        drop_calls(&c->waits);
         behind_forget(&c->write);
         c->write.writing = false;
         command_free(c);

@@ -58,6 +58,17 @@ static void device_free(struct device *d)
     mem_free(d);
 }
 
+void fleet_stop(struct fleet *f)
+{
+    struct map_node *n = NULL;
+    while ((n = map_next(&f->devices, n)) != NULL) {
+        struct device *d = CONTAINER_OF(n, struct device, node);
+        device_hold(d);
+        commands_stop_waiting(d);
+        d->holds--; /* the map must not change now: it stays as it is */
+    }
+}
+
 void fleet_free(struct fleet *f)
 {
     struct map_node *n;

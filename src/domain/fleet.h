@@ -17,6 +17,9 @@
  * with "m/" or "t/" are its own from now on. Home 0 deletes, a batch at a time, what retention
  * passed. */
 struct fleet *fleet_new(struct home *h);
+/* The process ends, and the loops do not run by themselves any more: what waits for time to pass is
+ * answered as it is. Before the store is closed. */
+void fleet_stop(struct fleet *f);
 /* Frees everything; no link may be open and no call under way. */
 void fleet_free(struct fleet *f);
 /* Before the journal starts and the first home is served: nobody is connected, which is an event of

@@ -15,7 +15,7 @@
 #define REST_MS 60000     /* between looks while all is well: one cheap read */
 #define FIRST_MS 45000    /* after the start, and after the first sweep of what is too old */
 #define STAYS_MS 3600000  /* what is younger is what people look at */
-#define STAGE_TABLES_MAX 4
+#define STAGE_TABLES_MAX 5
 
 struct budget {
     struct home *home;
@@ -30,7 +30,8 @@ static const struct {
     unsigned count;
 } stages[] = {
     {{QUERY_PROCESS_EXPIRE, QUERY_METRICS_EXPIRE}, 2},
-    {{QUERY_STATE_EXPIRE, QUERY_CONNECTION_EXPIRE, QUERY_ROLLUP_EXPIRE, QUERY_EVENT_EXPIRE}, 4},
+    {{QUERY_STATE_EXPIRE, QUERY_CONNECTION_EXPIRE, QUERY_ROLLUP_EXPIRE, QUERY_EVENT_EXPIRE,
+      QUERY_COMMAND_EXPIRE}, 5},
 };
 
 static void again(struct budget *b, int64_t wait_ms) { deadline_set(b->home, &b->next, wait_ms); }

@@ -372,6 +372,8 @@ void commands_disabled(struct device *d);
 void commands_delivered(struct device *d, uint64_t token);
 /* The device is being deleted: nobody will be told of its commands any more. Hold it. */
 void commands_forget(struct device *d);
+/* The process ends: who waits for a command's end, or for a store that fails, is answered. */
+void commands_stop_waiting(struct device *d);
 /* The device leaves memory. */
 void commands_free(struct device *d);
 /* Changes of commands are written behind (command_write.c); the sweep is home 0's. */

@@ -51,7 +51,10 @@ static void deliver(struct device_link *l, const struct link_delivery *d)
     struct plug *p = CONTAINER_OF(l, struct plug, link);
     struct gadget *g = p->gadget;
     char request[64];
-    SIM_CHECK(p->open && d->event == OUT_DEVICE_COMMAND && d->token != 0);
+    SIM_CHECK(d->event == OUT_DEVICE_COMMAND && d->token != 0);
+    if (!p->open) {
+        return; /* cut */
+    }
     text_of(d->payload, "requestId", request, sizeof request);
     struct got *got = gadget_got(g, request);
     if (got == NULL) {
@@ -90,8 +93,12 @@ static void ended(struct device_link *l, close_reason reason)
 
 static void answered(struct device_link *l, span ack, err error)
 {
-    struct gadget *g = CONTAINER_OF(l, struct plug, link)->gadget;
+    struct plug *p = CONTAINER_OF(l, struct plug, link);
+    struct gadget *g = p->gadget;
     SIM_CHECK(span_eq(ack, SPAN("7")));
+    if (!p->open) {
+        return;
+    }
     g->answered++;
     g->good += error == ERR_NONE;
     g->last = error;
@@ -144,6 +151,14 @@ void gadget_disconnect(struct gadget *g)
         if (g->plugs[i].open) {
             sim_on_loop(g->world->sim, g->plugs[i].loop, do_disconnect, &g->plugs[i]);
         }
+    }
+    g->plug = NULL;
+}
+
+void gadget_cut(struct gadget *g)
+{
+    for (unsigned i = 0; i < g->plug_count; i++) {
+        g->plugs[i].open = false;
     }
     g->plug = NULL;
 }

@@ -53,6 +53,8 @@ void gadget_deinit(struct gadget *g);
 /* A newer socket on any loop; the older one, if there is one, stays until it is told to end. */
 void gadget_connect(struct gadget *g);
 void gadget_disconnect(struct gadget *g);
+/* Nothing reaches it any more and nobody knows: its process, or ours, is gone. */
+void gadget_cut(struct gadget *g);
 void gadget_register(struct gadget *g, const char *capabilities);
 /* Through the newest socket; nothing when there is none. */
 void gadget_respond(struct gadget *g, const char *request, enum response_status status,

@@ -94,16 +94,9 @@ static void make_journal(struct world *w, unsigned i, struct pos start)
 
 static void make_home(struct world *w, unsigned i)
 {
-    struct side *side = &w->sides[i];
-    *side = (struct side){.world = w,
-                          .loop = i,
-                          .sink = {.send = sink_send, .rest = sink_rest, .encode = sink_encode,
-                                   .close = sink_close},
-                          .hook = {.run = turn_end},
-                          .timer = {.fire = tick}};
     w->hubs[i] = hub_new(&(struct hub_conf){.loop = i,
                                             .post = sim_post(w->sim),
-                                            .sink = &side->sink,
+                                            .sink = &w->sides[i].sink,
                                             .outbox_messages_max = 256,
                                             .outbox_bytes_max = 1 << 20,
                                             .peers = w->hubs});
@@ -119,8 +112,48 @@ static void make_home(struct world *w, unsigned i)
                                 .hub = w->hubs[i]};
     w->peers[i] = &w->homes[i];
     home_init(&w->homes[i]);
+}
+
+static void make_side(struct world *w, unsigned i)
+{
+    struct side *side = &w->sides[i];
+    *side = (struct side){.world = w,
+                          .loop = i,
+                          .sink = {.send = sink_send, .rest = sink_rest, .encode = sink_encode,
+                                   .close = sink_close},
+                          .hook = {.run = turn_end},
+                          .timer = {.fire = tick}};
     loop_add_hook(sim_loop(w->sim, i), &side->hook);
     timer_start(sim_loop(w->sim, i), &side->timer, TICK_MS);
+}
+
+/* What a process is, on the store. */
+static void make_process(struct world *w, uint64_t seed)
+{
+    struct pos start;
+    SIM_CHECK(journal_start(w->store, seed, &start) == ERR_NONE);
+    for (unsigned i = 0; i < w->count; i++) {
+        make_home(w, i);
+        make_journal(w, i, start);
+    }
+    for (unsigned i = 0; i < w->count; i++) {
+        (void)identity_new(&w->homes[i]);
+        (void)fleet_new(&w->homes[i]);
+        (void)recovery_new(&w->homes[i], 0);
+    }
+}
+
+static void free_process(struct world *w)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        recovery_free(w->homes[i].recovery);
+        fleet_free(w->homes[i].fleet);
+        identity_free(w->homes[i].identity);
+    }
+    for (unsigned i = 0; i < w->count; i++) {
+        journal_free(w->journals[i]);
+        hub_free(w->hubs[i]);
+    }
 }
 
 void world_start(struct world *w, uint64_t seed, unsigned loops)
@@ -154,17 +187,39 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
     w->tokens = tokens_hs256_new(&(struct tokens_conf){
         .secret = SPAN("0123456789abcdef0123456789abcdef"), .issuer = "sim", .audience = ""});
     w->count = sim_loop_count(w->sim);
-    struct pos start;
-    SIM_CHECK(journal_start(w->store, seed, &start) == ERR_NONE);
     for (unsigned i = 0; i < w->count; i++) {
-        make_home(w, i);
-        make_journal(w, i, start);
+        make_side(w, i);
     }
+    make_process(w, seed);
+}
+
+static void stop_fleets(struct world *w)
+{
     for (unsigned i = 0; i < w->count; i++) {
-        (void)identity_new(&w->homes[i]);
-        (void)fleet_new(&w->homes[i]);
-        (void)recovery_new(&w->homes[i], 0);
+        fleet_stop(w->homes[i].fleet);
     }
+}
+
+static bool is_quiet(void *arg)
+{
+    struct world *w = arg;
+    return world_stats(w).asks == 0 && sim_store_waiting(w->db) == 0;
+}
+
+void world_crash(struct world *w)
+{
+    sim_store_set_failures(w->db, 100, ERR_STORE_FAILED);
+    for (unsigned round = 0; !is_quiet(w); round++) {
+        SIM_CHECK(round < 100);
+        stop_fleets(w);
+        sim_run_ms(w->sim, 20);
+    }
+    sim_settle(w->sim);
+    free_process(w);
+    sim_settle(w->sim);
+    sim_store_set_failures(w->db, 0, ERR_NONE);
+    SIM_CHECK(fleet_reset(w->store, &w->entropy, clock_wall_ms(sim_clock(w->sim))) == ERR_NONE);
+    make_process(w, 1);
 }
 
 struct fleet_stats world_stats(const struct world *w)
@@ -204,15 +259,7 @@ void world_stop(struct world *w)
         timer_stop(sim_loop(w->sim, i), &w->sides[i].timer);
     }
     sim_settle(w->sim);
-    for (unsigned i = 0; i < w->count; i++) {
-        recovery_free(w->homes[i].recovery);
-        fleet_free(w->homes[i].fleet);
-        identity_free(w->homes[i].identity);
-    }
-    for (unsigned i = 0; i < w->count; i++) {
-        journal_free(w->journals[i]);
-        hub_free(w->hubs[i]);
-    }
+    free_process(w);
     sim_store_free(w->db);
     tokens_hs256_free(w->tokens);
     sim_free(w->sim);

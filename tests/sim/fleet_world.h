@@ -72,6 +72,10 @@ struct world {
 void world_start(struct world *w, uint64_t seed, unsigned loops);
 /* Checks that nobody needs anything any more, and frees. */
 void world_stop(struct world *w);
+/* The process dies now and the next one starts on what is on disk: writes that have not run fail,
+ * so nothing more is stored, whoever waits is told some error, and what the dying process still
+ * does must be ignored by the test. No watcher may be open; sockets are just not there any more. */
+void world_crash(struct world *w);
 /* Counts over all homes. */
 struct fleet_stats world_stats(const struct world *w);
 unsigned world_loop(struct world *w); /* any */

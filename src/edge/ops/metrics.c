@@ -5,6 +5,7 @@
 #include "edge/ops/scrape.h"
 #include "edge/rest/handlers.h"
 
+#include "domain/command.h"
 #include "domain/fleet.h"
 #include "domain/receiver.h"
 #include "tables/metrics.h"
@@ -244,6 +245,20 @@ static void collect_device_heartbeat_age_seconds(struct scrape *s)
         }
     }
     scrape_histogram(s, bounds, ages.buckets, HEARD_BUCKETS, ages.sum_s);
+}
+
+static void collect_commands_total(struct scrape *s)
+{
+    uint64_t counts[PHASE_COUNT] = {0};
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        if (home != NULL && home->fleet != NULL) {
+            command_counts(home, counts);
+        }
+    }
+    for (unsigned p = PHASE_DONE; p < PHASE_COUNT; p++) {
+        scrape_labelled(s, "phase", command_phase_name((enum command_phase)p), (double)counts[p]);
+    }
 }
 
 static void collect_viewers(struct scrape *s)
