@@ -59,11 +59,12 @@ void device_viewers(struct home *h, uuid id, device_done done, void *owner);
 
 struct device_change {
     int64_t version; /* that must be stored, 0: any */
-    bool has_name, has_type, has_status, has_tags;
+    bool has_name, has_type, has_status, has_capabilities, has_tags;
     span name;
     span type;
     enum device_status status;
-    span tags;
+    span capabilities; /* JSON arrays of texts without repeats; the device may say others when it */
+    span tags;         /* registers */
     span metadata_patch; /* JSON Merge Patch of an object; empty: unchanged */
 };
 /* Disabling ends the device's socket (4002) and its key's validity; enabling restores both. A

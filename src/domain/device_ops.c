@@ -231,6 +231,9 @@ static void merge(struct patch *p, const struct device *d)
     if (in->has_status) {
         p->next.status = in->status;
     }
+    if (in->has_capabilities) {
+        p->next.capabilities = in->capabilities;
+    }
     if (in->has_tags) {
         p->next.tags = in->tags;
     }
@@ -248,7 +251,8 @@ static void merge(struct patch *p, const struct device *d)
 static bool differs(const struct device_row *a, const struct device_row *b)
 {
     return !span_eq(a->name, b->name) || !span_eq(a->type, b->type) ||
-           !span_eq(a->tags, b->tags) || !span_eq(a->metadata, b->metadata);
+           !span_eq(a->capabilities, b->capabilities) || !span_eq(a->tags, b->tags) ||
+           !span_eq(a->metadata, b->metadata);
 }
 
 static const char *patch_action(const struct device_row *from, const struct device_row *to)
@@ -299,6 +303,7 @@ static void submit_patch(struct patch *p, struct device *d, bool updated, bool s
     row.name = p->next.name;
     row.type = p->next.type;
     row.status = p->next.status;
+    row.capabilities = p->next.capabilities;
     row.tags = p->next.tags;
     row.metadata = p->next.metadata;
     row.version = p->next.version;
@@ -344,6 +349,7 @@ void device_patch(struct home *h, uuid id, const struct device_change *in, const
     p->in = *in;
     p->in.name = ask_copy(&p->ask, in->name);
     p->in.type = ask_copy(&p->ask, in->type);
+    p->in.capabilities = ask_copy(&p->ask, in->capabilities);
     p->in.tags = ask_copy(&p->ask, in->tags);
     p->in.metadata_patch = ask_copy(&p->ask, in->metadata_patch);
     p->who = *who;

@@ -206,10 +206,14 @@ void rest_device_patch(struct rest_call *c)
                         .has_name = in.has_name,
                         .has_type = in.has_type,
                         .has_status = in.has_status,
+                        .has_capabilities = in.has_capabilities,
                         .has_tags = in.has_tags,
                         .name = in.name,
                         .type = in.type,
                         .status = (enum device_status)in.status,
+                        .capabilities = in.has_capabilities
+                                            ? device_texts(in.capabilities, &c->arena)
+                                            : SPAN_NONE,
                         .tags = in.has_tags ? device_texts(in.tags, &c->arena) : SPAN_NONE,
                         .metadata_patch = in.has_metadata ? in.metadata : SPAN_NONE,
                     });
