@@ -289,15 +289,22 @@ static void write_in(FILE *out, const struct event_in_row *row)
         [EVENT_SCOPE_SOME] = " in any scope", [EVENT_SCOPE_deviceId] = " for `deviceId`"};
     fprintf(out, "| `%s` |", row->name);
     write_peers(out, row->from);
-    code_cell(out, row->schema == SCHEMA_none ? "" : schema_row(row->schema)->name);
+    if (row->most > 0) {
+        fprintf(out, " `%s`, or 1 to %u in an array |", schema_row(row->schema)->name,
+                (unsigned)row->most);
+    } else {
+        code_cell(out, row->schema == SCHEMA_none ? "" : schema_row(row->schema)->name);
+    }
     code_cell(out, row->acked == ANSWER_none ? "" : answer_row(row->acked)->name);
     if (row->permission == PERM_ANYBODY) {
         fputs(" who has the socket |", out);
     } else {
         fprintf(out, " `%s`%s |", permission_name(row->permission), scopes[row->scope]);
     }
-    fprintf(out, " %s | %u KiB |", row->limit == EVENT_LIMIT_FREE ? "no" : "yes",
-            (unsigned)(row->bytes_max / 1024));
+    static const char *const limits[] = {[EVENT_LIMIT_CONNECTION] = "yes",
+                                         [EVENT_LIMIT_FREE] = "no",
+                                         [EVENT_LIMIT_TELEMETRY] = "by itself"};
+    fprintf(out, " %s | %u KiB |", limits[row->limit], (unsigned)(row->bytes_max / 1024));
     cell(out, row->text);
     fputs("\n", out);
 }
@@ -362,8 +369,9 @@ static void page_events(FILE *out)
         fputs("\n", out);
     }
     fputs("\n## What peers say\n\n"
-          "Limited events count against the connection's messages a second. A payload over its\n"
-          "size is refused and the connection goes on.\n\n"
+          "Limited events count against the connection's messages a second; telemetry has one\n"
+          "by itself (`telemetry_per_s`). A payload over its size is refused and the connection\n"
+          "goes on; one object where there may be an array is at most 64 KiB.\n\n"
           "| event | from | payload | ack | who may | limited | at most | what it does |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- |\n", out);
     for (unsigned e = 0; e < IN_COUNT; e++) {

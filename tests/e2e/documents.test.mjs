@@ -305,6 +305,11 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   await connected;
   await call(device, 'device:register', { deviceId: enrolled.device.id, capabilities: ['b'] }, '_DEVICE');
   await call(device, 'device:heartbeat', { timestamp: Date.now() });
+  const sample = { timestamp: Date.now(), sensorType: 't', value: 1, unit: 'C', sampleId: 'a', metadata: {} };
+  await call(device, 'telemetry:data', sample);
+  await call(device, 'telemetry:data', [sample, { ...sample, value: 2, sampleId: 'b' }]);
+  fits('socketio_in_telemetry_data_ack', await device.timeout(10_000 * PATIENCE).emitWithAck('telemetry:data', [sample, {}, 7]));
+  await call(device, 'telemetry:data', { value: 'x' });
   await call(device, 'device:subscribe', { deviceId: 'nobody' });
   const updated = heard('device:status-changed');
   await server.request('PATCH', `/api/v1/devices/${enrolled.device.id}`, { token, body: { status: 'maintenance' } });
@@ -334,7 +339,14 @@ test('frames_of_monitor_are_as_documented', async () => {
     top_processes: [{ pid: 1, name: 'init', cpu: 1, mem: 1 }] });
   await host.ask('metrics', { row: true, cpu: 5, memory: { used: 1, total: 2 } });
   await host.ask('metrics', { cpu: 5, memory: { used: 1, total: 2 } });
+  const samples = [{ timestamp: Date.now(), sensorType: 't', value: 1, unit: 'C' }];
+  fits('monitor_in_telemetry', { type: 'telemetry', id: 1, data: samples });
+  fits('monitor_in_telemetry', { type: 'telemetry', data: samples[0] });
+  await host.ask('telemetry', samples);
+  host.send({ type: 'telemetry', id: 'seen', data: [...samples, {}] });
+  host.send({ type: 'telemetry', data: {} });
   await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name: 'other' } });
+  await host.first('ack', { test: (m) => m.data.id === 'seen' });
   await viewer.next('device:updated', { from: begun });
   await viewer.next('metrics', { from: begun });
   await viewer.next('system-info', { from: begun });

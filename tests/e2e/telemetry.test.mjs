@@ -155,6 +155,32 @@ for (const wire of Object.keys(wires)) {
     assert.deepEqual(stored(id).slice(2).map((r) => r[1]), Object.values(ties));
   });
 
+  test(`3.3 telemetry is pushed at once to who follows it, normalised: ${wire}`, async () => {
+    const { id, key } = await server.addDevice('live');
+    const device = await wires[wire](key);
+    const follower = await connect(viewer);
+    const other = await connect(viewer);
+    const before = sample({ value: 1 });
+    await device.put([before, { ...before, sensorType: 'humidity', unit: '%' }]);
+    assert.equal((await call(follower, 'telemetry:subscribe', { deviceId: id })).ok, true);
+    const initial = await hears(follower, 'telemetry:update', (d) => d.sensorType === 'temperature');
+    assert.deepEqual(initial, { deviceId: id, ...before, initial: true });
+    await hears(follower, 'telemetry:update', (d) => d.sensorType === 'humidity' && d.initial);
+    const next = sample({ value: 2.12345678, extra: 'dropped', metadata: { a: 1 } });
+    device.tell(next);
+    const { extra, ...told } = next;
+    assert.deepEqual(await hears(follower, 'telemetry:update', (d) => d.value === 2.123457),
+      { deviceId: id, ...told, value: 2.123457 });
+    // Older than the last, or as old: stored, not pushed.
+    await device.put([sample({ timestamp: next.timestamp, value: 3 }), sample({ timestamp: before.timestamp, value: 4 })]);
+    await device.put(sample({ value: 5 }));
+    await hears(follower, 'telemetry:update', (d) => d.value === 5);
+    assert.deepEqual(follower.heard.filter((h) => h.name === 'telemetry:update' && !h.data.initial).map((h) => h.data.value),
+      [2.123457, 5]);
+    assert.equal(stored(id).length, 6);
+    assert.ok(!other.heard.some((h) => h.name === 'telemetry:update'));
+  });
+
   test(`3.4 bad telemetry is refused with an error: ${wire}`, async () => {
     const { id, key } = await server.addDevice('bad');
     const device = await wires[wire](key);
@@ -251,4 +277,21 @@ test('refused names end no connection, and nothing of them is kept', async () =>
   }
   assert.deepEqual(await call(socket, 'telemetry:data', sample()), kept(1));
   assert.equal(stored(id).length, 1);
+});
+
+test('a value is pushed after its commit where that is set', async () => {
+  const careful = await startServer({ flags: ['--telemetry-publish', 'after_commit'] });
+  try {
+    const { id, key } = await careful.addDevice('careful');
+    const token = await careful.cli('token', '--sub', 'v', '--kind', 'user', '--role', 'viewer', '--ttl', '1h');
+    const device = await connect(key, careful);
+    const follower = await connect(token, careful);
+    assert.equal((await call(follower, 'telemetry:subscribe', { deviceId: id })).ok, true);
+    const acked = call(device, 'telemetry:data', sample({ value: 8 }));
+    assert.equal((await hears(follower, 'telemetry:update')).value, 8);
+    assert.deepEqual(await acked, kept(1));
+  } finally {
+    for (const peer of open) peer.disconnect();
+    await careful.stop();
+  }
 });

@@ -72,6 +72,7 @@ static const struct event_wire by_itself = {.stats = STATS_SOCKETIO,
 
 static struct grant *nobody; /* a user without any role */
 static struct bucket bucket;
+static struct bucket telemetry;
 
 static void call_with(const struct event_wire *wire, enum event_peer kind, const char *name,
                       span data, const char *bad)
@@ -83,6 +84,7 @@ static void call_with(const struct event_wire *wire, enum event_peer kind, const
                             .kind = kind,
                             .grant = nobody,
                             .bucket = &bucket,
+                            .telemetry = &telemetry,
                             .name = span_str(name),
                             .data = data,
                             .unchecked = true,
@@ -110,6 +112,7 @@ static int fresh(void **state)
 {
     memset(&said, 0, sizeof said);
     memset(&bucket, 0, sizeof bucket);
+    memset(&telemetry, 0, sizeof telemetry);
     said.lets_pass = true;
     return 0;
 }
@@ -179,6 +182,52 @@ static void what_is_never_limited_is_not(void **state)
     bucket.empty_us = INT64_MAX / 4;
     call(&by_bucket, PEER_HOST, "auth_refresh", "{}");
     expect(ERR_INVALID_MESSAGE_FORMAT, "token"); /* it came as far as its payload */
+}
+
+static void telemetry_has_a_bucket_of_its_own(void **state)
+{
+    bucket.empty_us = INT64_MAX / 4;
+    said.lets_pass = false;
+    call(&by_bucket, PEER_HOST, "telemetry", "[]");
+    expect(ERR_INVALID_MESSAGE_FORMAT, ""); /* it came as far as its payload */
+    fresh(NULL);
+    telemetry.empty_us = INT64_MAX / 4;
+    call(&by_bucket, PEER_HOST, "telemetry", "[]");
+    expect(ERR_RATE_LIMIT_EXCEEDED, "");
+    assert_true(said.last.retry_after_ms > 0);
+    for (unsigned i = 1; i < EVENT_FLOOD; i++) {
+        assert_int_equal(said.floods, 0);
+        call(&by_bucket, PEER_HOST, "telemetry", "[]");
+    }
+    assert_int_equal(said.floods, 1);
+    call(&by_bucket, PEER_HOST, "no such thing", "{}");
+    assert_int_equal(said.last.error, ERR_INVALID_MESSAGE_FORMAT);
+}
+
+static void of_many_there_are_neither_none_nor_too_many_nor_a_large_one(void **state)
+{
+    buf text = {0};
+    call(&by_bucket, PEER_HOST, "telemetry", "[]");
+    expect(ERR_INVALID_MESSAGE_FORMAT, "");
+    assert_string_equal(said.last.why, "must not be empty");
+    fresh(NULL);
+    for (unsigned i = 0; i < 501; i++) {
+        buf_append_str(&text, i == 0 ? "[{}" : ",{}");
+    }
+    buf_append_byte(&text, ']');
+    call_with(&by_bucket, PEER_HOST, "telemetry", buf_span(&text), NULL);
+    expect(ERR_INVALID_MESSAGE_FORMAT, "");
+    assert_string_equal(said.last.why, "has too many elements");
+    fresh(NULL);
+    buf_clear(&text);
+    buf_append_str(&text, "{\"pad\":\"");
+    memset(buf_reserve(&text, EVENT_ONE_BYTES_MAX), 'x', EVENT_ONE_BYTES_MAX);
+    text.len += EVENT_ONE_BYTES_MAX;
+    buf_append_str(&text, "\"}");
+    call_with(&by_bucket, PEER_HOST, "telemetry", buf_span(&text), NULL);
+    expect(ERR_INVALID_MESSAGE_FORMAT, "");
+    assert_string_equal(said.last.why, "is larger than one may be");
+    buf_deinit(&text);
 }
 
 static void a_wire_that_keeps_its_own_rate_is_asked_once_and_has_answered(void **state)
@@ -266,6 +315,8 @@ int main(void)
         T(what_could_not_be_read_is_refused_and_counts_as_refused),
         T(a_peer_has_its_kinds_bucket),
         T(what_is_never_limited_is_not),
+        T(telemetry_has_a_bucket_of_its_own),
+        T(of_many_there_are_neither_none_nor_too_many_nor_a_large_one),
         T(a_wire_that_keeps_its_own_rate_is_asked_once_and_has_answered),
         T(a_payload_over_the_events_size_is_refused_before_it_is_read),
         T(who_holds_the_permission_nowhere_is_refused_before_it_is_read),
