@@ -246,7 +246,9 @@ static struct reading *reading_new(struct home *h, const struct telemetry_query 
     struct reading *r = mem_calloc(1, sizeof *r + q->sensor.len);
     r->home = h;
     r->q = *q;
-    memcpy(r->sensor, q->sensor.ptr, q->sensor.len);
+    if (q->sensor.len > 0) {
+        memcpy(r->sensor, q->sensor.ptr, q->sensor.len);
+    }
     r->q.sensor = span_of(r->sensor, q->sensor.len);
     r->after_ms = q->from_ms - 1;
     r->after_key = INT64_MAX;

@@ -89,7 +89,7 @@ static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
 }
 
 /* What a blob is called on a wire, for metrics. A logged one says so itself; else the number is
- * the publisher's own: Monitor's channels. */
+ * the publisher's own: Monitor's channels, or of values what they are. */
 static enum frame frame_of(enum edge_wire wire, const struct blob *b)
 {
     static const enum frame channels[HOST_CHANNEL_COUNT] = {
@@ -102,7 +102,10 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     if (wire == WIRE_MONITOR) {
         return b->event < HOST_CHANNEL_COUNT ? channels[b->event] : FRAME_UNKNOWN;
     }
-    return stats_wires[wire] == STATS_SOCKETIO ? FRAME_APP : FRAME_MESSAGE;
+    if (stats_wires[wire] != STATS_SOCKETIO) {
+        return FRAME_MESSAGE;
+    }
+    return b->event == OUT_TELEMETRY_UPDATE ? FRAME_TELEMETRY_UPDATE : FRAME_APP;
 }
 
 static bool sink_wants(struct hub_sink *s, uint32_t member, const struct blob *b)

@@ -132,6 +132,8 @@ test('2.5 only subscribers receive values', async () => {
   await hears(follower, 'telemetry:update');
   await hears(device, 'telemetry:update');
   await call(watcher, 'device:unsubscribe', {});
+  const { text } = await server.get('/metrics', { token: admin });
+  assert.match(text, /signalbox_messages_total\{wire="socketio",direction="out",event="telemetry:update"\} [1-9]/);
   assert.deepEqual(values(watcher), []);
   assert.deepEqual(values(follower), [1]);
   assert.deepEqual(values(device), [2]);

@@ -44,6 +44,11 @@ export function number(value: Maybe, digits = 2): string {
   return known(value) ? value.toFixed(digits) : NONE;
 }
 
+/** What a sensor says, in its own unit; the server keeps six decimals. */
+export function measured(value: Maybe, unit: string): string {
+  return known(value) ? `${Number(value.toFixed(6))}${NNBSP}${unit}` : NONE;
+}
+
 /** A length of time in its two largest units: "3 d 4 h", "12 min", "8 s". */
 export function duration(seconds: Maybe): string {
   if (!known(seconds) || seconds < 0) {

@@ -16,6 +16,7 @@ export interface Sample {
   load: number | null;
   diskUsed: number | null;
   diskTotal: number | null;
+  value: number | null; // of a sensor's series (fromSeries)
 }
 
 /** A time in which the socket was not connected. `to` is null while it still lasts. */
@@ -56,6 +57,7 @@ function sample(ts: number, step: number, live: boolean, m: Metrics): Sample {
     load: value(m.load),
     diskUsed: value(m.disk?.used),
     diskTotal: value(m.disk?.total),
+    value: null,
   };
 }
 
@@ -70,6 +72,25 @@ export function fromHistory(points: readonly HistoryPoint[], step: number): Samp
     .filter((p) => Number.isFinite(p.ts))
     .map((p) => sample(p.ts, step, false, p))
     .sort((a, b) => a.ts - b.ts);
+}
+
+/**
+ * Buckets of one sensor, and behind them its newest value. How often it measures is not known: the
+ * step is the usual distance, but not shorter than a bucket.
+ */
+export function fromSeries(
+  points: readonly { timestamp: string; value: number }[],
+  resolution: number,
+  newest: { ts: number; value: number },
+): Sample[] {
+  const at = points.map((p) => ({ ts: time(p.timestamp) ?? 0, value: p.value }));
+  const last = at[at.length - 1]?.ts ?? 0;
+  if (newest.ts > last) {
+    at.push(newest);
+  }
+  const gaps = at.slice(1).map((p, i) => p.ts - at[i]!.ts).sort((a, b) => a - b);
+  const step = Math.max(resolution, gaps[Math.floor(gaps.length / 2)] ?? 0);
+  return at.map((p) => ({ ...sample(p.ts, step, false, {}), value: p.value }));
 }
 
 const near = (row: Sample, live: Sample): boolean => Math.abs(row.ts - live.ts) <= row.step / 2;

@@ -96,6 +96,22 @@ export interface DeviceState extends SystemInfo {
   recordedAt?: string | number | null;
 }
 
+/** TelemetryData: a sensor's value. */
+export interface Reading {
+  deviceId: string;
+  timestamp: string;
+  sensorType: string;
+  value: number;
+  unit: string;
+}
+
+export interface TelemetrySeries {
+  sensorType: string;
+  unit: string;
+  resolution_ms: number;
+  points: { timestamp: string; value: number; n: number }[];
+}
+
 /** RFC 3339 or epoch ms; null when absent or nonsense. */
 export function time(value: string | number | null | undefined): number | null {
   if (value === null || value === undefined) {

@@ -16,6 +16,7 @@ import { TimePicker } from "../ui/time-picker";
 import { Interfaces, Processes, System } from "./device-tables";
 import { Manage } from "./manage";
 import { NotFound } from "./not-found";
+import { Telemetry } from "./telemetry";
 
 const REFRESH_MS = 30_000;
 const SILENT_MS = 90_000; // as long as a device may be silent before the server calls it stale
@@ -266,6 +267,7 @@ export function DevicePage({ id }: { id: string }) {
         <TimePicker view={view} onView={onView} />
       </div>
       <Charts live={live} view={view} at={at} onView={onView} onPick={onPick} />
+      <Telemetry id={id} />
       <div class="panels">
         <Processes live={live} history={view.kind !== "live"} onNewest={() => setQuery(formatView(view, null))} />
         <Interfaces live={live} />

@@ -21,8 +21,10 @@ export interface ChartProps {
   format: (value: number | null | undefined) => string;
   /** Marks of the value axis may need fewer digits. */
   axis: (value: number) => string;
-  /** The top of the value axis, given the largest value in view. */
-  top: (max: number) => number;
+  /** The top of the value axis, which begins at 0, given the largest value in view, */
+  top?: (max: number) => number;
+  /** or both its ends, given the least and the largest. */
+  range?: (min: number, max: number) => [number, number];
   /** Distances between marks of the value axis, where the default decimal ones do not fit. */
   increments?: number[];
   /** Said after the title, as "of 16 GiB". */
@@ -33,8 +35,10 @@ export interface ChartProps {
   bands: readonly Band[];
   picked: number | null;
   loading: boolean;
-  onZoom: (from: number, to: number) => void;
-  onPick: (at: number) => void;
+  onZoom?: (from: number, to: number) => void;
+  onPick?: (at: number) => void;
+  /** Charts of a group show the same moment; "device" without it. */
+  group?: string;
 }
 
 /** Counts changes of the palette: canvases do not follow custom properties by themselves. */
@@ -63,18 +67,26 @@ function hatch(): CanvasPattern | string {
   return ctx.createPattern(tile, "repeat") ?? css("--band-none");
 }
 
-/** The largest value that is drawn, with the sample before the window: its line enters it. */
-function largest({ series, lines, from, to }: ChartProps): number {
-  let max = 0;
+/** The ends of the value axis: of what is drawn, with the sample before the window, whose line
+ * enters it. */
+function valueRange({ series, lines, from, to, top, range }: ChartProps): [number, number] {
+  let [min, max] = [Infinity, -Infinity];
   for (let i = 0; i < series.length && series[i]!.ts <= to; i++) {
     const next = series[i + 1];
     if (series[i]!.ts >= from || (next !== undefined && next.ts >= from)) {
       for (const line of lines) {
-        max = Math.max(max, line.pick(series[i]!) ?? 0);
+        const value = line.pick(series[i]!);
+        if (value !== null) {
+          min = Math.min(min, value);
+          max = Math.max(max, value);
+        }
       }
     }
   }
-  return max;
+  if (range) {
+    return max === -Infinity ? [0, 1] : range(min, max);
+  }
+  return [0, top?.(Math.max(0, max)) ?? Math.max(1, max)];
 }
 
 /** A value with its unit set smaller. */
@@ -114,13 +126,13 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
     legend: { show: false },
     cursor: {
       y: false,
-      sync: { key: "device", setSeries: false },
-      drag: { x: true, y: false, setScale: false, dist: 4 },
+      sync: { key: live.current.group ?? "device", setSeries: false },
+      drag: { x: live.current.onZoom !== undefined, y: false, setScale: false, dist: 4 },
       points: { size: 7, width: 2 },
     },
     scales: {
       x: { time: true },
-      y: { range: () => [0, live.current.top(largest(live.current))] },
+      y: { range: () => valueRange(live.current) },
     },
     axes: [
       {
@@ -192,7 +204,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
             const from = u.posToVal(u.select.left, "x");
             const to = u.posToVal(u.select.left + u.select.width, "x");
             u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-            live.current.onZoom(from, to);
+            live.current.onZoom?.(from, to);
           }
         },
       ],
@@ -205,7 +217,7 @@ function makePlot(host: HTMLElement, live: { current: ChartProps }, onCursor: (i
           u.over.addEventListener("click", (event) => {
             if (!dragged) {
               const at = u.posToVal(event.clientX - u.over.getBoundingClientRect().left, "x");
-              live.current.onPick(Math.min(at, Date.now()));
+              live.current.onPick?.(Math.min(at, Date.now()));
             }
           });
         },
@@ -281,7 +293,7 @@ export function Chart(props: ChartProps) {
     if (next !== undefined && shown.length > 0) {
       event.preventDefault();
       moveTo(next);
-    } else if ((event.key === "Enter" || event.key === " ") && reading) {
+    } else if ((event.key === "Enter" || event.key === " ") && reading && props.onPick) {
       event.preventDefault();
       props.onPick(reading.ts);
     } else if (event.key === "Escape") {
@@ -331,7 +343,7 @@ export function Chart(props: ChartProps) {
         role="slider"
         tabIndex={0}
         aria-label={`${title}, moment`}
-        aria-description="Arrow keys move over the samples, Enter shows what ran then."
+        aria-description={`Arrow keys move over the samples${props.onPick ? ", Enter shows what ran then" : ""}.`}
         aria-valuemin={0}
         aria-valuemax={Math.max(0, shown.length - 1)}
         aria-valuenow={index >= 0 ? index : Math.max(0, shown.length - 1)}

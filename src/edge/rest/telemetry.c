@@ -197,7 +197,7 @@ static void shown(void *owner, err error, span json)
     if (c != NULL && error != ERR_NONE) {
         rest_error(c, error, NULL);
     } else if (c != NULL) {
-        rest_ok_list(c, json, SPAN_NONE);
+        rest_ok_cached(c, json);
     }
 }
 
