@@ -226,6 +226,9 @@ static void write_access(FILE *out, struct route_access access)
     case ACCESS_DEVICE:
         fprintf(out, " `%s` for the device |", name);
         break;
+    case ACCESS_GROUP:
+        fprintf(out, " `%s` for the group |", name);
+        break;
     case ACCESS_OPERATIONS:
         fprintf(out, " `%s`, or this machine |", name);
         break;

@@ -20,7 +20,8 @@ const struct command commands[] = {
     {"token", "--sub ID [--kind user] [--role ROLE]... [--ttl 1h]",
      "print an access token; a user that does not exist is made, with those roles", token_options,
      .run = command_token},
-    {"user", "add|list|passwd|enable|disable|grant|revoke [--name N] [--role R]...",
+    {"user", "add|list|passwd|enable|disable|grant|revoke [--name N] [--role R]... "
+     "[--device ID|--group ID]",
      "manage the people who sign in", user_options, .run = command_user},
     {"device",
      "add|list|show|key|keys|revoke|enable|disable|delete [--name N] [--id UUID]",

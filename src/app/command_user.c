@@ -9,11 +9,13 @@
 #define LIST_PAGE 200
 
 const struct option_row user_options[] = {
-    {"name", "NAME", "the user's name"},
-    {"role", "ROLE", "a role; may be repeated"},
+    {"name", "NAME", "the user's name", false},
+    {"role", "ROLE", "a role; may be repeated", false},
+    {"device", "UUID", "grant, revoke: the role for that device only", false},
+    {"group", "UUID", "grant, revoke: the role for the devices of that group only", false},
     {"password-file", "FILE", "the password is its text (-: standard input); else one is made",
      .file = true},
-    {NULL, NULL, NULL},
+    {.name = NULL},
 };
 
 /* The text of --password-file; empty when none was given. */
@@ -87,23 +89,46 @@ static void set_password(struct command_call *call)
     }
 }
 
+/* What the roles are for: everything, or what an option names. */
+static bool scope_of(struct command_call *call, struct scope *out)
+{
+    const char *device = options_get(&call->options, "device");
+    const char *group = options_get(&call->options, "group");
+    const char *id = device != NULL ? device : group;
+    *out = (struct scope){.kind = id == NULL       ? SCOPE_GLOBAL
+                                  : device != NULL ? SCOPE_DEVICE
+                                                   : SCOPE_DEVICE_GROUP};
+    if (device != NULL && group != NULL) {
+        command_end(call, EXIT_USAGE, "name a device or a group, not both");
+        return false;
+    }
+    if (id != NULL && !uuid_parse(span_str(id), &out->id)) {
+        command_end(call, EXIT_USAGE, "that is no UUID");
+        return false;
+    }
+    return true;
+}
+
 /* Grants or revokes one role after the other. */
 static void next_role(void *owner, const struct identity_result *r)
 {
     struct command_call *call = owner;
     enum role roles[ROLE_COUNT];
     unsigned count;
-    if (r != NULL && r->error != ERR_NONE) {
+    struct scope scope;
+    if (r != NULL && r->error == ERR_NOT_FOUND) {
+        command_end(call, EXIT_FAILED, "no such group, or too many roles are bound to it");
+    } else if (r != NULL && r->error != ERR_NONE) {
         command_fail(call, r->error);
-    } else if (command_roles(call, roles, &count)) {
+    } else if (scope_of(call, &scope) && command_roles(call, roles, &count)) {
         if (call->step == count) {
             command_end(call, count == 0 ? EXIT_USAGE : EXIT_OK,
                         count == 0 ? "name a role with --role" : NULL);
         } else if (strcmp(call->options.words[0], "grant") == 0) {
-            identity_bind(call->home, call->subject, roles[call->step++], SCOPE_ALL, next_role,
+            identity_bind(call->home, call->subject, roles[call->step++], scope, next_role,
                           call);
         } else {
-            identity_unbind(call->home, call->subject, roles[call->step++], SCOPE_ALL, next_role,
+            identity_unbind(call->home, call->subject, roles[call->step++], scope, next_role,
                             call);
         }
     }

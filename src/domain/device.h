@@ -82,6 +82,7 @@ struct device_filter {
     span type;      /* exact; empty: any */
     span tag;       /* exact; empty: any */
     span text;      /* part of the name in any case; empty: any */
+    uuid group;     /* members of that group; nil: any */
     span after;     /* `next` of the page before; empty: from the start */
     unsigned limit; /* 1-200 */
     /* Whether the owner may see it; the others are left out of the page. NULL: all. */

@@ -174,7 +174,11 @@ void device_list(struct home *h, const struct device_filter *in, device_done don
     }
     struct store_req *req = store_req_new(h->index, 1, found, l);
     req->row_max = in->limit + 1;
-    store_step_init(req, 0, QUERY_DEVICE_LIST, 1);
+    bool in_group = !uuid_is_nil(in->group);
+    store_step_init(req, 0, in_group ? QUERY_DEVICE_LIST_GROUP : QUERY_DEVICE_LIST, 1);
+    if (in_group) {
+        req_set_uuid(req, 0, 0, 8, in->group);
+    }
     if (in->status >= 0) {
         store_set_text(req, 0, 0, 0, span_str(shape_device_status_name(in->status)));
     }

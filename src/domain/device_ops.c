@@ -34,7 +34,9 @@ void device_viewers(struct home *h, uuid id, device_done done, void *owner)
 /* --- create: nobody knows the id yet, so any loop may do it --- */
 
 struct creation {
+    struct mail mail;
     struct home *home;
+    struct store_req *req;
     struct device_row row; /* spans into the request's arena */
     char key[DEVICE_KEY_LEN + 1];
     uuid credential;
@@ -126,6 +128,24 @@ static span or_default(struct store_req *req, span s, span fallback)
     return arena_dup(&req->arena, s.len > 0 ? s : fallback);
 }
 
+static void create_submit(struct mail *m)
+{
+    struct creation *c = CONTAINER_OF(m, struct creation, mail);
+    req_submit(c->home, c->req);
+}
+
+/* At the home of an id that was given: who had rights for a device that had it before is told. */
+static void create_part(struct mail *m)
+{
+    struct creation *c = CONTAINER_OF(m, struct creation, mail);
+    struct home *at = c->home->peers[home_of(c->home, c->row.id)];
+    if (at->fleet != NULL) { /* NULL: nobody has deleted anything here */
+        partings_end(at->fleet, c->row.id);
+    }
+    m->run = create_submit;
+    post_mail(at->post, c->home->index, m);
+}
+
 void device_create(struct home *h, const struct device_draft *in, const struct actor *who,
                    device_done done, void *owner)
 {
@@ -160,7 +180,13 @@ void device_create(struct home *h, const struct device_draft *in, const struct a
     create_key_step(req, step++, c);
     req_audit(h, req, step++, who, "device.create", c->row.id);
     req_event_device(h, req, step, EVENT_DEVICE_CREATED, &c->row);
-    req_submit(h, req);
+    c->req = req;
+    c->mail.run = create_part;
+    if (c->id_given) {
+        post_mail(h->post, home_of(h, c->row.id), &c->mail);
+    } else {
+        req_submit(h, req);
+    }
 }
 
 /* --- change --- */

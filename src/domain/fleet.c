@@ -27,6 +27,7 @@ struct fleet *fleet_new(struct home *h)
     f->home = h;
     list_init(&f->idle);
     list_init(&f->watched);
+    list_init(&f->partings);
     behind_init(&f->presence, h, &presence_writing, "presence", f);
     behind_init(&f->logs, h, &connection_log_writing, "connection_log", f);
     if (!host_timezone(span_str(h->conf->timezone), &f->offset_min)) {
@@ -72,6 +73,7 @@ void fleet_stop(struct fleet *f)
 void fleet_free(struct fleet *f)
 {
     struct map_node *n;
+    partings_drop(f);
     behind_deinit(&f->presence);
     connection_logs_drop(f);
     behind_deinit(&f->logs);

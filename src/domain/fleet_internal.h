@@ -146,6 +146,7 @@ struct fleet {
     uint64_t command_last;  /* the newest number of a token */
     struct command_sweep *sweep; /* home 0 only */
     _Atomic uint64_t commands_ended[PHASE_COUNT]; /* written by this thread, read by any */
+    struct list partings; /* device_delete.c */
     struct retention *retention; /* home 0 only */
     struct budget *budget;       /* home 0 only */
 };
@@ -241,6 +242,13 @@ void config_load(struct device *d, const struct store_value *cells);
 void config_free(struct device *d);
 /* Its live link registered: it is told what is desired while it is behind. */
 void config_registered(struct device *d);
+
+/* --- device_delete.c --- */
+
+/* Whoever had rights for a deleted device of this home and was not told yet is told now. */
+void partings_end(struct fleet *f, uuid device);
+/* Who is still to be told of a deleted device is not. */
+void partings_drop(struct fleet *f);
 
 /* --- device_link.c --- */
 

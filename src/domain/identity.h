@@ -49,11 +49,26 @@ static inline struct scope scope_device(uuid id)
 {
     return (struct scope){.kind = SCOPE_DEVICE, .id = id};
 }
+static inline struct scope scope_group(uuid id)
+{
+    return (struct scope){.kind = SCOPE_DEVICE_GROUP, .id = id};
+}
 
 struct binding {
     enum role role;
     struct scope scope;
 };
+
+/* What bindings to device groups come to for one device. */
+struct device_roles {
+    uuid device;
+    uint32_t roles; /* bit per enum role; not 0 */
+};
+
+/* Devices that the groups of one principal's bindings reach, a row for each role: what a large
+ * fleet's regional operator has, and 400 KiB a session at most. What is beyond, by the order of
+ * their ids, is not granted, which is logged (identity.bindings_cut). */
+#define GRANT_DEVICES_MAX 20000
 
 /* What was shown to get the grant. */
 enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION, PROOF_PROVISION };
@@ -70,6 +85,8 @@ struct grant {
     uint32_t claim_roles;   /* private: those of an outside issuer's token, for its life */
     uint32_t global_roles;  /* bit per enum role; claim_roles among them */
     uint16_t binding_count; /* scoped bindings that follow */
+    uint32_t device_count;
+    const struct device_roles *devices; /* of the groups bound; by id; behind the bindings */
     enum principal_kind kind : 8;
     enum proof_kind proof : 8;
     struct binding bindings[];
@@ -80,8 +97,10 @@ void grant_free(struct grant *g);
 /* The only permission check. Global roles first, then bindings whose scope is `s`; a device has
  * its own data only (role device within scope_device(its id), and no stored binding counts);
  * anonymous and provisioning keys have what tables/permissions.def marks for them. A binding to a
- * device group holds for that group when it is asked for, not for each device in it. */
+ * device group holds for the group and for each device in it. */
 bool can(const struct grant *g, enum permission p, struct scope s);
+/* Whether one of these roles (a bit each) has it. */
+bool roles_may(uint32_t roles, enum permission p);
 /* In any scope at all: what a list may be asked for, whose rows are then checked one by one. */
 bool can_somewhere(const struct grant *g, enum permission p);
 /* Every permission that the grant holds globally, in the order of the table, for /auth/me; those

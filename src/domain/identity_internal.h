@@ -39,6 +39,8 @@ struct principal_state {
     uint32_t global_roles;
     uint16_t binding_count;
     struct binding *bindings; /* scoped ones; owned */
+    uint32_t device_count;
+    struct device_roles *devices; /* of the groups among them, by id; owned */
 };
 
 struct principal;
@@ -146,7 +148,7 @@ struct change {
     struct home *home;            /* who is told */
     uuid principal;
     uuid credential;              /* that ended; nil: the principal changed */
-    struct principal_state state; /* then its state; bindings owned by the change */
+    struct principal_state state; /* then its state; its lists owned by the change */
     int64_t revoked_until_ms;     /* the credential is a jti, to refuse until then; 0: not */
     bool repeated;                /* told to one loop again: no change to be numbered */
 };

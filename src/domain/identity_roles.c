@@ -14,6 +14,7 @@ struct role_op {
     unsigned limit;
     span name;
     int missing_step;
+    int group_step; /* fails when there is no such group, or it has no room; -1: none */
     struct user_row users[LIST_MAX];
 };
 
@@ -27,6 +28,8 @@ static void changed(struct role_op *r)
                    req->error == ERR_STORE_CONSTRAINT; /* a binding of nobody */
     if (missing) {
         op_finish(&r->op, ERR_NOT_FOUND, "unknown_principal");
+    } else if (req->error == ERR_CONFLICT && (int)req->failed_step == r->group_step) {
+        op_finish(&r->op, ERR_NOT_FOUND, "unknown_group");
     } else if (req->error == ERR_CONFLICT) {
         op_finish(&r->op, ERR_CONFLICT, "last_admin");
     } else if (req->error != ERR_NONE) {
@@ -79,6 +82,7 @@ void identity_set_active(struct home *h, uuid principal, bool active, identity_d
 {
     struct role_op *r = op_new(h, sizeof *r, on_set_active, done, owner);
     r->op.result.principal = principal;
+    r->group_step = -1;
     r->active = active;
 }
 
@@ -95,6 +99,16 @@ static void put_binding(struct role_op *r, unsigned step)
     }
 }
 
+/* Step 0: fails unless the group is there and may have another binding. */
+static void put_group_guard(struct role_op *r)
+{
+    store_step_init(r->op.task.req, 0, QUERY_BINDING_GROUP_ROOM, 1);
+    r->op.task.req->steps[0].expect = STORE_SOME;
+    op_set_uuid(&r->op, 0, 0, r->scope.id);
+    store_set_int(r->op.task.req, 0, 0, 1, GROUP_BINDINGS_MAX);
+    r->group_step = 0;
+}
+
 static void on_bind(struct task *t)
 {
     struct role_op *r = OP_OF(t, struct role_op);
@@ -102,9 +116,14 @@ static void on_bind(struct task *t)
         changed(r);
         return;
     }
-    store_step_init(task_req(t, 1), 0, QUERY_BINDING_INSERT, 1);
-    put_binding(r, 0);
-    store_set_int(t->req, 0, 0, 4, clock_wall_ms(t->home->clock));
+    unsigned at = r->scope.kind == SCOPE_DEVICE_GROUP;
+    (void)task_req(t, at + 1);
+    if (at == 1) {
+        put_group_guard(r);
+    }
+    store_step_init(t->req, at, QUERY_BINDING_INSERT, 1);
+    put_binding(r, at);
+    store_set_int(t->req, at, 0, 4, clock_wall_ms(t->home->clock));
     task_store(t);
 }
 
@@ -117,6 +136,7 @@ static struct role_op *binding_op(struct home *h, void (*resume)(struct task *),
     r->role = role;
     r->scope = scope;
     r->missing_step = -1;
+    r->group_step = -1;
     return r;
 }
 

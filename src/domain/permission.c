@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+#include <string.h>
+
 #define SCOPED_ONLY ((1u << ROLE_DEVICE) | (1u << ROLE_GUEST) | (1u << ROLE_ROBOT))
 
 const char *principal_kind_name(enum principal_kind kind)
@@ -26,6 +28,35 @@ static bool scope_eq(struct scope a, struct scope b)
     return a.kind == b.kind && (a.kind == SCOPE_GLOBAL || uuid_eq(a.id, b.id));
 }
 
+bool roles_may(uint32_t roles, enum permission p)
+{
+    for (unsigned r = 0; r < ROLE_COUNT; r++) {
+        if ((roles & (1u << r)) != 0 && role_may((enum role)r, p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Roles for a device by the groups that it is in. */
+static uint32_t group_roles(const struct grant *g, uuid device)
+{
+    uint32_t from = 0, to = g->device_count;
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+        int order = memcmp(&g->devices[mid].device, &device, sizeof device);
+        if (order == 0) {
+            return g->devices[mid].roles;
+        }
+        if (order < 0) {
+            from = mid + 1;
+        } else {
+            to = mid;
+        }
+    }
+    return 0;
+}
+
 bool can(const struct grant *g, enum permission p, struct scope s)
 {
     ASSERT(g != NULL && p < PERM_COUNT);
@@ -38,18 +69,15 @@ bool can(const struct grant *g, enum permission p, struct scope s)
     if (g->kind == PRINCIPAL_DEVICE) {
         return s.kind == SCOPE_DEVICE && uuid_eq(s.id, g->principal) && role_may(ROLE_DEVICE, p);
     }
-    uint32_t roles = g->global_roles & ~SCOPED_ONLY;
-    for (unsigned r = 0; r < ROLE_COUNT; r++) {
-        if ((roles & (1u << r)) != 0 && role_may((enum role)r, p)) {
-            return true;
-        }
+    if (roles_may(g->global_roles & ~SCOPED_ONLY, p)) {
+        return true;
     }
     for (unsigned i = 0; s.kind != SCOPE_GLOBAL && i < g->binding_count; i++) {
         if (scope_eq(g->bindings[i].scope, s) && role_may(g->bindings[i].role, p)) {
             return true;
         }
     }
-    return false;
+    return s.kind == SCOPE_DEVICE && g->device_count > 0 && roles_may(group_roles(g, s.id), p);
 }
 
 bool can_somewhere(const struct grant *g, enum permission p)

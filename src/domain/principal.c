@@ -58,6 +58,7 @@ static uint64_t hash_of(uuid id) { return hash_bytes(span_of(id.bytes, sizeof id
 static void state_clear(struct principal_state *s)
 {
     mem_free(s->bindings);
+    mem_free(s->devices);
     *s = (struct principal_state){.id = s->id};
 }
 
@@ -122,12 +123,15 @@ static void load(struct principal *p)
     p->load = LOADING;
     p->again = false;
     struct task *t = &p->loading->task;
-    struct store_req *req = task_req(t, 2);
-    req->row_max = 1 + BINDINGS_MAX;
+    struct store_req *req = task_req(t, 3);
+    req->row_max = 1 + BINDINGS_MAX + GRANT_DEVICES_MAX;
     store_step_init(req, 0, QUERY_PRINCIPAL_GET, 1);
     store_set_text(req, 0, 0, 0, span_str(text));
     store_step_init(req, 1, QUERY_BINDING_LIST, 1);
     store_set_text(req, 1, 0, 0, span_str(text));
+    store_step_init(req, 2, QUERY_BINDING_DEVICES, 1);
+    store_set_text(req, 2, 0, 0, span_str(text));
+    store_set_int(req, 2, 0, 1, GRANT_DEVICES_MAX + 1);
     task_store(t);
 }
 
@@ -152,17 +156,21 @@ static void answer_waiting(struct principal *p, const struct principal_state *s)
 }
 
 /* A row that this build does not understand grants nothing. */
-static bool parse_binding(const struct store_req *req, unsigned row, struct binding *out)
+static bool parse_role(span text, enum role *out)
 {
-    static const char *const scopes[] = {"global", "device", "device_group", "home_room",
-                                         "chat_room"};
     char role[32] = "";
-    span text = store_text(store_cell(req, 1, row, 0));
     if (text.len >= sizeof role) {
         return false;
     }
     memcpy(role, text.ptr, text.len);
-    if (!role_parse(role, &out->role)) {
+    return role_parse(role, out);
+}
+
+static bool parse_binding(const struct store_req *req, unsigned row, struct binding *out)
+{
+    static const char *const scopes[] = {"global", "device", "device_group", "home_room",
+                                         "chat_room"};
+    if (!parse_role(store_text(store_cell(req, 1, row, 0)), &out->role)) {
         return false;
     }
     span scope = store_text(store_cell(req, 1, row, 1));
@@ -174,6 +182,26 @@ static bool parse_binding(const struct store_req *req, unsigned row, struct bind
         }
     }
     return false;
+}
+
+/* Rows come by device: those of one are joined. */
+static void read_devices(struct principal_state *s, const struct store_req *req)
+{
+    unsigned rows = req->steps[2].row_count;
+    unsigned count = rows > GRANT_DEVICES_MAX ? GRANT_DEVICES_MAX : rows;
+    s->devices = count == 0 ? NULL : mem_calloc(count, sizeof *s->devices);
+    for (unsigned row = 0; row < count; row++) {
+        enum role role;
+        uuid device;
+        if (!parse_role(store_text(store_cell(req, 2, row, 1)), &role) ||
+            !uuid_parse(store_text(store_cell(req, 2, row, 0)), &device)) {
+            continue;
+        }
+        if (s->device_count == 0 || !uuid_eq(s->devices[s->device_count - 1].device, device)) {
+            s->devices[s->device_count++].device = device;
+        }
+        s->devices[s->device_count - 1].roles |= 1u << role;
+    }
 }
 
 static void read_state(struct principal *p, const struct store_req *req)
@@ -188,7 +216,8 @@ static void read_state(struct principal *p, const struct store_req *req)
     s->known = true;
     s->active = span_eq(store_text(store_cell(req, 0, 0, 5)), SPAN("active"));
     s->valid_after_ms = store_int(store_cell(req, 0, 0, 6));
-    unsigned count = req->steps[1].row_count;
+    unsigned rows = req->steps[1].row_count;
+    unsigned count = rows > BINDINGS_MAX ? BINDINGS_MAX : rows;
     s->bindings = count == 0 ? NULL : mem_calloc(count, sizeof *s->bindings);
     for (unsigned row = 0; row < count; row++) {
         struct binding b;
@@ -201,8 +230,12 @@ static void read_state(struct principal *p, const struct store_req *req)
             s->bindings[s->binding_count++] = b;
         }
     }
-    if (req->more) {
-        LOG(log, LOG_WARN, "identity.bindings_cut", LOG_U64("max", BINDINGS_MAX));
+    read_devices(s, req);
+    if (req->more || rows > BINDINGS_MAX || req->steps[2].row_count > GRANT_DEVICES_MAX) {
+        char id[UUID_TEXT_LEN + 1];
+        uuid_format(s->id, id);
+        LOG(log, LOG_WARN, "identity.bindings_cut", LOG_STR("principal", id),
+            LOG_U64("bindings_max", BINDINGS_MAX), LOG_U64("devices_max", GRANT_DEVICES_MAX));
     }
 }
 
@@ -363,13 +396,20 @@ const char *principal_refusal(const struct principal_state *p, enum proof_kind p
 struct grant *principal_grant(const struct principal_state *p)
 {
     size_t bytes = p->binding_count * sizeof *p->bindings;
-    struct grant *g = mem_alloc(sizeof *g + bytes);
+    size_t device_bytes = p->device_count * sizeof *p->devices;
+    struct grant *g = mem_alloc(sizeof *g + bytes + device_bytes);
     *g = (struct grant){.principal = p->id,
                         .kind = p->kind,
                         .global_roles = p->global_roles,
-                        .binding_count = p->binding_count};
+                        .binding_count = p->binding_count,
+                        .device_count = p->device_count};
     if (bytes > 0) {
         memcpy(g->bindings, p->bindings, bytes);
+    }
+    if (device_bytes > 0) {
+        struct device_roles *devices = (struct device_roles *)(g->bindings + p->binding_count);
+        memcpy(devices, p->devices, device_bytes);
+        g->devices = devices;
     }
     return g;
 }

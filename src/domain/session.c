@@ -121,7 +121,10 @@ static bool same_rights(const struct grant *g, const struct principal_state *p)
     return g->kind == p->kind && g->global_roles == (p->global_roles | g->claim_roles) &&
            g->binding_count == p->binding_count &&
            (p->binding_count == 0 ||
-            memcmp(g->bindings, p->bindings, p->binding_count * sizeof *p->bindings) == 0);
+            memcmp(g->bindings, p->bindings, p->binding_count * sizeof *p->bindings) == 0) &&
+           g->device_count == p->device_count &&
+           (p->device_count == 0 ||
+            memcmp(g->devices, p->devices, p->device_count * sizeof *p->devices) == 0);
 }
 
 static void tell(struct session *s, const struct change *c)
@@ -190,7 +193,18 @@ static void on_change_mail(struct mail *m)
         c->home->on_gone(c->home->on_gone_arg, c->principal);
     }
     mem_free(c->state.bindings);
+    mem_free(c->state.devices);
     mem_free(c);
+}
+
+static void *memory_copy(const void *from, size_t bytes)
+{
+    if (bytes == 0) {
+        return NULL;
+    }
+    void *to = mem_alloc(bytes);
+    memcpy(to, from, bytes);
+    return to;
 }
 
 static struct change *change_copy(const struct change *c, struct home *target)
@@ -199,12 +213,10 @@ static struct change *change_copy(const struct change *c, struct home *target)
     *copy = *c;
     copy->home = target;
     copy->mail.run = on_change_mail;
-    copy->state.bindings = NULL;
-    if (c->state.binding_count > 0) {
-        size_t bytes = c->state.binding_count * sizeof *c->state.bindings;
-        copy->state.bindings = mem_alloc(bytes);
-        memcpy(copy->state.bindings, c->state.bindings, bytes);
-    }
+    copy->state.bindings = memory_copy(c->state.bindings,
+                                       c->state.binding_count * sizeof *c->state.bindings);
+    copy->state.devices =
+        memory_copy(c->state.devices, c->state.device_count * sizeof *c->state.devices);
     return copy;
 }
 

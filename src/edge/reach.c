@@ -14,7 +14,7 @@ struct reach reach_of(const struct grant *g, const uuid *only)
         r.all = true;
         return r;
     }
-    r.devices = mem_alloc((1 + (size_t)g->binding_count) * sizeof *r.devices);
+    r.devices = mem_alloc((1 + (size_t)g->binding_count + g->device_count) * sizeof *r.devices);
     uuid self = only != NULL ? *only : g->principal;
     if (can(g, PERM_DEVICE_READ, scope_device(self))) {
         r.devices[r.count++] = self;
@@ -23,6 +23,11 @@ struct reach reach_of(const struct grant *g, const uuid *only)
         struct scope s = g->bindings[i].scope;
         if (s.kind == SCOPE_DEVICE && can(g, PERM_DEVICE_READ, s)) {
             r.devices[r.count++] = s.id;
+        }
+    }
+    for (unsigned i = 0; only == NULL && i < g->device_count; i++) {
+        if (roles_may(g->devices[i].roles, PERM_DEVICE_READ)) {
+            r.devices[r.count++] = g->devices[i].device;
         }
     }
     qsort(r.devices, r.count, sizeof *r.devices, by_id);

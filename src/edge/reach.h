@@ -1,14 +1,15 @@
 /*
  * Which devices' ordered events a grant may read, where somebody asks for all of them: every
- * device, by DEVICE_EVENTS_PATTERN, or each that a binding names. Owned by the caller.
+ * device, by DEVICE_EVENTS_PATTERN, or each that a binding names or that is in a group which a
+ * binding names. Owned by the caller.
  */
 #ifndef SB_EDGE_REACH_H
 #define SB_EDGE_REACH_H
 
 #include "domain/identity.h"
 
-/* Devices that are bound one by one, at most, of one subscription. Who has more asks for single
- * devices, or is given a global role. */
+/* Devices that are bound one by one or by groups, at most, of one subscription. Who has more asks
+ * for single devices, or is given a global role. */
 #define REACH_DEVICES_MAX 1000
 
 struct reach {

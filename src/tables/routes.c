@@ -7,6 +7,7 @@
 #define MAY(p) {ACCESS_MAY, PERM_##p}
 #define SOME(p) {ACCESS_SOME, PERM_##p}
 #define DEVICE(p) {ACCESS_DEVICE, PERM_##p}
+#define GROUP(p) {ACCESS_GROUP, PERM_##p}
 #define OPERATIONS(p) {ACCESS_OPERATIONS, PERM_##p}
 
 static const struct route_row rows[ROUTE_COUNT] = {

@@ -23,6 +23,7 @@ enum route_access_kind {
     ACCESS_MAY,
     ACCESS_SOME,
     ACCESS_DEVICE,
+    ACCESS_GROUP,
     ACCESS_OPERATIONS,
 };
 

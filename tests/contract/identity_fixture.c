@@ -362,6 +362,44 @@ uuid device_new(void)
     return id;
 }
 
+static void run_step(struct store_req *req)
+{
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+}
+
+void device_row_new(uuid device)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(device, text);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_DEVICE_INSERT, 1);
+    store_set_text(req, 0, 0, 0, span_str(text));
+    store_set_text(req, 0, 0, 1, SPAN("a device"));
+    store_set_text(req, 0, 0, 2, SPAN("host"));
+    store_set_text(req, 0, 0, 3, SPAN("active"));
+    store_set_text(req, 0, 0, 4, SPAN("[]"));
+    store_set_text(req, 0, 0, 5, SPAN("[]"));
+    store_set_text(req, 0, 0, 6, SPAN("{}"));
+    store_set_int(req, 0, 0, 7, w.now_ms);
+    run_step(req);
+}
+
+uuid group_new(const char *name)
+{
+    uuid id = home_new_id(&w.homes[0]);
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_GROUP_INSERT, 1);
+    store_set_text(req, 0, 0, 0, span_str(text));
+    store_set_text(req, 0, 0, 1, span_str(name));
+    store_set_text(req, 0, 0, 2, SPAN(""));
+    store_set_int(req, 0, 0, 3, w.now_ms);
+    run_step(req);
+    return id;
+}
+
 void key_new(uuid device, struct answer *a)
 {
     *a = (struct answer){0};

@@ -88,6 +88,8 @@ void wait_answer(struct answer *a);
 /* One operation each, awaited; the error is asserted. */
 uuid user_new(const char *name, const char *password, enum role role);
 uuid device_new(void);                       /* a principal of kind device */
+void device_row_new(uuid device);            /* its row in devices */
+uuid group_new(const char *name);            /* a device group */
 void key_new(uuid device, struct answer *a); /* a->secret, a->credential */
 void login_as(struct answer *a, const char *name, const char *password, unsigned wants);
 void expect(const struct answer *a, err error, const char *reason);

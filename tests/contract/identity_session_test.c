@@ -1,6 +1,8 @@
 /* Live sessions, rights and their changes: over SQLite, on one home and on five. */
 #include "identity_fixture.h"
 
+#include <stdio.h>
+
 static void done_ok(struct answer *a)
 {
     wait_answer(a);
@@ -122,9 +124,15 @@ static void bindings_survive_the_store(void **state)
     uuid id = user_new("dave", "correct horse", ROLE_VIEWER);
     struct answer login;
     struct answer a = {0};
+    uuid groups[ROLE_COUNT];
     for (unsigned k = SCOPE_DEVICE; k <= SCOPE_CHAT_ROOM; k++) {
         for (unsigned r = 0; r < ROLE_COUNT; r++) {
             struct scope s = {.kind = (enum scope_kind)k, .id = {{(uint8_t)k, (uint8_t)r}}};
+            if (k == SCOPE_DEVICE_GROUP) { /* these must exist */
+                char name[16];
+                snprintf(name, sizeof name, "%u", r);
+                groups[r] = s.id = group_new(name);
+            }
             identity_bind(any_home(), id, (enum role)r, s, on_answer, &a);
             done_ok(&a);
         }
@@ -135,6 +143,9 @@ static void bindings_survive_the_store(void **state)
     for (unsigned k = SCOPE_DEVICE; k <= SCOPE_CHAT_ROOM; k++) {
         for (unsigned r = 0; r < ROLE_COUNT; r++) {
             struct scope s = {.kind = (enum scope_kind)k, .id = {{(uint8_t)k, (uint8_t)r}}};
+            if (k == SCOPE_DEVICE_GROUP) {
+                s.id = groups[r];
+            }
             for (unsigned i = 0; i < PERM_COUNT; i++) {
                 enum permission p = (enum permission)i;
                 assert_int_equal(can(g, p, s), role_may((enum role)r, p) ||

@@ -320,8 +320,6 @@ static void a_binding_reaches_its_device_and_no_other(void **state)
     expect_refusal("", token, "", 403, "PERMISSION_DENIED");
     bind_role(who, ROLE_VIEWER, device_scope(ONE), true);
     bind_role(who, ROLE_OPERATOR, device_scope(ONE), true);
-    bind_role(who, ROLE_VIEWER,
-              (struct scope){.kind = SCOPE_DEVICE_GROUP, .id = device_scope(TWO).id}, true);
     expect_refusal("?device_id=" TWO, token, "", 404, "DEVICE_NOT_FOUND");
     struct listener l = listen_as(token, "", "");
     await(&l, "\n\n");

@@ -157,6 +157,9 @@ err permission_check(const struct rest_call *c)
     case ACCESS_DEVICE:
         may = can(g, a.permission, scope_device(c->uuids[0]));
         break;
+    case ACCESS_GROUP:
+        may = can(g, a.permission, scope_group(c->uuids[0]));
+        break;
     case ACCESS_OPERATIONS:
         may = anonymous || can(g, a.permission, SCOPE_ALL);
         break;
@@ -172,6 +175,9 @@ err permission_check(const struct rest_call *c)
     if (a.kind == ACCESS_DEVICE && c->route->method != ROUTE_WS &&
         !can(g, PERM_DEVICE_READ, scope_device(c->uuids[0]))) {
         return ERR_DEVICE_NOT_FOUND;
+    }
+    if (a.kind == ACCESS_GROUP && !can(g, PERM_GROUP_READ, scope_group(c->uuids[0]))) {
+        return ERR_NOT_FOUND;
     }
     return ERR_PERMISSION_DENIED;
 }

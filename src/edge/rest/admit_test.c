@@ -15,7 +15,7 @@ struct who {
     const char *name;
     enum principal_kind kind;
     uint32_t roles;
-    bool bound; /* viewer of device `mine` */
+    bool bound; /* viewer of device `mine`, and of the group of that id */
 };
 
 static const struct who who[] = {
@@ -30,12 +30,13 @@ static const struct who who[] = {
 
 static struct grant *grant_of(const struct who *w)
 {
-    struct grant *g = mem_calloc(1, sizeof *g + sizeof(struct binding));
+    struct grant *g = mem_calloc(1, sizeof *g + 2 * sizeof(struct binding));
     g->kind = w->kind;
     g->principal = w->kind == PRINCIPAL_ANONYMOUS ? UUID_NIL : mine;
     g->global_roles = w->roles;
-    g->binding_count = w->bound;
+    g->binding_count = w->bound ? 2 : 0;
     g->bindings[0] = (struct binding){.role = ROLE_VIEWER, .scope = scope_device(mine)};
+    g->bindings[1] = (struct binding){.role = ROLE_VIEWER, .scope = scope_group(mine)};
     return g;
 }
 
@@ -52,7 +53,7 @@ static void each_access_lets_in_whom_it_names(void **state)
 {
     (void)state;
     const err ok = ERR_NONE, no = ERR_PERMISSION_DENIED, sign_in = ERR_UNAUTHENTICATED;
-    const err hidden = ERR_DEVICE_NOT_FOUND;
+    const err hidden = ERR_DEVICE_NOT_FOUND, unseen = ERR_NOT_FOUND;
     const struct {
         const char *what;
         struct route_access access;
@@ -74,6 +75,12 @@ static void each_access_lets_in_whom_it_names(void **state)
          {ok, no, hidden, no, no, sign_in, hidden}},
         {"other", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_GET, other,
          {ok, ok, hidden, hidden, hidden, sign_in, hidden}},
+        {"my group", {ACCESS_GROUP, PERM_GROUP_READ}, ROUTE_GET, mine,
+         {ok, ok, unseen, ok, unseen, sign_in, unseen}},
+        {"my group", {ACCESS_GROUP, PERM_COMMAND_SEND}, ROUTE_POST, mine,
+         {ok, no, unseen, no, unseen, sign_in, unseen}},
+        {"other group", {ACCESS_GROUP, PERM_GROUP_READ}, ROUTE_GET, other,
+         {ok, ok, unseen, unseen, unseen, sign_in, unseen}},
         {"register", {ACCESS_MAY, PERM_DEVICE_REGISTER}, ROUTE_POST, mine,
          {ok, no, no, no, no, sign_in, ok}},
         {"socket", {ACCESS_DEVICE, PERM_HOST_READ}, ROUTE_WS, other, {ok, ok, no, no, no, ok, no}},

@@ -84,9 +84,9 @@ static bool visible(void *owner, uuid id)
     return rest_can(owner, PERM_DEVICE_LIST, scope_device(id));
 }
 
-void rest_device_list(struct rest_call *c)
+void device_list_of(struct rest_call *c, uuid group)
 {
-    struct device_filter f = {.limit = rest_query_limit(c), .visible = visible};
+    struct device_filter f = {.limit = rest_query_limit(c), .group = group, .visible = visible};
     if (f.limit == 0) {
         device_bad_query(c, "limit", "must be a whole number from 1");
         return;
@@ -101,6 +101,19 @@ void rest_device_list(struct rest_call *c)
     f.after = rest_query(c, "cursor");
     rest_later(c);
     device_list(c->edge->home, &f, listed, c);
+}
+
+void rest_device_list(struct rest_call *c)
+{
+    uuid group = UUID_NIL;
+    span text = rest_query(c, "group");
+    if (text.len > 0 && (!uuid_parse(text, &group) || uuid_is_nil(group))) {
+        device_bad_query(c, "group", "must be a UUID");
+    } else if (text.len > 0 && !rest_can(c, PERM_GROUP_READ, scope_group(group))) {
+        rest_error(c, ERR_NOT_FOUND, "there is no such group");
+    } else {
+        device_list_of(c, group);
+    }
 }
 
 /* --- create --- */

@@ -20,6 +20,9 @@ void identity_answer_key(void *owner, const struct identity_result *r);
 /* device_create for who shows a provisioning key (PRINCIPAL_PROVISIONER), which pays with a use. */
 void device_provision(struct home *h, const struct grant *g, const struct shape_device_register *in,
                       struct arena *arena, span address, device_done done, void *owner);
+/* Answers a page of the devices that the caller may list, by the query's filters: of those in the
+ * group, or of all (nil). */
+void device_list_of(struct rest_call *c, uuid group);
 /* Answers 400 about one query parameter. */
 void device_bad_query(struct rest_call *c, const char *name, const char *why);
 

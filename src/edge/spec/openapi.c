@@ -174,6 +174,7 @@ static void put_permission(struct json_writer *w, struct route_access access)
     static const char *const scopes[] = {[ACCESS_MAY] = "global",
                                          [ACCESS_SOME] = "any",
                                          [ACCESS_DEVICE] = "device",
+                                         [ACCESS_GROUP] = "group",
                                          [ACCESS_OPERATIONS] = "global, or this machine"};
     if (access.kind != ACCESS_PUBLIC && access.kind != ACCESS_SIGNED_IN) {
         json_member_string(w, "x-permission", span_str(permission_name(access.permission)));
