@@ -386,7 +386,9 @@ static void page_events(FILE *out)
           "| event | to | class | payload | what it says |\n"
           "| --- | --- | --- | --- | --- |\n", out);
     for (unsigned e = 0; e < EVENT_COUNT; e++) {
-        write_out(out, event_row((enum event)e));
+        if (event_spoken((enum event)e) == (enum event)e) {
+            write_out(out, event_row((enum event)e));
+        }
     }
     for (unsigned e = 0; e < OUT_COUNT; e++) {
         write_out(out, event_out_row((enum event_out)e));

@@ -22,6 +22,15 @@ const char *frame_name(enum frame f)
     return f < FRAME_EVENTS ? names[f] : event_name((enum event)(f - FRAME_EVENTS));
 }
 
+enum frame frame_out(enum event_out e)
+{
+    static const enum frame frames[OUT_COUNT] = {
+#define OUT(name, text, to, answer, class, description) [OUT_##name] = FRAME_##name,
+#include "tables/events.def"
+    };
+    return frames[e];
+}
+
 enum frame frame_in(const struct event_index *ix, enum event_in e)
 {
     return frames_in[ix->first[e]];

@@ -22,6 +22,8 @@ enum frame {
 
 /* As the label says it; f < FRAME_NAME_COUNT. */
 const char *frame_name(enum frame f);
+/* What the server says, as it counts. */
+enum frame frame_out(enum event_out e);
 /* What an event counts as. */
 enum frame frame_in(const struct event_index *ix, enum event_in e);
 

@@ -13,8 +13,17 @@ static const struct reply_row rows[ROUTE_COUNT] = {
 #include "tables/replies.def"
 };
 
+static const struct {
+    enum route route;
+    unsigned status;
+} further[] = {
+#define A(route, status) {ROUTE_##route, status},
+#include "tables/replies.def"
+};
+
 #define CHOICES_TEXT(ref) NULL
 #define CHOICES_INT(ref) NULL
+#define CHOICES_REAL(ref) NULL
 #define CHOICES_TIME(ref) NULL
 #define CHOICES_UUID(ref) NULL
 #define CHOICES_ENUM(ref) choices_##ref
@@ -36,6 +45,16 @@ const struct reply_row *reply_row(enum route r)
         abort(); /* this layer is below base/assert.h */
     }
     return &rows[r];
+}
+
+unsigned reply_further_status(enum route r)
+{
+    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++) {
+        if (further[i].route == r) {
+            return further[i].status;
+        }
+    }
+    return 0;
 }
 
 const struct query_row *query_param_row(size_t i)

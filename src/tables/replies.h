@@ -38,6 +38,8 @@ struct field_row {
 
 /* r < ROUTE_COUNT (asserted). */
 const struct reply_row *reply_row(enum route r);
+/* Another status of success with the same answer; 0: there is none. */
+unsigned reply_further_status(enum route r);
 /* Query parameters of all routes; NULL behind the last. */
 const struct query_row *query_param_row(size_t i);
 /* Fields of requests that routes look at, besides those of all; NULL behind the last. */

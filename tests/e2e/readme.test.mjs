@@ -66,7 +66,8 @@ const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
 
 test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
-    ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'docs/OPERATIONS.md js',
+    ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'docs/DEVICES.md js',
+      'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh', 'docs/OPERATIONS.md js',
       'docs/OPERATIONS.md sh'],
     'add the new example to this file');
 });
@@ -112,7 +113,7 @@ test('readme_a_script_lists_the_devices', async () => {
 test('readme_a_device_without_our_agent_reports', async () => {
   const { id, key } = await server.addDevice('plain');
   const watching = await viewer(server, id, ['metrics']);
-  await script(block('device.onopen'), { key }, async () => {
+  await script(block('cpu: 12.5'), { key }, async () => {
     const { data } = await watching.first('metrics');
     assert.equal(data.cpu, 12.5);
     assert.deepEqual(data.memory, { used: 2e9, total: 8e9 });
@@ -121,28 +122,78 @@ test('readme_a_device_without_our_agent_reports', async () => {
   await watching.end();
 });
 
-// As a program of its own, for it is a module with its imports.
-test('readme_a_socketio_client_follows_the_devices', async () => {
-  const file = path.join(ROOT, 'tests', `.readme-${process.pid}.mjs`); // beside its node_modules
-  writeFileSync(file, block("from 'socket.io-client'"));
-  const client = spawn(process.execPath, [file], { env: environment({ TOKEN: token }) });
+let modules = 0;
+/** Runs a block as a program of its own, for it is a module with its imports; heard(text) waits for
+ * what it says. */
+async function program(code, env, act) {
+  const file = path.join(ROOT, 'tests', `.readme-${process.pid}-${++modules}.mjs`); // beside its node_modules
+  writeFileSync(file, code);
+  const child = spawn(process.execPath, [file], { env: environment(env) });
   let said = '';
   const heard = (text) => within(SOON_MS, text, new Promise((resolve) => {
     const look = () => said.includes(text) && resolve();
-    client.stdout.on('data', look);
+    child.stdout.on('data', look);
     look();
   }));
-  client.stdout.on('data', (d) => (said += d));
-  client.stderr.on('data', (d) => (said += d));
+  child.stdout.on('data', (d) => (said += d));
+  child.stderr.on('data', (d) => (said += d));
   try {
+    await act(heard);
+  } catch (error) {
+    error.message += `; it said: ${said}`;
+    throw error;
+  } finally {
+    child.kill('SIGKILL');
+    rmSync(file);
+  }
+}
+
+test('readme_a_socketio_client_follows_the_devices', async () => {
+  await program(block("console.log('following'"), { TOKEN: token }, async (heard) => {
     await heard('following true');
     const made = await server.post('/api/v1/devices', { name: 'announced' }, { token });
     assert.equal(made.status, 201, made.text);
     await heard('new announced');
-  } finally {
-    client.kill('SIGKILL');
-    rmSync(file);
-  }
+  });
+});
+
+/** Waits until the device has said what it can do. */
+async function registered(id) {
+  const capable = async () => (
+    (await server.get(`/api/v1/devices/${id}`, { token })).json.data.capabilities.includes('command-ack')
+  );
+  await within(SOON_MS, 'the device registers', (async () => {
+    while (!(await capable())) await new Promise((resolve) => setTimeout(resolve, 20));
+  })());
+}
+
+test('devices_one_that_obeys_is_told_by_a_client_and_by_curl', async () => {
+  const { id, key } = await server.addDevice('blinker');
+  await program(block('acknowledge?.()'), { KEY: key }, async (heard) => {
+    await registered(id);
+    await program(block('answer.error.details.reason'), { TOKEN: token, DEVICE: id }, async (told) => {
+      await told('recorded');
+      await told('done { blinked: 3 }');
+    });
+    await heard('blink { times: 3 }');
+    const got = spawnSync('sh', ['-eu', '-c', shell(block('commands?wait=5'))], {
+      cwd: ROOT, encoding: 'utf8', timeout: SOON_MS, env: environment({ TOKEN: token, DEVICE: id }),
+    });
+    assert.equal(got.status, 0, got.stderr);
+    const { success, data } = JSON.parse(got.stdout);
+    assert.equal(success, true, got.stdout);
+    assert.equal(data.phase, 'done');
+    assert.deepEqual(data.response, { blinked: 3 });
+  });
+});
+
+test('devices_one_without_a_library_obeys_too', async () => {
+  const { id, key } = await server.addDevice('plain and obedient');
+  await script(block("type: 'ack', data: { id }"), { key }, async () => {
+    await registered(id);
+    const done = await server.post(`/api/v1/devices/${id}/commands?wait=30`, { command: 'x' }, { token });
+    assert.equal(done.json.data.phase, 'done', done.text);
+  });
 });
 
 test('operations_a_client_that_was_cut_off_misses_nothing', async () => {

@@ -4,14 +4,18 @@
 #include "base/timefmt.h"
 #include "codec/json/write.h"
 
+static void count_frame(struct edge *e, const struct monitor *m, enum frame type)
+{
+    stats_add(&e->stats.messages_out[STATS_MONITOR][type], 1);
+    LOG(loop_log(e->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(m->conn)),
+        LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(type)));
+}
+
 static struct json_writer open_frame(struct monitor *m, buf *out, enum frame type)
 {
     struct json_writer w = json_writer_of(out);
     if (m->conn != NULL) {
-        struct edge *e = monitor_edge(m);
-        stats_add(&e->stats.messages_out[STATS_MONITOR][type], 1);
-        LOG(loop_log(e->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(m->conn)),
-            LOG_STR("wire", stats_wire_name(STATS_MONITOR)), LOG_STR("event", frame_name(type)));
+        count_frame(monitor_edge(m), m, type);
     }
     json_open(&w, '{');
     json_member_string(&w, "type", span_str(frame_name(type)));
@@ -27,6 +31,23 @@ static void send_frame(struct monitor *m, struct json_writer *w, buf *out, enum 
         edge_send_text(m->conn, buf_span(out), cls);
     }
     buf_deinit(out);
+}
+
+void monitor_tell(struct monitor *m, enum frame type, span data, uint32_t id)
+{
+    buf out = {0};
+    struct edge *e = monitor_edge(m);
+    struct json_writer w = json_writer_of(&out);
+    count_frame(e, m, type);
+    json_open(&w, '{');
+    json_member_string(&w, "type", span_str(frame_name(type)));
+    json_member_raw(&w, "data", data);
+    if (id != 0) {
+        json_member_u64(&w, "id", id);
+    }
+    json_close(&w, '}');
+    edge_send_text(m->conn, buf_span(&out), BLOB_ORDERED);
+    buf_deinit(&out);
 }
 
 static void member_time(struct json_writer *w, const char *name, int64_t epoch_ms)

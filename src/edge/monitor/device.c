@@ -9,11 +9,7 @@
 #include "shape/device.h"
 #include "shape/host.h"
 
-/* Acks that are more than an id, which is a number or a string, begin with one of these. */
-#define ACK_REGISTER 'r' /* shows the device */
-#define ACK_CONFIG 'c'   /* names what was wrong */
-
-static span ack_of(const struct event_call *in, uint8_t kind)
+span monitor_ack_of(const struct event_call *in, uint8_t kind)
 {
     buf ack = {0};
     buf_append_byte(&ack, kind);
@@ -57,7 +53,11 @@ static void show_device(struct monitor *m, span id)
 
 void monitor_answered(struct monitor *m, span ack, err error)
 {
-    uint8_t kind = ack.ptr[0];
+    uint8_t kind = ack.len > 0 ? ack.ptr[0] : 0;
+    if (kind == ACK_RESPONSE) {
+        monitor_responded(m, span_slice(ack, 1, ack.len), error); /* which may close it */
+        return;
+    }
     span id = kind == ACK_REGISTER || kind == ACK_CONFIG ? span_slice(ack, 1, ack.len) : ack;
     if (error != ERR_NONE) {
         bool version = kind == ACK_CONFIG && error == ERR_INVALID_MESSAGE_FORMAT;
@@ -77,14 +77,15 @@ void event_monitor_register(struct event_call *in, const struct shape_register *
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, "deviceId", "is another device's");
         return;
     }
-    device_link_register(monitor_link(m), ack_of(in, ACK_REGISTER),
+    device_link_register(monitor_link(m), monitor_ack_of(in, ACK_REGISTER),
                          r->has_capabilities ? device_texts(r->capabilities, in->arena)
                                              : SPAN_NONE);
 }
 
 void event_monitor_config_report(struct event_call *in, const struct shape_config_report *r)
 {
-    device_link_config(monitor_link(in->peer), ack_of(in, ACK_CONFIG), r->version, r->reported);
+    device_link_config(monitor_link(in->peer), monitor_ack_of(in, ACK_CONFIG), r->version,
+                       r->reported);
 }
 
 void event_monitor_heartbeat(struct event_call *in, const struct shape_heartbeat *h)

@@ -100,6 +100,10 @@ static void parse(struct event_call *in, span payload)
     if (is_about_channels(in->name) && json_get(root, "channels", &channels)) {
         in->data = root;
     }
+    if (span_eq(in->name, SPAN("ack"))) { /* it names what it acknowledges, and is not answered */
+        in->data = in->data.len > 0 ? in->data : root;
+        in->id = SPAN_NONE;
+    }
 }
 
 void monitor_message(struct conn *c, enum ws_opcode op, span payload)

@@ -7,6 +7,7 @@
  *   viewer.c   subscribe, unsubscribe, ping
  *   events.c   the channel `events`: what is ordered, and resuming it
  *   device.c   what devices report
+ *   command.c  what devices are told, and what they answer to it
  *   answer.c   frames to the peer: connected, pong, ack, error, auth_expiring
  */
 #ifndef SB_EDGE_MONITOR_SESSION_H
@@ -47,11 +48,18 @@ struct monitor {
     struct bucket bucket;
 };
 
+/* What the device has not acknowledged yet (command.c). */
+struct monitor_delivery;
+
 /* A device's own socket is all that has a link. */
 struct monitor_device {
     struct monitor m;
     struct device_link link;
     struct bucket telemetry;
+    struct monitor_delivery *deliveries; /* owned; the oldest first */
+    unsigned delivery_count;
+    uint32_t delivery_last; /* number of the newest, its frame's id */
+    unsigned responding;    /* responses that are on their way to the disk */
 };
 
 static inline struct device_link *monitor_link(struct monitor *m)
@@ -82,6 +90,8 @@ void monitor_connected(struct monitor *m, const struct monitor_admission *a);
 void monitor_gap(struct monitor *m, struct pos from, struct pos to);
 void monitor_pong(struct monitor *m);
 void monitor_expiring(struct monitor *m);
+/* One of device:command and device:config-update; `data` is JSON, `id` 0: none. */
+void monitor_tell(struct monitor *m, enum frame type, span data, uint32_t id);
 /* {type:"ack",data:{id,ok:true}}; nothing without an id. */
 void monitor_ack(struct monitor *m, span id);
 /* The same with `members`, JSON members without braces. */
@@ -123,6 +133,19 @@ void monitor_events_join(struct monitor *m);
 void monitor_events_leave(struct monitor *m);
 /* The rights changed. */
 void monitor_events_recheck(struct monitor *m);
+
+/* command.c */
+/* device_link.on_deliver: {type,data,id?}; with an id where the home wants to know that it came. */
+void monitor_deliver(struct device_link *l, const struct link_delivery *d);
+/* Acks of the link are the id, which is a number or a string, or with one of these in front. */
+#define ACK_REGISTER 'r' /* shows the device */
+#define ACK_CONFIG 'c'   /* names what was wrong */
+#define ACK_RESPONSE 'p' /* of command:response, which are counted */
+span monitor_ack_of(const struct event_call *in, uint8_t kind); /* device.c; in the call's arena */
+/* A response was handled. It may close the socket. */
+void monitor_responded(struct monitor *m, span id, err error);
+/* What waits for acknowledgements is forgotten. */
+void monitor_deliveries_free(struct monitor *m);
 
 /* message.c */
 void monitor_message(struct conn *c, enum ws_opcode op, span payload);

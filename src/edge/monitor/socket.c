@@ -70,6 +70,7 @@ static void on_close(struct conn *c, close_reason reason)
                 (loop_now_ns(e->loop) - m->opened_ns) / 1000);
     if (m->is_device) {
         device_link_close(monitor_link(m), reason);
+        monitor_deliveries_free(m);
     } else {
         device_viewer_leave(e->home, m->device);
     }
@@ -180,6 +181,7 @@ static void open_link(struct monitor *m)
     }
     monitor_link(m)->on_close = link_ended;
     monitor_link(m)->on_answer = link_answered;
+    monitor_link(m)->on_deliver = monitor_deliver;
     device_link_open(monitor_edge(m)->home, monitor_link(m),
                      &(struct device_link_conf){.device = m->device,
                                                 .wire = "monitor",

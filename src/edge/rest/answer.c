@@ -169,6 +169,12 @@ void rest_created(struct rest_call *c, span data, span location)
     answer_data(c, 201, data, SPAN_NONE);
 }
 
+void rest_accepted(struct rest_call *c, span data, span location)
+{
+    rest_header(c, "Location", location);
+    answer_data(c, 202, data, SPAN_NONE);
+}
+
 void rest_ok_list(struct rest_call *c, span data, span next_cursor)
 {
     answer_data(c, 200, data, next_cursor);
@@ -236,7 +242,7 @@ void answer_error(struct rest_call *c, err e, unsigned status, const char *detai
                   const struct rest_fault *faults, unsigned fault_count)
 {
     stats_add(&c->edge->stats.errors[STATS_HTTP][e], 1);
-    if (status >= 500) {
+    if (status >= 500 && e != ERR_COMMAND_EXECUTION_FAILED) { /* that is a device's failure */
         LOG(loop_log(c->edge->loop), LOG_WARN, "error", LOG_STR("what", "http"),
             LOG_STR("error", err_name(e)), LOG_STR("req", c->request_id),
             LOG_STR("route", c->route == NULL ? "none" : c->route->name));
@@ -244,7 +250,7 @@ void answer_error(struct rest_call *c, err e, unsigned status, const char *detai
     if (status == 401) {
         rest_header(c, "WWW-Authenticate", SPAN("Bearer"));
     }
-    problem_write(&c->body, e, status, detail, c->x->path, faults, fault_count,
+    problem_write(&c->body, e, status, detail, c->x->path, faults, fault_count, c->details,
                   loop_wall_ms(c->edge->loop));
     rest_raw(c, status, PROBLEM_TYPE, buf_span(&c->body));
 }
@@ -295,7 +301,7 @@ void answer_refused(struct http_exchange *x, unsigned status, const char *why)
     stats_add(&e->stats.requests[ROUTE_COUNT][status / 100 % 6], 1);
     buf body = {0};
     problem_write(&body, error, status, why, x->path.len > 0 ? x->path : SPAN("/"), NULL, 0,
-                  loop_wall_ms(e->loop));
+                  SPAN_NONE, loop_wall_ms(e->loop));
     security_fields(x, NULL, NULL);
     http_respond(x, status, PROBLEM_TYPE, buf_span(&body));
     buf_deinit(&body);

@@ -26,7 +26,8 @@ void envelope_write(buf *out, span data, span next_cursor, int64_t now_ms)
 }
 
 void problem_write(buf *out, err e, unsigned status, const char *detail, span instance,
-                   const struct rest_fault *faults, unsigned fault_count, int64_t now_ms)
+                   const struct rest_fault *faults, unsigned fault_count, span details,
+                   int64_t now_ms)
 {
     char type[96];
     const char *said = detail != NULL ? detail : err_text(e);
@@ -47,6 +48,9 @@ void problem_write(buf *out, err e, unsigned status, const char *detail, span in
         json_close(&w, '}');
     }
     json_close(&w, ']');
+    if (details.len > 0) {
+        json_member_raw(&w, "details", details);
+    }
     json_member_bool(&w, "success", false);
     json_member_string(&w, "error", span_str(said));
     member_time(&w, "timestamp", now_ms);

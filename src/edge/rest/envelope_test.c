@@ -82,7 +82,7 @@ static void failure_has_the_documented_members(void **state)
     assert_true(json_string(member(want, "error"), &said));
     buf_append_byte(&said, '\0');
     problem_write(&out, ERR_INVALID_REQUEST, 400, (const char *)said.ptr, SPAN("/x"), NULL, 0,
-                  NOW_MS);
+                  SPAN_NONE, NOW_MS);
     span got = buf_span(&out);
     assert_int_equal(json_check(got, 16, 0, NULL), 0);
     assert_true(span_eq(member(got, "success"), member(want, "success")));
@@ -102,7 +102,7 @@ static void a_problem_reads_exactly_so(void **state)
     span want = golden("tests/golden/rest_problem.json");
     buf out = {0};
     problem_write(&out, ERR_INVALID_REQUEST, 400, "say \"please\"", SPAN("/api/v1/auth/login"),
-                  faults, 2, NOW_MS);
+                  faults, 2, SPAN_NONE, NOW_MS);
     assert_int_equal(out.len, want.len);
     assert_memory_equal(out.ptr, want.ptr, want.len);
     buf_deinit(&out);
@@ -114,7 +114,7 @@ static void every_error_row_makes_valid_json(void **state)
     for (unsigned e = 0; e < ERR_COUNT; e++) {
         buf out = {0};
         problem_write(&out, (err)e, (unsigned)err_status((err)e), NULL, SPAN("/p\"\\"), NULL, 0,
-                      NOW_MS);
+                      SPAN("{\"a\":1}"), NOW_MS);
         assert_int_equal(json_check(buf_span(&out), 16, 0, NULL), 0);
         buf_deinit(&out);
     }

@@ -143,7 +143,7 @@ static void on_found(struct store_req *req)
     store_req_free(req);
 }
 
-static bool key_ok(span key)
+static bool is_visible(span key)
 {
     for (size_t i = 0; i < key.len; i++) {
         if (key.ptr[i] <= ' ' || key.ptr[i] > '~') {
@@ -166,6 +166,16 @@ static void hash_request(const struct rest_call *c, uint8_t out[DIGEST_SHA256_BY
     }
 }
 
+bool idem_key_ok(struct rest_call *c, span key)
+{
+    if (is_visible(key) && http1_field_count(c->x->req, "Idempotency-Key") == 1) {
+        return true;
+    }
+    rest_error(c, ERR_INVALID_REQUEST,
+               "Idempotency-Key must be 1 to 200 visible characters of ASCII");
+    return false;
+}
+
 void idem_begin(struct rest_call *c, void (*proceed)(struct rest_call *c))
 {
     ASSERT(c->grant != NULL && c->idem == NULL);
@@ -174,9 +184,7 @@ void idem_begin(struct rest_call *c, void (*proceed)(struct rest_call *c))
         proceed(c);
         return;
     }
-    if (!key_ok(key) || http1_field_count(c->x->req, "Idempotency-Key") != 1) {
-        rest_error(c, ERR_INVALID_REQUEST,
-                   "Idempotency-Key must be 1 to 200 visible characters of ASCII");
+    if (!idem_key_ok(c, key)) {
         return;
     }
     struct edge *e = c->edge;

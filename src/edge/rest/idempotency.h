@@ -25,6 +25,9 @@
  * empty, longer than IDEM_KEY_BYTES_MAX or holds other than visible ASCII. The call has a grant
  * with a principal. */
 void idem_begin(struct rest_call *c, void (*proceed)(struct rest_call *c));
+/* Whether the request's key may be one; else it was answered 400. For routes that remember by
+ * themselves what was done. */
+bool idem_key_ok(struct rest_call *c, span key) MUST_CHECK;
 /* Steps that the work's transaction needs for it: 0 or 1. */
 unsigned idem_steps(const struct rest_call *c);
 /* Fills step `step`, behind those that record events, where idem_steps says so: `response` is the

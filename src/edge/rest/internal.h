@@ -25,9 +25,10 @@ void answer_refused(struct http_exchange *x, unsigned status, const char *why);
 /* Since the request's head was complete. */
 uint64_t answer_elapsed_us(const struct rest_call *c);
 
-/* Appends an error's body. detail NULL: the row's sentence. */
+/* Appends an error's body. detail NULL: the row's sentence; `details` a JSON object, or empty. */
 void problem_write(buf *out, err e, unsigned status, const char *detail, span instance,
-                   const struct rest_fault *faults, unsigned fault_count, int64_t now_ms);
+                   const struct rest_fault *faults, unsigned fault_count, span details,
+                   int64_t now_ms);
 /* Appends {"success":true,"data":...}. */
 void envelope_write(buf *out, span data, span next_cursor, int64_t now_ms);
 

@@ -75,6 +75,7 @@ struct rest_call {
     const char *policy;        /* Content-Security-Policy */
     const char *cache;         /* Cache-Control */
     struct idem *idem;         /* idempotency.h; NULL: no key */
+    span details;              /* a problem's `details`, a JSON object; empty: none */
     /* Private to edge/rest: */
     buf body;                  /* the answer's */
     enum origin_verdict origin;
@@ -101,6 +102,8 @@ extern const struct http_handler rest_handler;
 void rest_ok(struct rest_call *c, span data);
 /* Answers as above with another 2xx status and, unless empty, a Location. */
 void rest_created(struct rest_call *c, span data, span location);
+/* Answers 202: it has begun, and `location` says what becomes of it. */
+void rest_accepted(struct rest_call *c, span data, span location);
 /* Answers a list; next_cursor (not JSON yet) is left out when empty. */
 void rest_ok_list(struct rest_call *c, span data, span next_cursor);
 /* Answers with a weak ETag over `data`: 304 when If-None-Match names it. */

@@ -76,6 +76,13 @@ bool sio_within_rate(struct sio_socket *s, const struct sio_event *ev)
     return false;
 }
 
+void sio_charge(struct sio_socket *s)
+{
+    uint32_t retry_ms;
+    bool closed;
+    (void)sio_take(s->sio, &retry_ms, &closed);
+}
+
 struct bucket *sio_bucket(const struct sio_socket *s) { return &s->sio->bucket; }
 
 /* --- packets --- */

@@ -36,23 +36,23 @@ struct product *product_of(struct sio_socket *s)
 
 /* --- the wire --- */
 
-static struct sio_answer answer_read(span id)
+struct sio_answer product_answer(const struct event_call *in)
 {
     struct sio_answer a;
-    ASSERT(id.len == sizeof a);
-    memcpy(&a, id.ptr, sizeof a);
+    ASSERT(in->id.len == sizeof a);
+    memcpy(&a, in->id.ptr, sizeof a);
     return a;
 }
 
 static void on_ok(const struct event_call *in, span members)
 {
-    struct sio_answer a = answer_read(in->id);
+    struct sio_answer a = product_answer(in);
     sio_answer_ok(in->edge, &a, members);
 }
 
 static void on_refuse(const struct event_call *in, const struct event_refusal *r)
 {
-    struct sio_answer a = answer_read(in->id);
+    struct sio_answer a = product_answer(in);
     sio_answer_refusal(in->edge, &a, r);
 }
 
@@ -145,16 +145,9 @@ void event_product_auth_refresh(struct event_call *in, const struct shape_auth_r
 
 /* --- a device's own socket --- */
 
-/* What waits for the device's home: the ack, and what it was for. */
-struct waiting {
-    struct sio_answer answer;
-    struct edge *edge;
-    enum { WAITS_ANY, WAITS_REGISTER, WAITS_CONFIG } what;
-};
-
 static void device_read(void *owner, const struct device_result *r)
 {
-    struct waiting *w = owner;
+    struct product_wait *w = owner;
     buf members = {0};
     if (r->error == ERR_NONE) {
         device_put_registered(&members, r->json, r->config);
@@ -168,17 +161,19 @@ static void device_read(void *owner, const struct device_result *r)
 
 static void link_answered(struct device_link *l, span ack, err error)
 {
-    struct waiting w;
+    struct product_wait w;
     ASSERT(ack.len == sizeof w);
     memcpy(&w, ack.ptr, sizeof w);
-    if (error != ERR_NONE) {
-        bool version = w.what == WAITS_CONFIG && error == ERR_INVALID_MESSAGE_FORMAT;
+    if (w.what == WAIT_RESPONSE) {
+        product_responded(l, &w, error); /* which may close the socket */
+    } else if (error != ERR_NONE) {
+        bool version = w.what == WAIT_CONFIG && error == ERR_INVALID_MESSAGE_FORMAT;
         sio_answer_error(w.edge, &w.answer, error, version ? "version" : NULL,
                          version ? CONFIG_VERSION_BAD : NULL, 0);
-    } else if (w.what != WAITS_REGISTER) {
+    } else if (w.what != WAIT_REGISTER) {
         sio_answer_ok(w.edge, &w.answer, SPAN_NONE);
     } else if (w.answer.wanted) {
-        struct waiting *copy = mem_alloc(sizeof *copy);
+        struct product_wait *copy = mem_alloc(sizeof *copy);
         *copy = w;
         device_registered_get(w.edge->home, l->device, device_read, copy);
     }
@@ -189,7 +184,7 @@ static void link_ended(struct device_link *l, close_reason reason)
     sio_disconnect(CONTAINER_OF(l, struct product, link)->socket, reason, false);
 }
 
-static span address_of(const struct sio_socket *s, char text[ADDR_TEXT_MAX])
+span product_address(const struct sio_socket *s, char text[ADDR_TEXT_MAX])
 {
     struct sockaddr_storage addr;
     text[0] = '\0';
@@ -206,25 +201,26 @@ static void open_link(struct sio_socket *s)
     p->linked = true;
     p->link.on_close = link_ended;
     p->link.on_answer = link_answered;
+    p->link.on_deliver = product_deliver;
     device_link_open(sio_edge(s)->home, &p->link,
                      &(struct device_link_conf){.device = s->session.grant->principal,
                                                 .wire = "socketio",
                                                 .socket_id = sio_sid(s),
-                                                .remote_address = address_of(s, address)});
+                                                .remote_address = product_address(s, address)});
 }
 
-static struct device_link *link_of(struct event_call *in)
+struct device_link *product_link(const struct event_call *in)
 {
     struct product *p = product_of(in->peer);
     ASSERT(p->linked); /* every socket of a device is, as soon as it is connected */
     return &p->link;
 }
 
-static struct waiting waiting_of(const struct event_call *in, int what)
+struct product_wait product_wait_of(const struct event_call *in, enum product_what what)
 {
-    struct waiting w;
+    struct product_wait w;
     memset(&w, 0, sizeof w); /* it travels as bytes */
-    w.answer = answer_read(in->id);
+    w.answer = product_answer(in);
     w.edge = in->edge;
     w.what = what;
     return w;
@@ -232,39 +228,39 @@ static struct waiting waiting_of(const struct event_call *in, int what)
 
 void event_product_register(struct event_call *in, const struct shape_register *p)
 {
-    struct waiting w = waiting_of(in, WAITS_REGISTER);
+    struct product_wait w = product_wait_of(in, WAIT_REGISTER);
     if (p->has_deviceId && !uuid_eq(p->deviceId, in->device)) {
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, "deviceId", "is another device's");
         return;
     }
-    device_link_register(link_of(in), span_of(&w, sizeof w),
+    device_link_register(product_link(in), span_of(&w, sizeof w),
                          p->has_capabilities ? device_texts(p->capabilities, in->arena)
                                              : SPAN_NONE);
 }
 
 void event_product_heartbeat(struct event_call *in, const struct shape_heartbeat *p)
 {
-    struct waiting w = waiting_of(in, WAITS_ANY);
+    struct product_wait w = product_wait_of(in, WAIT_PLAIN);
     (void)p;
-    device_link_heartbeat(link_of(in), w.answer.wanted ? span_of(&w, sizeof w) : SPAN_NONE);
+    device_link_heartbeat(product_link(in), w.answer.wanted ? span_of(&w, sizeof w) : SPAN_NONE);
 }
 
 void event_product_config_report(struct event_call *in, const struct shape_config_report *p)
 {
-    struct waiting w = waiting_of(in, WAITS_CONFIG);
-    device_link_config(link_of(in), span_of(&w, sizeof w), p->version, p->reported);
+    struct product_wait w = product_wait_of(in, WAIT_CONFIG);
+    device_link_config(product_link(in), span_of(&w, sizeof w), p->version, p->reported);
 }
 
 void event_product_telemetry(struct event_call *in, struct event_many *m)
 {
-    telemetry_event(in, m, link_of(in));
+    telemetry_event(in, m, product_link(in));
 }
 
 /* --- provisioning keys --- */
 
 static void provisioned(void *owner, const struct device_result *r)
 {
-    struct waiting *w = owner;
+    struct product_wait *w = owner;
     buf members = {0};
     if (r->error == ERR_NONE) {
         struct json_writer j = json_writer_of(&members);
@@ -285,15 +281,15 @@ static void provisioned(void *owner, const struct device_result *r)
 
 void event_product_provision(struct event_call *in, const struct shape_device_register *p)
 {
-    struct waiting *w = mem_alloc(sizeof *w);
+    struct product_wait *w = mem_alloc(sizeof *w);
     char address[ADDR_TEXT_MAX];
-    *w = waiting_of(in, WAITS_ANY);
+    *w = product_wait_of(in, WAIT_PLAIN);
     if (!w->answer.wanted) { /* the key would be lost */
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "needs an acknowledgement");
         mem_free(w);
         return;
     }
-    device_provision(in->edge->home, in->grant, p, in->arena, address_of(in->peer, address),
+    device_provision(in->edge->home, in->grant, p, in->arena, product_address(in->peer, address),
                      provisioned, w);
 }
 

@@ -4,6 +4,7 @@
  *     product.c        the namespace: events to dispatch, answers, a device's own socket
  *     product_subs.c   device:subscribe: subscriptions, their replay, rights, recovery
  *     product_telemetry.c  telemetry:subscribe: the same for values
+ *     product_command.c  commands: asked for by clients, delivered to devices, answered by them
  *     issuer.c         results of commands for who asked, where they do not follow the device
  *
  * Names that nobody knows may be an application's (app.h).
@@ -15,6 +16,7 @@
 #include "edge/dispatch.h"
 #include "edge/reach.h"
 #include "edge/socketio/socketio.h"
+#include "loop/addr.h"
 
 /* Registers the namespace, unless the conformance setting has it; once an edge, after sio_init. */
 void product_init(struct edge *e);
@@ -51,10 +53,36 @@ struct product {
     struct device_link link;        /* of a device's own socket */
     bool linked;
     struct bucket telemetry;        /* of its messages */
+    unsigned responding;            /* responses of it that are on their way to the disk */
 };
 
 /* The socket's; made when there is none. */
 struct product *product_of(struct sio_socket *s);
+/* What names the ack of a call. */
+struct sio_answer product_answer(const struct event_call *in);
+/* The peer's address as text, in `text`. */
+span product_address(const struct sio_socket *s, char text[ADDR_TEXT_MAX]);
+/* The link of a device's own socket. */
+struct device_link *product_link(const struct event_call *in);
+
+/* What waits for the device's home: travels as the link's ack, in bytes. */
+enum product_what {
+    WAIT_PLAIN,
+    WAIT_REGISTER, /* its answer shows the device */
+    WAIT_CONFIG,   /* its refusal names the version */
+    WAIT_RESPONSE, /* it is of command:response, which are counted */
+};
+struct product_wait {
+    struct sio_answer answer;
+    struct edge *edge;
+    enum product_what what;
+};
+struct product_wait product_wait_of(const struct event_call *in, enum product_what what);
+
+/* device_link.on_deliver. */
+void product_deliver(struct device_link *l, const struct link_delivery *d);
+/* A response was handled; it may close the socket. */
+void product_responded(struct device_link *l, const struct product_wait *w, err error);
 /* Ends every subscription, and what is replayed. */
 void product_subs_close(struct sio_socket *s);
 /* sio_nsp_ops of the same names. */

@@ -137,6 +137,9 @@ void sio_keep(struct sio_socket *s);
 /* Whether an event is within the rates of its connection and principal (CONTRACT 7), and takes it
  * from them; else it has been answered RATE_LIMIT_EXCEEDED, or the connection closed. */
 bool sio_within_rate(struct sio_socket *s, const struct sio_event *ev) MUST_CHECK;
+/* Takes a message from its connection's rate that was let in without being asked for. It may be
+ * closed. */
+void sio_charge(struct sio_socket *s);
 /* What that is taken from, for namespaces that count themselves. */
 struct bucket *sio_bucket(const struct sio_socket *s);
 /* The event `gap {from,to}`: what lies between is not kept any more. */

@@ -112,17 +112,26 @@ static const struct {
     {"503", "the server cannot do this right now"},
 };
 
-static void put_responses(struct json_writer *w, const struct route_row *route,
-                          const struct reply_row *reply, bool has_params)
+static void put_success(struct json_writer *w, const struct route_row *route,
+                        const struct reply_row *reply, unsigned status)
 {
-    char status[4] = {(char)('0' + reply->status / 100), (char)('0' + reply->status / 10 % 10),
-                      (char)('0' + reply->status % 10), '\0'};
-    bool open = route->access.kind == ACCESS_PUBLIC;
-    json_member_open(w, "responses", '{');
-    json_member_open(w, status, '{');
+    char text[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                    (char)('0' + status % 10), '\0'};
+    json_member_open(w, text, '{');
     json_member_string(w, "description", span_str(route->text));
     put_content(w, reply);
     json_close(w, '}');
+}
+
+static void put_responses(struct json_writer *w, const struct route_row *route,
+                          const struct reply_row *reply, unsigned further, bool has_params)
+{
+    bool open = route->access.kind == ACCESS_PUBLIC;
+    json_member_open(w, "responses", '{');
+    put_success(w, route, reply, reply->status);
+    if (further != 0) {
+        put_success(w, route, reply, further);
+    }
     if (!open) {
         put_refusal(w, "401");
         put_refusal(w, "403");
@@ -254,7 +263,7 @@ static void put_operation(struct json_writer *w, enum route r, const struct spec
     spec_params(w, r, path);
     json_close(w, ']');
     put_body(w, route, reply);
-    put_responses(w, route, reply, path->count > 0);
+    put_responses(w, route, reply, reply_further_status(r), path->count > 0);
     json_close(w, '}');
 }
 
