@@ -17,9 +17,11 @@
 #define REQUEST_ROWS_MAX 1000
 /* The store commits one and has the next; more would only be smaller. */
 #define REQUESTS_MAX 2
-/* Rows of a home that wait for the store: half a second of what a fast one takes, some 30 MB. More
- * are refused with ERR_STORE_BUSY: a store that hangs is not waited for in memory. */
-#define WAITING_ROWS_MAX 65536
+/* Memory of what has come to a home and is not answered, a second of what a fast store takes. More
+ * is refused with ERR_STORE_BUSY: a store that hangs is not waited for in memory. */
+#define WAITING_BYTES_MAX (64u << 20)
+/* Of a sample, here and in the request, besides its texts. */
+#define SAMPLE_BYTES 512
 /* The principal's bucket is so many times a connection's (CONTRACT 7). */
 #define DEVICE_TIMES 4
 
@@ -44,6 +46,8 @@ struct put {
     char text[UUID_TEXT_LEN + 1];
     struct telemetry_sample *samples;
     unsigned count;
+    size_t bytes;
+    bool waits;            /* counted in telemetry.waiting */
     struct telemetry_result result;
     telemetry_done done;
     void *owner;
@@ -63,7 +67,7 @@ struct telemetry {
     struct chain *answers; /* owned, by loop */
     struct chain gathered;
     unsigned rows;         /* gathered */
-    unsigned waiting;      /* rows gathered, or with the store */
+    size_t waiting;        /* bytes of puts that are not answered */
     unsigned under_way;    /* requests */
 };
 
@@ -108,6 +112,7 @@ static void answers_arrive(struct mail *m) { answer_chain(CONTAINER_OF(m, struct
 /* At home; it leaves when the turn ends. */
 static void answer(struct telemetry *t, struct put *p)
 {
+    t->waiting -= p->waits ? p->bytes : 0;
     chain_push(&t->answers[p->parcel->from->index], p);
     home_at_turn_end(t->home, &t->work);
 }
@@ -170,7 +175,6 @@ static void stored(struct store_req *req)
     for (struct put *p = b->first, *next; p != NULL; p = next) {
         struct device *d = p->device;
         next = p->next;
-        t->waiting -= p->count;
         p->result.error = req->error;
         if (req->error == ERR_NONE) {
             count_rows(p, req->steps[0].changed + row);
@@ -232,7 +236,6 @@ static void store_some(struct telemetry *t)
         struct put *p = chain_pop(&t->gathered);
         t->rows -= p->count;
         if (p->device->state == DEVICE_GONE) {
-            t->waiting -= p->count;
             device_release(p->device);
             refuse(t, p, ERR_DEVICE_NOT_FOUND);
         } else {
@@ -281,8 +284,6 @@ static void put_ready(struct wait *w, struct device *d, err error)
         refuse(t, p, error);
     } else if (!within_rate(p, d)) {
         refuse(t, p, ERR_RATE_LIMIT_EXCEEDED);
-    } else if (t->waiting + p->count > WAITING_ROWS_MAX) {
-        refuse(t, p, ERR_STORE_BUSY);
     } else {
         hear(p, d);
         if (!t->home->conf->telemetry_after_commit) {
@@ -292,7 +293,6 @@ static void put_ready(struct wait *w, struct device *d, err error)
         device_hold(d);
         chain_push(&t->gathered, p);
         t->rows += p->count;
-        t->waiting += p->count;
         home_at_turn_end(t->home, &t->work);
     }
 }
@@ -310,8 +310,15 @@ static void device_ready(struct wait *w, struct device *d, err error)
 
 static void parcel_open(struct parcel *parcel)
 {
+    struct telemetry *t = parcel->to->fleet->telemetry;
     for (struct put *p = parcel->first, *next; p != NULL; p = next) {
         next = p->next; /* p goes into another chain */
+        if (t->waiting + p->bytes > WAITING_BYTES_MAX) {
+            refuse(t, p, ERR_STORE_BUSY);
+            continue;
+        }
+        p->waits = true;
+        t->waiting += p->bytes;
         p->wait.ready = device_ready;
         list_init(&p->wait.link);
         device_need(parcel->to->fleet, p->id, &p->wait);
@@ -409,6 +416,7 @@ static void put(struct home *h, uuid device, uint64_t link, const struct telemet
         p->samples[i].unit = keep(parcel, samples[i].unit);
         p->samples[i].metadata = keep(parcel, samples[i].metadata);
         p->samples[i].sample_id = keep(parcel, samples[i].sample_id);
+        p->bytes += SAMPLE_BYTES + samples[i].metadata.len + samples[i].sample_id.len;
     }
     *parcel->last = p;
     parcel->last = &p->next;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "domain/device.h"
 #include "domain/fleet.h"
+#include "domain/telemetry.h"
 #include "edge/telemetry.h"
 
 #include <limits.h>
@@ -142,6 +143,45 @@ static void what_waits_for_the_store_goes_in_few_requests(void **state)
     assert_int_equal(said.oks, 1 + MESSAGES);
 }
 
+static void count_put(void *owner, const struct telemetry_result *r)
+{
+    unsigned *counts = owner; /* kept, refused */
+    assert_true(r->error == ERR_NONE || r->error == ERR_STORE_BUSY);
+    counts[r->error != ERR_NONE]++;
+}
+
+static void a_store_that_hangs_is_not_waited_for_in_memory(void **state)
+{
+    enum { PUTS = 40, SAMPLES = 500, METADATA = 4096 }; /* 2.3 MB each */
+    unsigned counts[2] = {0};
+    struct telemetry_sample samples[SAMPLES];
+    char *metadata = mem_alloc(METADATA);
+    memset(metadata, ' ', METADATA);
+    memcpy(metadata, "{}", 2);
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        samples[i] = (struct telemetry_sample){.sensor_type = SPAN("t"),
+                                               .unit = SPAN("C"),
+                                               .metadata = span_of(metadata, METADATA),
+                                               .at_ms = 1};
+    }
+    store_faulty_hold(faulty);
+    for (unsigned i = 0; i < PUTS; i++) {
+        telemetry_put(&world.home, link.device, samples, SAMPLES, count_put, counts);
+    }
+    turn_some();
+    assert_int_equal(counts[0], 0);
+    assert_in_range(counts[1], 5, 15);
+    store_faulty_resume(faulty);
+    for (unsigned i = 0; i < TURNS_MAX && counts[0] + counts[1] < PUTS; i++) {
+        world_turn(&world);
+    }
+    assert_int_equal(counts[0] + counts[1], PUTS);
+    say(GOOD, true);
+    turn_until(1);
+    assert_int_equal(said.oks, 1);
+    mem_free(metadata);
+}
+
 static void nothing_that_can_be_kept_is_refused_at_once(void **state)
 {
     say("[{},7]", true);
@@ -224,7 +264,13 @@ static int open_world(void **state)
 
 static int close_world(void **state)
 {
+    struct store_stats stats = {.unanswered = 1};
     device_link_close(&link, CLOSE_PEER_CLOSED);
+    for (unsigned i = 0; i < TURNS_MAX && stats.unanswered > 0; i++) {
+        turn_some();
+        world.store->stats(world.store, &stats);
+    }
+    assert_int_equal(stats.unanswered, 0);
     turn_some();
     fleet_free(world.home.fleet);
     world_close(&world);
@@ -239,6 +285,7 @@ int main(void)
         T(what_is_kept_is_acknowledged_when_it_is_on_disk),
         T(a_failed_commit_is_a_server_error_with_or_without_ack),
         T(what_waits_for_the_store_goes_in_few_requests),
+        T(a_store_that_hangs_is_not_waited_for_in_memory),
         T(nothing_that_can_be_kept_is_refused_at_once),
         T(without_an_ack_only_refusals_are_told),
         T(who_has_gone_is_told_nothing),
