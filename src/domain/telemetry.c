@@ -2,7 +2,8 @@
  * Samples from any loop to their device's home, into the store, and the answers back. Everything
  * is gathered: what a loop's callers put in a turn goes to each home in one mail (a parcel), what
  * a home has got it stores in requests of up to REQUEST_ROWS_MAX rows, and the answers to a loop
- * go back in one mail. While REQUESTS_MAX requests are under way the next one waits and grows.
+ * go back in one mail. While REQUESTS_MAX requests are under way the next one waits until it is
+ * full: then waiting would make none larger, and turns may be long under load.
  *
  * A put lives in its parcel's memory, on its way there and back; the parcel goes when all of them
  * are answered, on the loop that made it.
@@ -15,7 +16,7 @@
 
 /* A transaction of the store takes so many rows (CONTRACT 3), so a larger request only waits. */
 #define REQUEST_ROWS_MAX 1000
-/* The store commits one and has the next; more would only be smaller. */
+/* The store commits one and has the next; more that are not full would only be smaller. */
 #define REQUESTS_MAX 2
 /* Memory of what has come to a home and is not answered, a second of what a fast store takes. More
  * is refused with ERR_STORE_BUSY: a store that hangs is not waited for in memory. */
@@ -349,7 +350,7 @@ static void turn_ends(struct turn_work *w)
     struct telemetry *t = CONTAINER_OF(w, struct telemetry, work);
     t->turn++;
     send_parcels(t);
-    while (t->rows > 0 && t->under_way < REQUESTS_MAX) {
+    while (t->rows > 0 && (t->under_way < REQUESTS_MAX || t->rows >= REQUEST_ROWS_MAX)) {
         store_some(t);
     }
     send_answers(t);
