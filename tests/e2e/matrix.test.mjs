@@ -1,0 +1,290 @@
+// Who may do what, on every wire: each event and route of the server's own documents against every
+// role in every scope, compared with docs/PERMISSIONS.md. What the tables gain is tried by itself:
+// nothing here names an event or a route.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import http from 'node:http';
+import { after, before, describe, it } from 'node:test';
+import { connect } from './lib/monitor.mjs';
+import {
+  ROLES, can, canSomewhere, instance, newSecret, storeUsers, tokenOf,
+} from './lib/rights.mjs';
+import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { Wire } from './lib/socketio.mjs';
+
+const WAIT_MS_MAX = 20_000 * PATIENCE;
+const REFUSALS = ['PERMISSION_DENIED', 'UNAUTHENTICATED', 'AUTHENTICATION_FAILED',
+  'DEVICE_NOT_FOUND', 'SUBSCRIPTION_FAILED'];
+const PEERS = [
+  ['client', /^people, services and robots/], ['device', /^a device in the namespace/],
+  ['provisioner', /provisioning key/], ['viewer', /^who watches/], ['host', /^the device itself/],
+];
+
+const peersOf = (message) => message['x-peers'].map((text) => {
+  const known = PEERS.find(([, pattern]) => pattern.test(text));
+  assert.ok(known, `a peer that this test does not know: ${text}`);
+  return known[0];
+});
+
+/** Work for many, some at a time; what it returns, flat. */
+async function crowd(items, width, work) {
+  const left = [...items];
+  const out = [];
+  await Promise.all(Array.from({ length: width }, async () => {
+    while (left.length > 0) out.push(...await work(left.shift()));
+  }));
+  return out;
+}
+
+describe('rights', () => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const secret = newSecret();
+  const flags = ['--handshakes-per-s', '1000000', '--connections-per-address-max', '10000',
+    '--connections-per-principal-max', '1000'];
+  let server;
+  let target; // the device that is asked about
+  let other;
+  let group; // of the target, when there are groups
+  let people;
+  let openapi;
+  let asyncapi;
+
+  before(async () => {
+    const env = { SIGNALBOX_JWT_SECRET: secret };
+    server = await startServer({ env, flags });
+    target = await server.addDevice('target');
+    other = await server.addDevice('other');
+    const admin = await server.cli('token', '--sub', 'root', '--role', 'admin');
+    openapi = (await server.get('/api/openapi.json')).json;
+    asyncapi = (await server.get('/api/asyncapi.json')).json;
+    const made = await server.post('/api/v1/provisioning-keys', { uses: 1000 }, { token: admin });
+    const scopes = [{ kind: 'global' }, { kind: 'device', id: target.id },
+      { kind: 'device', id: other.id }];
+    if (openapi.paths['/api/v1/groups'] !== undefined) {
+      for (const device of [target, other]) {
+        const created = await server.post('/api/v1/groups', { name: `of ${device.id}` },
+          { token: admin });
+        assert.equal(created.status, 201, created.text);
+        const { id } = created.json.data;
+        group ??= id;
+        const joined = await server.request('PUT', `/api/v1/groups/${id}/devices/${device.id}`,
+          { token: admin });
+        assert.ok(joined.status < 300, joined.text);
+        scopes.push({ kind: 'device_group', id, devices: [device.id] });
+      }
+    }
+    await server.stop();
+    const users = [{ id: randomUUID() }, ...ROLES.flatMap((role) =>
+      scopes.map((scope) => ({ id: randomUUID(), role, scope })))];
+    storeUsers(server.dataDir, users);
+    server = await startServer({ env, flags, dataDir: server.dataDir });
+    people = [
+      ...users.map((user) => ({ ...user, kind: 'user', token: tokenOf(user.id, secret) })),
+      { kind: 'device', id: target.id, token: target.key },
+      { kind: 'device', id: other.id, token: other.key },
+      { kind: 'provisioner', token: made.json.data.key },
+      { kind: 'anonymous' },
+    ];
+  });
+  after(() => {
+    agent.destroy();
+    return server.stop();
+  });
+
+  const name = (who) => {
+    const scope = who.scope && `${who.scope.kind} ${who.scope.id ?? ''}`
+      .replace(target.id, 'target').replace(other.id, 'other');
+    return who.role ? `${who.role} (${scope})` : `${who.kind} ${who.id === target.id ? 'itself' : ''}`;
+  };
+
+  /** A request that nobody could carry out: its body is no JSON, where one is asked for or not. */
+  function ask(method, pathname, token) {
+    return within(WAIT_MS_MAX, `${method} ${pathname}`, new Promise((resolve, reject) => {
+      const body = '{';
+      const req = http.request({ agent, host: server.host, port: server.port, path: pathname,
+        method, headers: { 'content-type': 'application/json', 'content-length': body.length,
+          ...(token ? { authorization: `Bearer ${token}` } : {}) } }, (res) => {
+        let text = '';
+        res.setEncoding('utf8');
+        res.on('data', (d) => (text += d));
+        if (res.headers['content-type']?.includes('event-stream')) res.destroy();
+        res.on('close', () => {
+          const json = res.headers['content-type']?.includes('problem') ? JSON.parse(text) : {};
+          resolve({ status: res.statusCode, code: json.code });
+        });
+      });
+      req.on('error', reject);
+      req.end(body);
+    }));
+  }
+
+  function routeAllows(who, operation) {
+    const permission = operation['x-permission'];
+    const websocket = operation['x-websocket'];
+    switch (operation['x-scope']) {
+      case 'global':
+        return who.kind !== 'anonymous' && can(who, permission, {});
+      case 'any':
+        return who.kind !== 'anonymous' && canSomewhere(who, permission);
+      case 'device':
+        return (who.kind !== 'anonymous' || websocket === true) &&
+          can(who, permission, { device: target.id });
+      case 'group':
+        return who.kind !== 'anonymous' && can(who, permission, { group });
+      case 'global, or this machine':
+        return who.kind === 'anonymous' || can(who, permission, {});
+      default: // any principal, where one is asked for at all
+        return operation.security?.length === 0 ||
+          !['anonymous', 'provisioner'].includes(who.kind);
+    }
+  }
+
+  it('every_route_is_open_to_whom_the_table_names_and_to_nobody_else', async (t) => {
+    const operations = Object.entries(openapi.paths).flatMap(([pattern, methods]) =>
+      Object.entries(methods).filter(([, operation]) => operation['x-permission'])
+        .map(([method, operation]) => ({ pattern, method: method.toUpperCase(), operation })));
+    assert.ok(operations.length > 30);
+    let tried = 0;
+    const wrong = await crowd(people, 8, async (who) => {
+      const found = [];
+      for (const { pattern, method, operation } of operations) {
+        const carriedOut = method === 'DELETE' && pattern.match(/\{/g)?.length === 1 &&
+          operation['x-scope'] === 'device' && routeAllows(who, operation);
+        if (carriedOut && who.scope.kind !== 'global') continue; // the last test does that
+        let first = true;
+        const device = carriedOut ? await server.addDevice('spare') : target;
+        const pathname = pattern.replace(/\{[^}]*\}/g, () => {
+          const named = { device: device.id, group }[operation['x-scope']];
+          const value = first && named !== undefined ? named : randomUUID();
+          first = false;
+          return value;
+        });
+        const { status, code } = await ask(method, pathname, who.token);
+        const hidden = operation['x-scope'] === 'group' && code === 'NOT_FOUND';
+        const allowed = !REFUSALS.includes(code) && !hidden && status !== 401 && status !== 403;
+        tried += 1;
+        if (allowed !== routeAllows(who, operation)) {
+          found.push(`${name(who)}: ${method} ${pattern}: ${status} ${code}`);
+        }
+        assert.notEqual(status, 429);
+        assert.ok(status >= 400 || method === 'GET' || carriedOut, `${method} ${pathname}: ${status}`);
+      }
+      return found;
+    });
+    t.diagnostic(`${tried} requests of ${people.length} principals`);
+    assert.deepEqual(wrong, []);
+  });
+
+  const messagesOf = (wire) => Object.values(asyncapi.channels[wire].messages)
+    .map(({ $ref }) => asyncapi.components.messages[$ref.split('/').at(-1)])
+    .filter((message) => message['x-bytes-max'] !== undefined);
+
+  /** What the peers' rows of one name allow, each row with its own permission. */
+  function eventAllows(who, peer, rows) {
+    const row = rows.find((message) => peersOf(message).includes(peer));
+    if (row === undefined) return false;
+    const permission = row['x-permission'];
+    if (permission === undefined) return true;
+    switch (row['x-scope']) {
+      case 'global':
+        return can(who, permission, {});
+      case 'any':
+        return canSomewhere(who, permission);
+      case 'its device':
+        return can(who, permission, { device: peer === 'viewer' || peer === 'host' ? target.id
+          : who.id });
+      default:
+        return can(who, permission, { device: target.id });
+    }
+  }
+
+  const VALUES = () => ({ requestId: randomUUID(), timestamp: new Date().toISOString() });
+
+  /** Tries every name of a wire once; `say` sends it and gives the answer {ok, error}. */
+  async function tryAll(who, peer, wire, say) {
+    const found = [];
+    const byName = new Map();
+    for (const message of messagesOf(wire)) {
+      byName.set(message.name, [...byName.get(message.name) ?? [], message]);
+    }
+    // One that ends the connection comes last.
+    const names = [...byName.keys()].sort((a, b) => /refresh/.test(a) - /refresh/.test(b));
+    for (const event of names) {
+      const rows = byName.get(event);
+      const row = rows.find((message) => peersOf(message).includes(peer)) ?? rows[0];
+      const own = peer === 'device' && row['x-scope'] === 'its device';
+      const values = { ...VALUES(), deviceId: own ? who.id : target.id };
+      const known = peersOf(row).includes(peer);
+      const answer = await say(event, instance(row.payload, asyncapi.components, values), known);
+      const type = answer.error?.type ?? answer.error;
+      const expected = eventAllows(who, peer, rows);
+      const good = known ? REFUSALS.includes(type) !== expected || /refresh/.test(event)
+        : answer.ok === false || answer.silent === true;
+      if (!good) {
+        found.push(`${name(who)}: ${event} as ${peer}: ${JSON.stringify(answer).slice(0, 200)}`);
+      }
+    }
+    return found;
+  }
+
+  it('every_event_of_socketio_is_open_to_whom_the_table_names_and_to_nobody_else', async () => {
+    const wrong = await crowd(people, 8, async (who) => {
+      const wire = await Wire.open(server);
+      const joined = await wire.connect('/', { token: who.token });
+      if (who.kind === 'anonymous') {
+        assert.equal(joined.type, 4);
+        return [];
+      }
+      assert.equal(joined.type, 0, JSON.stringify(joined));
+      const peer = who.kind === 'user' ? 'client' : who.kind;
+      let id = 0;
+      const found = await tryAll(who, peer, 'socketio', (event, payload) =>
+        within(WAIT_MS_MAX, event, wire.ask('/', id += 1, event, payload)));
+      wire.ws.terminate();
+      return found;
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('every_frame_of_the_raw_wire_is_open_to_whom_the_table_names_and_to_nobody_else', async () => {
+    const answered = new Set(Object.entries(asyncapi.operations)
+      .filter(([, operation]) => operation.reply !== undefined)
+      .map(([id]) => asyncapi.components.messages[id].name));
+    const watchers = people.filter((who) => who.id !== target.id &&
+      can(who, 'monitor:host:read', { device: target.id }));
+    assert.ok(watchers.length > 3);
+    const wrong = await crowd([...watchers, people.find((who) => who.id === target.id)], 8,
+      async (who) => {
+        const peer = who.kind === 'device' ? 'host' : 'viewer';
+        const wire = await connect(server, `/api/v1/devices/${target.id}/ws`,
+          { token: who.token });
+        const found = await tryAll(who, peer, 'monitor', async (type, frame, known) => {
+          const closed = () => ({ ok: false });
+          const refused = wire.next('error').then(({ data }) => ({ ok: false, error: data.code }),
+            closed);
+          const pong = wire.next('pong').then(() => ({ ok: true, silent: true }), closed);
+          const answer = Promise.race([refused, wire.ask(type, frame.data)]);
+          if (known && answered.has(type)) return await answer ?? closed();
+          // What comes behind it shows that nothing was said.
+          if (type !== 'ping') wire.send({ type: 'ping' });
+          return Promise.race([answer, pong]);
+        });
+        wire.ws.terminate();
+        return found;
+      });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('nothing_of_this_has_changed_the_device', async () => {
+    const admin = people.find((who) => who.role === 'admin' && who.scope.kind === 'global');
+    const { json } = await server.get(`/api/v1/devices/${target.id}`, { token: admin.token });
+    assert.equal(json.data.name, 'target');
+    assert.equal(json.data.status, 'active');
+    assert.equal((await server.get(`/api/v1/devices/${other.id}`, { token: admin.token })).status,
+      200);
+    const scoped = people.find((who) => who.role === 'operator' && who.scope.id === target.id);
+    const gone = await server.request('DELETE', `/api/v1/devices/${target.id}`,
+      { token: scoped.token });
+    assert.equal(gone.status, 204);
+  });
+});
