@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  addLive, bands, columns, fromFrame, fromHistory, mergeHistory, nearest, summary, trim, type Sample,
+  addLive, bands, columns, fromFrame, fromHistory, fromSeries, mergeHistory, nearest, summary, trim, type Sample,
 } from "../src/lib/samples";
 
 const frame = (s: number, cpu = s): Sample =>
@@ -126,4 +126,15 @@ test("the nearest sample to a moment", () => {
   const series = [0, 10, 20].map((s) => frame(s));
   assert.equal(nearest(series, 13_000)!.ts, 10_000);
   assert.equal(nearest([], 1), null);
+});
+
+test("a sensor's buckets end with its newest value, and lie as far apart as it usually measures", () => {
+  const at = (s: number) => new Date(s * 1000).toISOString();
+  const points = [0, 60, 120, 600].map((s) => ({ timestamp: at(s), value: s }));
+  const series = fromSeries(points, 15_000, { ts: 660_000, value: 7 });
+  assert.deepEqual(times(series), [0, 60, 120, 600, 660]);
+  assert.deepEqual(series.map((s) => s.value), [0, 60, 120, 600, 7]);
+  assert.ok(series.every((s) => s.step === 60_000));
+  assert.equal(fromSeries(points, 15_000, { ts: 600_000, value: 7 }).length, 4, "what is in a bucket is not told twice");
+  assert.deepEqual(fromSeries([], 15_000, { ts: 5_000, value: 1 }).map((s) => s.step), [15_000]);
 });
