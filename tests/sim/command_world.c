@@ -8,8 +8,6 @@
 
 /* --- gadgets --- */
 
-static uint64_t comings;
-
 struct got *gadget_got(struct gadget *g, const char *request)
 {
     for (unsigned i = 0; i < g->got_count; i++) {
@@ -39,11 +37,13 @@ static void respond(struct plug *p, const char *request, enum response_status st
                                  .status = status,
                                  .result = span_str(result),
                                  .at_ms = 1};
+    char ack[80];
+    snprintf(ack, sizeof ack, "%s:%d", request, (int)status);
     if (status == RESPONSE_ERROR) {
         r.error_code = SPAN("E_BUSY");
         r.error_message = SPAN("not now");
     }
-    device_link_response(&p->link, SPAN("7"), &r);
+    device_link_response(&p->link, span_str(ack), &r);
 }
 
 static void deliver(struct device_link *l, const struct link_delivery *d)
@@ -61,12 +61,14 @@ static void deliver(struct device_link *l, const struct link_delivery *d)
         SIM_CHECK(g->got_count < GOT_MAX);
         got = &g->got[g->got_count++];
         snprintf(got->request, sizeof got->request, "%s", request);
-        got->order = ++comings;
+        buf_append_span(&got->payload, d->payload);
     }
+    SIM_CHECK(span_eq(d->payload, buf_span(&got->payload))); /* a requestId is one command */
     got->times++;
     g->deliveries++;
-    buf_clear(&g->payload);
-    buf_append_span(&g->payload, d->payload);
+    if (g->on_got != NULL) {
+        g->on_got(g, got);
+    }
     if (g->deaf) {
         return;
     }
@@ -95,9 +97,15 @@ static void answered(struct device_link *l, span ack, err error)
 {
     struct plug *p = CONTAINER_OF(l, struct plug, link);
     struct gadget *g = p->gadget;
-    SIM_CHECK(span_eq(ack, SPAN("7")));
     if (!p->open) {
         return;
+    }
+    char request[80];
+    span rest = ack;
+    snprintf(request, sizeof request, "%.*s", SPAN_FMT(span_cut(&rest, ':')));
+    struct got *got = gadget_got(g, request);
+    if (got != NULL && error == ERR_NONE && rest.ptr[0] <= '0' + RESPONSE_ERROR) {
+        got->settled = true;
     }
     g->answered++;
     g->good += error == ERR_NONE;
@@ -112,7 +120,9 @@ void gadget_init(struct gadget *g, struct world *w, uuid id)
 void gadget_deinit(struct gadget *g)
 {
     gadget_disconnect(g);
-    buf_deinit(&g->payload);
+    for (unsigned i = 0; i < g->got_count; i++) {
+        buf_deinit(&g->got[i].payload);
+    }
 }
 
 static void do_connect(void *arg)
@@ -304,9 +314,14 @@ void command_show(struct world *w, struct sent *s, uuid device, uuid command)
     command_wait_for(w, s);
 }
 
-void command_stop(struct world *w, struct sent *s, uuid device, uuid command)
+void command_stop_start(struct world *w, struct sent *s, uuid device, uuid command)
 {
     start(w, &(struct command_asking){.sent = s, .device = device, .command = command}, do_cancel);
+}
+
+void command_stop(struct world *w, struct sent *s, uuid device, uuid command)
+{
+    command_stop_start(w, s, device, command);
     command_wait_for(w, s);
 }
 

@@ -10,16 +10,17 @@
 
 #define GOT_MAX 256
 
+struct gadget;
 /* What a gadget remembers of a command, over all its sockets. */
 struct got {
     char request[64];
     unsigned times; /* it came */
     unsigned runs;  /* once, for one that honours requestId */
     bool ran;
-    uint64_t order; /* of its first coming, over all */
+    bool settled;   /* its last word was acknowledged */
+    buf payload;    /* as it came first */
 };
 
-struct gadget;
 struct plug { /* a gadget's socket */
     struct device_link link;
     struct gadget *gadget;
@@ -43,7 +44,7 @@ struct gadget {
     unsigned answered; /* acks of its responses */
     unsigned good;     /* of them, without an error */
     err last;
-    buf payload;       /* the newest */
+    void (*on_got)(struct gadget *g, struct got *got); /* before anything is answered; or NULL */
 };
 
 /* Of a device that is there; not connected. */
@@ -85,7 +86,8 @@ void command_show(struct world *w, struct sent *s, uuid device, uuid command);
 void command_stop(struct world *w, struct sent *s, uuid device, uuid command);
 void command_watch(struct world *w, struct sent *s, uuid device, uuid command, uint32_t wait_ms);
 void command_page(struct world *w, struct sent *s, const struct command_filter *f);
-/* Returns at once. */
+/* These return at once. */
+void command_stop_start(struct world *w, struct sent *s, uuid device, uuid command);
 void command_watch_start(struct world *w, struct sent *s, uuid device, uuid command,
                          uint32_t wait_ms);
 bool sent_holds(const struct sent *s, const char *text);
