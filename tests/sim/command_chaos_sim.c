@@ -1,8 +1,9 @@
 /*
- * Commands while everything happens at once: devices come, go and are taken over, answer or not, the
- * store fails, the process dies. Whatever the order, a command is on disk before its device sees
- * it, first comings are in the order of creation, a requestId is one command, what was acknowledged
- * to anybody is stored, every command ends, and the log tells each one's phases once and in order.
+ * Commands while everything happens at once: devices come, go and are taken over, answer or not,
+ * the store fails, the process dies. Whatever the order, a command is on disk before its device
+ * sees it, first comings are in the order of creation, a requestId is one command, what was
+ * acknowledged to anybody is stored, every command ends, and the log tells each one's phases once
+ * and in order.
  */
 #include "sim/command_world.h"
 
