@@ -181,6 +181,23 @@ static void name_member_at(struct shape_ctx *ctx, span object, size_t at)
     }
 }
 
+bool event_many_begin(struct event_many *m, enum schema schema, unsigned most, span data,
+                      struct arena *arena, int64_t now_ms)
+{
+    *m = (struct event_many){
+        .schema = schema, .index = UINT_MAX, .ctx = {.arena = arena, .now_ms = now_ms}};
+    if (json_array_begin(&m->it, data)) {
+        size_t n = json_count(data);
+        m->count = n > most ? 0 : (unsigned)n;
+        m->why = n == 0 ? "must not be empty" : "has too many elements";
+        return m->count > 0;
+    }
+    m->one = data;
+    m->count = 1;
+    m->why = "is larger than one may be";
+    return data.len <= EVENT_ONE_BYTES_MAX;
+}
+
 enum event_element event_next(struct event_many *m, void *out)
 {
     span element = m->one;
@@ -204,25 +221,13 @@ enum event_element event_next(struct event_many *m, void *out)
 
 static void run_many(struct event_call *in, const struct handler *h)
 {
-    struct event_many m = {.schema = in->row->schema,
-                           .index = UINT_MAX,
-                           .ctx = {.arena = in->arena, .now_ms = in->now_ms}};
-    if (json_array_begin(&m.it, in->data)) {
-        size_t n = json_count(in->data);
-        m.count = n > in->row->most ? 0 : (unsigned)n;
-        if (m.count == 0) {
-            event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL,
-                         n == 0 ? "must not be empty" : "has too many elements");
-            return;
-        }
-    } else if (in->data.len > EVENT_ONE_BYTES_MAX) {
-        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "is larger than one may be");
-        return;
+    struct event_many m;
+    span data = in->data.len > 0 ? in->data : SPAN("{}");
+    if (event_many_begin(&m, in->row->schema, in->row->most, data, in->arena, in->now_ms)) {
+        h->run(in, &m);
     } else {
-        m.one = in->data.len > 0 ? in->data : SPAN("{}");
-        m.count = 1;
+        event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, m.why);
     }
-    h->run(in, &m);
 }
 
 static void run(struct event_call *in, enum event_in which)

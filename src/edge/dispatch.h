@@ -122,6 +122,10 @@ struct event_many {
     struct json_iter it;
     struct shape_ctx ctx;
 };
+/* Begins with the elements of `data`, which is JSON: one value, or an array of 1 to `most`. False:
+ * m->why says what is wrong with the whole. The arena takes what had to be copied. */
+bool event_many_begin(struct event_many *m, enum schema schema, unsigned most, span data,
+                      struct arena *arena, int64_t now_ms) MUST_CHECK;
 enum event_element { EVENT_END, EVENT_READ, EVENT_REFUSED };
 /* The next element into *out, which is struct shape_<schema>. */
 enum event_element event_next(struct event_many *m, void *out);

@@ -9,7 +9,6 @@
 #include "domain/telemetry.h"
 #include "edge/telemetry.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,15 +64,8 @@ static void say(const char *payload, bool wants_ack)
                             .data = data,
                             .id = wants_ack ? SPAN("7") : SPAN_NONE,
                             .wants_ack = wants_ack};
-    struct event_many m = {.count = 1,
-                           .index = UINT_MAX,
-                           .schema = SCHEMA_telemetry_sample,
-                           .one = data,
-                           .ctx = {.arena = &arena, .now_ms = 1}};
-    if (json_array_begin(&m.it, data)) {
-        m.one = SPAN_NONE;
-        m.count = (unsigned)json_count(data);
-    }
+    struct event_many m;
+    assert_true(event_many_begin(&m, SCHEMA_telemetry_sample, 500, data, &arena, 1));
     telemetry_event(&in, &m, &link);
     arena_reset(&arena);
 }
