@@ -1,8 +1,8 @@
 /*
  * Samples from any loop to their device's home, into the store, and the answers back. Everything
  * is gathered: what a loop's callers put in a turn goes to each home in one mail (a parcel), what
- * a home has got it stores in requests of up to REQUEST_ROWS_MAX rows, and the answers to a loop
- * go back in one mail. While REQUESTS_MAX requests are under way the next one waits until it is
+ * a home has got it stores in requests of up to REQUEST_ROWS rows, and the answers to a loop go
+ * back in one mail. While REQUESTS_MAX requests are under way the next one waits until it is
  * full: then waiting would make none larger, and turns may be long under load.
  *
  * A put lives in its parcel's memory, on its way there and back; the parcel goes when all of them
@@ -14,8 +14,9 @@
 
 #include "base/mem.h"
 
-/* A transaction of the store takes so many rows (CONTRACT 3), so a larger request only waits. */
-#define REQUEST_ROWS_MAX 1000
+/* Rows of a full request; a message of more has one to itself. A transaction of the store takes
+ * requests of 1,000 rows in all (CONTRACT 3): of four homes' or of one's these fill it well. */
+#define REQUEST_ROWS 250
 /* The store commits one and has the next; more that are not full would only be smaller. */
 #define REQUESTS_MAX 2
 /* Memory of what has come to a home and is not answered, a second of what a fast store takes. More
@@ -233,7 +234,8 @@ static void store_some(struct telemetry *t)
 {
     struct chain puts = {0};
     unsigned rows = 0;
-    while (t->gathered.first != NULL && rows + t->gathered.first->count <= REQUEST_ROWS_MAX) {
+    while (t->gathered.first != NULL &&
+           (rows == 0 || rows + t->gathered.first->count <= REQUEST_ROWS)) {
         struct put *p = chain_pop(&t->gathered);
         t->rows -= p->count;
         if (p->device->state == DEVICE_GONE) {
@@ -350,7 +352,7 @@ static void turn_ends(struct turn_work *w)
     struct telemetry *t = CONTAINER_OF(w, struct telemetry, work);
     t->turn++;
     send_parcels(t);
-    while (t->rows > 0 && (t->under_way < REQUESTS_MAX || t->rows >= REQUEST_ROWS_MAX)) {
+    while (t->rows > 0 && (t->under_way < REQUESTS_MAX || t->rows >= REQUEST_ROWS)) {
         store_some(t);
     }
     send_answers(t);
