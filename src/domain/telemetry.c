@@ -3,7 +3,7 @@
  * is gathered: what a loop's callers put in a turn goes to each home in one mail (a parcel), what
  * a home has got it stores in requests of up to REQUEST_ROWS rows, and the answers to a loop go
  * back in one mail. While REQUESTS_MAX requests are under way the next one waits until it is
- * full: then waiting would make none larger, and turns may be long under load.
+ * full: then waiting would make none larger.
  *
  * A put lives in its parcel's memory, on its way there and back; the parcel goes when all of them
  * are answered, on the loop that made it.
@@ -19,6 +19,9 @@
 #define REQUEST_ROWS 250
 /* The store commits one and has the next; more that are not full would only be smaller. */
 #define REQUESTS_MAX 2
+/* And of full ones, so that a turn may be long under load and the writer still has enough; what
+ * others store waits behind them, some 160 ms of a fast disk. */
+#define REQUESTS_FULL_MAX 64
 /* Memory of what has come to a home and is not answered, a second of what a fast store takes. More
  * is refused with ERR_STORE_BUSY: a store that hangs is not waited for in memory. */
 #define WAITING_BYTES_MAX (64u << 20)
@@ -352,7 +355,8 @@ static void turn_ends(struct turn_work *w)
     struct telemetry *t = CONTAINER_OF(w, struct telemetry, work);
     t->turn++;
     send_parcels(t);
-    while (t->rows > 0 && (t->under_way < REQUESTS_MAX || t->rows >= REQUEST_ROWS)) {
+    while (t->rows > 0 &&
+           t->under_way < (t->rows < REQUEST_ROWS ? REQUESTS_MAX : REQUESTS_FULL_MAX)) {
         store_some(t);
     }
     send_answers(t);
