@@ -13,6 +13,7 @@
 #include "domain/fleet.h"
 #include "domain/identity.h"
 #include "domain/recovery.h"
+#include "edge/rest/commands.h"
 #include "edge/rest/rest.h"
 #include "edge/socketio/socketio.h"
 
@@ -387,6 +388,7 @@ static void drain_begin(struct mail *m)
     d->end_ms += loop_now_ms(d->edge->loop);
     d->timer.fire = drain_check;
     sio_end_all(d->edge, CLOSE_DRAIN);
+    commands_drain(d->edge);
     net_drain(d->edge->net, CLOSE_DRAIN);
     timer_start(d->edge->loop, &d->timer, 0);
 }

@@ -10,6 +10,7 @@
 #include "edge/conformance/sio_fixture.h"
 #include "edge/engineio/engine.h"
 #include "edge/monitor/wrap.h"
+#include "edge/rest/commands.h"
 #include "edge/rest/idempotency.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/emit.h"
@@ -216,6 +217,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     eio_init(e);
     sio_init(e);
     emit_init(e);
+    commands_init(e);
     if (e->conf->conformance) {
         conformance_init(e);
         eio_echo_init(e);
@@ -232,6 +234,7 @@ void edge_deinit(struct edge *e)
     sio_deinit(e);
     app_deinit(e);
     emit_deinit(e);
+    commands_deinit(e);
     clients_deinit(e);
     hub_free(e->hub);
     spec_deinit(e);

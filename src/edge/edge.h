@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "domain/home.h"
 #include "edge/stats.h"
@@ -97,6 +98,7 @@ struct edge {
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
     struct http1_compressor *compressor; /* owned: of answers; made at the first one */
     struct map idem_held;    /* rest/idempotency.c: keys of principals whose home is here */
+    struct list command_waits; /* of rest/commands.c */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
     struct sio_loop *sio; /* owned: of socketio/ */

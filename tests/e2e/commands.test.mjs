@@ -287,6 +287,25 @@ describe('commands', { concurrency: true }, () => {
         device.cut();
       });
 
+      it('4.5_responses_to_nothing_are_refused_and_at_last_close_the_socket', async () => {
+        const { id, key } = await makeDevice();
+        const device = await open(key, { obey: silent });
+        const flood = (count) => Array.from({ length: count }, (_, i) => (
+          device.respond({ requestId: `nothing ${i}`, status: 'success' }).catch(() => undefined)));
+        for (const answer of await Promise.all(flood(300))) {
+          assert.equal(answer.ok, false);
+          assert.match(answer.error.type, /^(NOT_FOUND|RATE_LIMIT_EXCEEDED)$/);
+        }
+        const command = commandFor(id);
+        await send(boss, command);
+        await device.commands.first('the command');
+        assert.deepEqual(await device.respond({ requestId: command.requestId, status: 'success' }), { ok: true });
+        for (let over = false; !over;) {
+          over = await Promise.race([device.closed, Promise.all(flood(200)).then(() => false)]);
+        }
+        assert.equal((await within(SOON_MS, 'the end', device.closed)).code, 4003);
+      });
+
       it('4.5_a_cancelled_command_is_over', async () => {
         const { id, key } = await makeDevice();
         const device = await open(key, { obey: silent });
@@ -589,6 +608,25 @@ describe('commands', { concurrency: true }, () => {
   });
 
   describe('over a restart', { concurrency: true }, () => {
+    it('who_waits_when_the_server_stops_is_told_what_is_so', async () => {
+      const [Socketio] = WIRES;
+      const ending = await startServer({ flags: FLAGS });
+      const token = await mint(ending, 'root', 'admin');
+      const { id, key } = await makeDevice(ending, token);
+      const device = await Socketio.open(ending, key, { obey: silent });
+      const waiting = ending.post(path(id, '?wait=60'), { command: 'x' }, { token });
+      const { requestId } = await device.commands.first('the command');
+      const looking = ending.get(path(id, `/${(await ending.get(path(id), { token })).json.data[0].commandId}?wait=60`), { token });
+      await ending.get('/health/live'); // so that it has asked
+      await ending.stop();
+      const got = await waiting;
+      assert.equal(got.status, 202, got.text);
+      assert.equal(got.json.data.requestId, requestId);
+      const looked = await looking;
+      assert.equal(looked.status, 200);
+      assert.equal(looked.json.data.status, 'pending');
+    });
+
     for (const Wire of WIRES) {
       it(`4.3_what_is_queued_for_a_device_on_${Wire.wire}_outlives_the_server`, async () => {
         // The device may be asked for one ack at a time; what is sent without one arrives all the same.

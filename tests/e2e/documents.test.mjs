@@ -209,6 +209,22 @@ test('answers_and_bodies_are_as_documented', async () => {
   }
   assert.equal((await ask('GET', `${at}/telemetry?points=0`)).status, 400);
   await ask('PATCH', `${at}/state`, { body: { hostname: 'h2' }, token: key });
+  const order = { command: 'blink', parameters: [1], timeoutMs: 5000, queue: true, expiresAt: Date.now() + 60_000, expectResponse: true };
+  const begun = await ask('POST', `${at}/commands`, { body: { ...order, requestId: 'r', timestamp: Date.now() } });
+  assert.equal(begun.status, 202, begun.text);
+  await host.ask('command:response', { requestId: 'r', status: 'success', result: { done: true } });
+  const repeated = await ask('POST', `${at}/commands?wait=5`, { body: { ...order, requestId: 'r' } });
+  assert.equal(repeated.status, 200, repeated.text);
+  assert.equal((await ask('POST', `${at}/commands`, { body: { ...order, requestId: 'r', command: 'other' } })).status, 400);
+  assert.equal((await ask('GET', `${at}/commands?status=executed&limit=5`)).json.data.length, 1);
+  assert.equal((await ask('GET', `${at}/commands/${begun.json.data.commandId}?wait=1`)).json.data.phase, 'done');
+  const hanging = await ask('POST', `${at}/commands?wait=0.01`, { body: { command: 'hang' }, headers: { 'idempotency-key': 'one' } });
+  assert.equal(hanging.status, 202);
+  const cancel = `${at}/commands/${hanging.json.data.commandId}/cancel`;
+  assert.equal((await ask('POST', cancel)).status, 200);
+  assert.equal((await ask('POST', cancel)).status, 409);
+  const away = (await ask('POST', '/api/v1/devices', { body: { name: 'away' } })).json.data.device.id;
+  assert.equal((await ask('POST', `/api/v1/devices/${away}/commands`, { body: { command: 'x' } })).status, 502);
   const credential = await ask('POST', `${at}/credentials`, { body: { name: 'second' } });
   assert.equal(credential.status, 201);
   assert.equal((await ask('DELETE', `${at}/credentials/${credential.json.data.id}`)).status, 204);
@@ -305,6 +321,22 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   await connected;
   await call(device, 'device:register', { deviceId: enrolled.device.id, capabilities: ['b'] }, '_DEVICE');
   await call(device, 'device:heartbeat', { timestamp: Date.now() });
+  const told = within(10_000 * PATIENCE, 'device:command', new Promise((resolve) => {
+    device.once('device:command', (command, acknowledge) => {
+      acknowledge({ ok: true });
+      resolve(command);
+    });
+  }));
+  const done = within(10_000 * PATIENCE, 'done', new Promise((resolve) => {
+    watcher.on('command:result', (r) => r.phase === 'done' && resolve(r));
+  }));
+  const order = { deviceId: enrolled.device.id, command: 'x', requestId: 'r', timestamp: Date.now(), parameters: {}, queue: true };
+  await call(watcher, 'device:command', order);
+  assert.equal((await told).requestId, 'r');
+  await call(device, 'command:response', { requestId: 'r', status: 'success', result: [1], timestamp: Date.now() });
+  await done;
+  await call(device, 'command:response', { requestId: 'unheard of', status: 'error', error: { code: 'a', message: 'b' } });
+  await call(watcher, 'device:command', { ...order, requestId: 7 });
   const sample = { timestamp: Date.now(), sensorType: 't', value: 1, unit: 'C', sampleId: 'a', metadata: {} };
   await call(device, 'telemetry:data', sample);
   await call(device, 'telemetry:data', [sample, { ...sample, value: 2, sampleId: 'b' }]);
@@ -320,7 +352,7 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   await server.request('DELETE', `/api/v1/devices/${enrolled.device.id}`, { token });
   await deleted;
   await call(watcher, 'device:unsubscribe', {});
-  for (const name of ['recovery:ready', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'error']) {
+  for (const name of ['recovery:ready', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'device:command', 'command:result', 'error']) {
     assert.ok(seen.has(name), name);
   }
   for (const socket of [watcher, fresh, device]) socket.disconnect();
@@ -345,6 +377,17 @@ test('frames_of_monitor_are_as_documented', async () => {
   await host.ask('telemetry', samples);
   host.send({ type: 'telemetry', id: 'seen', data: [...samples, {}] });
   host.send({ type: 'telemetry', data: {} });
+  const sent = await server.post(`/api/v1/devices/${id}/commands`, { command: 'x', requestId: 'r' }, { token });
+  assert.equal(sent.status, 202, sent.text);
+  const { id: number } = await host.first('device:command');
+  for (const frame of [{ type: 'ack', data: { id: number, ok: true } }, { type: 'ack', data: { id: 99, ok: false, error: { code: 'a' } } }]) {
+    fits('monitor_in_ack', frame);
+    host.send(frame);
+  }
+  const answer = { requestId: 'r', status: 'success', result: 1, timestamp: Date.now() };
+  fits('monitor_in_command_response', { type: 'command:response', id: 1, data: answer });
+  assert.equal((await host.ask('command:response', answer)).ok, true);
+  await viewer.first('command:result', { test: (m) => m.data.phase === 'done' });
   await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name: 'other' } });
   await host.first('ack', { test: (m) => m.data.id === 'seen' });
   await viewer.next('device:updated', { from: begun });
@@ -358,7 +401,7 @@ test('frames_of_monitor_are_as_documented', async () => {
     fits(`monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
     seen.add(frame.type);
   }
-  for (const type of ['connected', 'pong', 'system-info', 'metrics', 'device:updated', 'error']) {
+  for (const type of ['connected', 'pong', 'system-info', 'metrics', 'device:updated', 'device:command', 'command:result', 'error']) {
     assert.ok(seen.has(type), type);
   }
   viewer.ws.close();

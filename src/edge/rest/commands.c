@@ -10,7 +10,9 @@
  * offline or disabled, is COMMAND_EXECUTION_FAILED. Who waits and goes away is forgotten; the
  * command is not.
  */
+#include "edge/rest/commands.h"
 #include "edge/command.h"
+#include "edge/ops/ops.h"
 #include "edge/rest/audit.h"
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
@@ -83,11 +85,20 @@ static void show(void *owner, const struct command_result *r)
 
 /* --- waiting --- */
 
-/* Who waits for a command's end; the call may go first. */
+/* Who waits for a command's end; in edge.command_waits until the domain has answered, even when the
+ * call is gone. */
 struct waiter {
-    struct rest_call *call; /* NULL: gone */
-    bool posted;            /* else it only looks */
+    struct list link;
+    struct rest_call *call; /* NULL: gone, or waits for another answer */
+    uuid command;
+    bool posted; /* else it only looks */
 };
+
+static void waiter_free(struct waiter *w)
+{
+    list_remove(&w->link);
+    mem_free(w);
+}
 
 static void abandoned(struct rest_call *c) { ((struct waiter *)c->user)->call = NULL; }
 
@@ -96,7 +107,7 @@ static void waited(void *owner, const struct command_result *r)
     struct waiter *w = owner;
     struct rest_call *c = w->call == NULL ? NULL : rest_resume(w->call);
     bool posted = w->posted;
-    mem_free(w);
+    waiter_free(w);
     if (c == NULL || !is_good(c, r)) {
         return;
     }
@@ -107,12 +118,46 @@ static void waited(void *owner, const struct command_result *r)
     }
 }
 
-static void wait_for(struct rest_call *c, uuid command, uint32_t wait_ms, bool posted)
+static struct waiter *waiter_new(struct rest_call *c, uuid command, bool posted)
 {
     struct waiter *w = mem_alloc(sizeof *w);
-    *w = (struct waiter){.call = c, .posted = posted};
+    *w = (struct waiter){.call = c, .command = command, .posted = posted};
+    list_push(&c->edge->command_waits, &w->link);
+    return w;
+}
+
+static void wait_for(struct rest_call *c, uuid command, uint32_t wait_ms, bool posted)
+{
+    struct waiter *w = waiter_new(c, command, posted);
     rest_wait(c, abandoned, w);
     command_wait(c->edge->home, c->uuids[0], command, wait_ms, waited, w);
+}
+
+void commands_drain(struct edge *e)
+{
+    struct list waits;
+    list_init(&waits);
+    list_splice(&waits, &e->command_waits);
+    LIST_EACH(it, &waits) {
+        struct waiter *w = LIST_ITEM(it, struct waiter, link);
+        struct rest_call *c = w->call;
+        list_remove(&w->link);
+        list_push(&e->command_waits, &w->link);
+        if (c != NULL) {
+            w->call = NULL;
+            c->user = waiter_new(c, w->command, w->posted);
+            command_get(e->home, c->uuids[0], w->command, waited, c->user);
+        }
+    }
+}
+
+void commands_init(struct edge *e) { list_init(&e->command_waits); }
+
+void commands_deinit(struct edge *e)
+{
+    while (!list_empty(&e->command_waits)) {
+        waiter_free(LIST_ITEM(e->command_waits.next, struct waiter, link));
+    }
 }
 
 /* Seconds with up to three decimals, as milliseconds. */
@@ -132,16 +177,23 @@ static bool read_seconds(span text, uint32_t *ms)
     return *ms <= WAIT_S_MAX * 1000;
 }
 
-/* `wait`; 0 without it. False when it is none, and answered. */
+static bool is_draining(const struct edge *e)
+{
+    return e->ops != NULL && atomic_load_explicit(&e->ops->draining, memory_order_relaxed);
+}
+
+/* `wait`; 0 without it, and when there is no time left to wait. False when it is none, and
+ * answered. */
 static bool read_wait(struct rest_call *c, uint32_t *ms)
 {
     span text = rest_query(c, "wait");
     *ms = 0;
-    if (text.ptr == NULL || read_seconds(text, ms)) {
-        return true;
+    if (text.ptr != NULL && !read_seconds(text, ms)) {
+        device_bad_query(c, "wait", "must be seconds from 0 to 300");
+        return false;
     }
-    device_bad_query(c, "wait", "must be seconds from 0 to 300");
-    return false;
+    *ms = is_draining(c->edge) ? 0 : *ms;
+    return true;
 }
 
 /* --- POST --- */

@@ -161,6 +161,13 @@ static void put_position(struct json_writer *w, const char *id)
     put_string(w, id);
 }
 
+/* Whether the device acknowledges it. */
+static bool is_delivered(const struct message *m)
+{
+    return m->row_out == event_out_row(OUT_DEVICE_COMMAND) ||
+           m->row_out == event_out_row(OUT_DEVICE_CONFIG_UPDATE);
+}
+
 static void put_frame(struct json_writer *w, const struct message *m)
 {
     bool channels = m->in && m->row_in->schema == SCHEMA_channels;
@@ -185,6 +192,10 @@ static void put_frame(struct json_writer *w, const struct message *m)
         json_close(w, '}');
     } else if (m->ordered) {
         put_position(w, "id");
+    } else if (is_delivered(m)) {
+        json_member_open(w, "id", '{');
+        json_member_string(w, "type", SPAN("integer"));
+        json_close(w, '}');
     }
     json_close(w, '}');
     json_member_open(w, "required", '[');
