@@ -21,8 +21,9 @@ struct deletion {
     struct actor who;
 };
 
-static const enum query purges[] = {QUERY_METRICS_PURGE, QUERY_ROLLUP_PURGE, QUERY_STATE_PURGE,
-                                    QUERY_PROCESS_PURGE, QUERY_COMMAND_PURGE};
+static const enum query purges[] = {
+    QUERY_METRICS_PURGE, QUERY_ROLLUP_PURGE,    QUERY_STATE_PURGE,           QUERY_PROCESS_PURGE,
+    QUERY_COMMAND_PURGE, QUERY_TELEMETRY_PURGE, QUERY_TELEMETRY_ROLLUP_PURGE};
 
 static void purge(struct deletion *x);
 

@@ -11,11 +11,13 @@
 #include "base/mem.h"
 
 #define BATCH_ROWS 1000   /* of each table: some 10 ms of the writer */
+#define TELEMETRY_ROWS 4000 /* the same, as they lie side by side */
 #define PAUSE_MS 200      /* between batches: others' writes come first */
+#define BEHIND_PAUSE_MS 20 /* telemetry comes faster than that, so it must go faster */
 #define REST_MS 60000     /* between looks while all is well: one cheap read */
 #define FIRST_MS 45000    /* after the start, and after the first sweep of what is too old */
 #define STAYS_MS 3600000  /* what is younger is what people look at */
-#define STAGE_TABLES_MAX 5
+#define STAGE_TABLES_MAX 6
 
 struct budget {
     struct home *home;
@@ -29,10 +31,18 @@ static const struct {
     enum query queries[STAGE_TABLES_MAX];
     unsigned count;
 } stages[] = {
-    {{QUERY_PROCESS_EXPIRE, QUERY_METRICS_EXPIRE}, 2},
-    {{QUERY_STATE_EXPIRE, QUERY_CONNECTION_EXPIRE, QUERY_ROLLUP_EXPIRE, QUERY_EVENT_EXPIRE,
-      QUERY_COMMAND_EXPIRE}, 5},
+    {{QUERY_TELEMETRY_EXPIRE, QUERY_TELEMETRY_EXPIRE_NEXT, QUERY_PROCESS_EXPIRE,
+      QUERY_METRICS_EXPIRE},
+     4},
+    {{QUERY_STATE_EXPIRE, QUERY_CONNECTION_EXPIRE, QUERY_ROLLUP_EXPIRE,
+      QUERY_TELEMETRY_ROLLUP_EXPIRE, QUERY_EVENT_EXPIRE, QUERY_COMMAND_EXPIRE},
+     6},
 };
+
+static bool is_telemetry(enum query q)
+{
+    return q == QUERY_TELEMETRY_EXPIRE || q == QUERY_TELEMETRY_EXPIRE_NEXT;
+}
 
 static void again(struct budget *b, int64_t wait_ms) { deadline_set(b->home, &b->next, wait_ms); }
 
@@ -42,8 +52,10 @@ static void deleted(struct store_req *req)
     struct log *log = b->home->log;
     unsigned gone = 0;
     err error = req->error;
+    bool many = false;
     for (unsigned i = 0; error == ERR_NONE && i < req->step_count; i++) {
         gone += req->steps[i].change_count;
+        many = many || req->steps[i].change_count >= TELEMETRY_ROWS;
     }
     store_req_free(req);
     b->rows += gone;
@@ -58,7 +70,7 @@ static void deleted(struct store_req *req)
         again(b, REST_MS);
         return;
     }
-    again(b, PAUSE_MS);
+    again(b, many ? BEHIND_PAUSE_MS : PAUSE_MS);
 }
 
 static void delete_batch(struct budget *b)
@@ -70,8 +82,8 @@ static void delete_batch(struct budget *b)
         enum query q = stages[b->stage].queries[i];
         store_step_init(req, i, q, 1);
         store_set_int(req, i, 0, 0, clock_wall_ms(h->clock) - STAYS_MS);
-        store_set_int(req, i, 0, 1, BATCH_ROWS);
-        if (q == QUERY_ROLLUP_EXPIRE) {
+        store_set_int(req, i, 0, 1, is_telemetry(q) ? TELEMETRY_ROWS : BATCH_ROWS);
+        if (q == QUERY_ROLLUP_EXPIRE || q == QUERY_TELEMETRY_ROLLUP_EXPIRE) {
             store_set_int(req, i, 0, 2, 60000);
         }
     }

@@ -8,7 +8,9 @@
 #include "base/mem.h"
 
 #define BATCH_ROWS 1000     /* some 10 ms of the writer */
+#define TELEMETRY_ROWS 4000 /* the same, as they lie side by side */
 #define PAUSE_MS 200        /* between batches: others' writes come first */
+#define BEHIND_PAUSE_MS 20  /* telemetry comes faster than that, so it must go faster */
 #define REST_MS 600000      /* between sweeps: 10 min are 0.02 % of 30 days */
 #define RETRY_MS 60000      /* after an error of the store */
 #define IDEMPOTENCY_S 86400 /* CONTRACT 7: an Idempotency-Key means something for 24 h */
@@ -31,6 +33,7 @@ static const struct {
     enum query query;
     int64_t (*keep_s)(const struct domain_conf *c);
     int64_t resolution_ms; /* third parameter, when not 0 */
+    enum query next;       /* a second step, which sees to the next batch */
 } tables[] = {
     {QUERY_EVENT_EXPIRE, events, 0},
     {QUERY_EVENT_TRIM, NULL, 0},
@@ -39,6 +42,9 @@ static const struct {
     {QUERY_STATE_EXPIRE, raw, 0},
     {QUERY_ROLLUP_EXPIRE, minute, 60000},
     {QUERY_ROLLUP_EXPIRE, hour, 3600000},
+    {QUERY_TELEMETRY_EXPIRE, raw, 0, QUERY_TELEMETRY_EXPIRE_NEXT},
+    {QUERY_TELEMETRY_ROLLUP_EXPIRE, minute, 60000},
+    {QUERY_TELEMETRY_ROLLUP_EXPIRE, hour, 3600000},
     {QUERY_CONNECTION_EXPIRE, logs, 0},
     {QUERY_AUDIT_EXPIRE, logs, 0},
     {QUERY_COMMAND_EXPIRE, logs, 0},
@@ -50,9 +56,14 @@ static void swept(struct store_req *req)
     struct retention *r = req->owner;
     unsigned gone = req->error == ERR_NONE ? req->steps[0].change_count : 0;
     int64_t wait = PAUSE_MS;
+    bool clean = gone < BATCH_ROWS;
+    if (req->step_count > 1) { /* an hour at a time: few may be followed by more */
+        clean = gone + req->steps[1].change_count == 0;
+        wait = gone < TELEMETRY_ROWS ? PAUSE_MS : BEHIND_PAUSE_MS;
+    }
     if (req->error != ERR_NONE) {
         wait = RETRY_MS;
-    } else if (gone < BATCH_ROWS && ++r->table == ARRAY_LEN(tables)) {
+    } else if (clean && ++r->table == ARRAY_LEN(tables)) {
         r->table = 0;
         wait = REST_MS;
     }
@@ -67,10 +78,16 @@ static void sweep(struct deadline *d)
     bool by_age = tables[r->table].keep_s != NULL;
     int64_t bound = by_age ? clock_wall_ms(h->clock) - tables[r->table].keep_s(h->conf) * 1000
                            : h->conf->events_max;
-    struct store_req *req = store_req_new(h->index, 1, swept, r);
+    enum query next = tables[r->table].next;
+    struct store_req *req = store_req_new(h->index, next == QUERY_NONE ? 1 : 2, swept, r);
     store_step_init(req, 0, tables[r->table].query, 1);
-    store_set_int(req, 0, 0, 0, bound);
-    store_set_int(req, 0, 0, 1, BATCH_ROWS);
+    if (next != QUERY_NONE) {
+        store_step_init(req, 1, next, 1);
+    }
+    for (unsigned i = 0; i < req->step_count; i++) {
+        store_set_int(req, i, 0, 0, bound);
+        store_set_int(req, i, 0, 1, next == QUERY_NONE ? BATCH_ROWS : TELEMETRY_ROWS);
+    }
     if (tables[r->table].resolution_ms != 0) {
         store_set_int(req, 0, 0, 2, tables[r->table].resolution_ms);
     }

@@ -90,6 +90,7 @@ struct store_stats {
     uint64_t commit_ns_sum;
     uint64_t commit_buckets[STORE_COMMIT_BUCKETS];
     uint64_t failures;
+    uint64_t unsettled; /* telemetry acknowledged and not in its final place yet, about */
     uint64_t file_bytes;
     err health; /* ERR_NONE, or why the last write failed (full, read-only, corrupt) */
 };

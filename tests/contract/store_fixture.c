@@ -212,6 +212,8 @@ int64_t metrics_count(struct store *s, const char *device)
     return n;
 }
 
+#define SETTLE_SOON_MS 1
+
 static int open_store(void **state, struct sqlite_store_conf conf)
 {
     struct store_fixture *f = calloc(1, sizeof *f);
@@ -224,6 +226,7 @@ static int open_store(void **state, struct sqlite_store_conf conf)
     assert_int_equal(sqlite_store_open(&conf, &f->in.post, &f->log.log, &f->store), ERR_NONE);
     free(path);
     fixture_device(f->store, DEVICE_ID);
+    f->settles = conf.settle_ms == SETTLE_SOON_MS;
     *state = f;
     return 0;
 }
@@ -233,6 +236,28 @@ int fixture_file(void **state) { return open_store(state, (struct sqlite_store_c
 int fixture_memory(void **state)
 {
     return open_store(state, (struct sqlite_store_conf){.path = ":memory:"});
+}
+
+int fixture_settling_file(void **state)
+{
+    return open_store(state, (struct sqlite_store_conf){.settle_ms = SETTLE_SOON_MS});
+}
+
+int fixture_settling_memory(void **state)
+{
+    return open_store(state, (struct sqlite_store_conf){.path = ":memory:",
+                                                        .settle_ms = SETTLE_SOON_MS});
+}
+
+void wait_settled(struct store *s)
+{
+    struct store_stats stats;
+    s->stats(s, &stats);
+    for (unsigned i = 0; stats.unsettled > 0; i++) {
+        assert_true(i < 200000);
+        nanosleep(&(struct timespec){0, 100000}, NULL);
+        s->stats(s, &stats);
+    }
 }
 
 int fixture_small_file(void **state)

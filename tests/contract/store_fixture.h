@@ -53,17 +53,28 @@ struct store_fixture {
     struct inbox in;
     struct test_log log;
     char *dir; /* its file is s.db in there */
+    bool settles; /* telemetry is settled as soon as it is there */
 };
 /* cmocka setups: a file, memory, and both with a queue of 4; and their teardown. */
 int fixture_file(void **state);
 int fixture_memory(void **state);
 int fixture_small_file(void **state);
 int fixture_small_memory(void **state);
+int fixture_settling_file(void **state); /* telemetry is settled at once */
+int fixture_settling_memory(void **state);
 int fixture_close(void **state);
+/* Waits until no telemetry is unsettled; fails the test after 20 s. */
+void wait_settled(struct store *s);
 
 #define ON_BOTH(test)                                                                              \
     {"file: " #test, test, fixture_file, fixture_close, NULL},                                     \
         {"memory: " #test, test, fixture_memory, fixture_close, NULL}
+
+/* And with telemetry both in the tail and settled. */
+#define ON_SETTLING(test)                                                                          \
+    {"file, settled: " #test, test, fixture_settling_file, fixture_close, NULL},                   \
+        {"memory, settled: " #test, test, fixture_settling_memory, fixture_close, NULL}
+#define ON_BOTH_SETTLED_TOO(test) ON_BOTH(test), ON_SETTLING(test)
 
 /* A request of one write or read; parameters by format: 'i' int64_t, 'r' double, 't' const char *
  * (NULL is NULL), 'b' 32 bytes, 'n' nothing (NULL). */

@@ -7,6 +7,7 @@
 
 #include "adapters/store_sqlite/db.h"
 #include "adapters/store_sqlite/queue.h"
+#include "adapters/store_sqlite/telemetry_settle.h"
 
 #define READ_THREADS_MAX 16
 
@@ -35,6 +36,7 @@ struct sqlite_store {
     unsigned wal_pages;         /* the writer's; frames in the log after the last commit */
     unsigned wal_checkpoint_at; /* the writer's; frames at which to checkpoint next */
     bool checkpoint_failing;    /* the writer's */
+    struct settle *settle;      /* the writer's */
 
     struct queue reads;
     struct reader readers[READ_THREADS_MAX];
@@ -47,6 +49,7 @@ struct sqlite_store {
     _Atomic uint64_t commit_ns_sum;
     _Atomic uint64_t commit_buckets[STORE_COMMIT_BUCKETS];
     _Atomic uint64_t failures;
+    _Atomic uint64_t unsettled;
     _Atomic int health; /* an err */
 };
 

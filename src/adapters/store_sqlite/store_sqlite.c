@@ -13,6 +13,7 @@
 #define COMMIT_ROWS_MAX_DEFAULT 1000
 #define READ_MS_MAX_DEFAULT 5000
 #define BUSY_MS_MAX_DEFAULT 2000
+#define SETTLE_MS_DEFAULT 5000
 #define VERIFY_BYTES_MAX_DEFAULT (32U << 20)
 
 static struct sqlite_store *store_of(struct store *self)
@@ -97,6 +98,7 @@ static void on_stats(struct store *self, struct store_stats *out)
         .commit_ns_last = s->commit_ns_last,
         .commit_ns_sum = s->commit_ns_sum,
         .failures = s->failures,
+        .unsettled = atomic_load(&s->unsettled),
         .file_bytes = s->memory ? 0 : file_bytes(s->path, "") + file_bytes(s->path, "-wal"),
         .health = (err)atomic_load(&s->health),
     };
@@ -107,6 +109,7 @@ static void on_stats(struct store *self, struct store_stats *out)
 
 static void release(struct sqlite_store *s)
 {
+    settle_free(s->settle);
     db_close(&s->conn);
     queue_deinit(&s->writes);
     queue_deinit(&s->reads);
@@ -138,6 +141,7 @@ static struct sqlite_store *new_store(const struct sqlite_store_conf *conf, stru
     c->commit_rows_max = c->commit_rows_max == 0 ? COMMIT_ROWS_MAX_DEFAULT : c->commit_rows_max;
     c->read_ms_max = c->read_ms_max == 0 ? READ_MS_MAX_DEFAULT : c->read_ms_max;
     c->busy_ms_max = c->busy_ms_max == 0 ? BUSY_MS_MAX_DEFAULT : c->busy_ms_max;
+    c->settle_ms = c->settle_ms == 0 ? SETTLE_MS_DEFAULT : c->settle_ms;
     if (c->verify_bytes_max == 0) {
         c->verify_bytes_max = VERIFY_BYTES_MAX_DEFAULT;
     }
@@ -192,6 +196,7 @@ static err open_file(struct sqlite_store *s, bool *created)
 static err start_threads(struct sqlite_store *s)
 {
     writer_watch_log(s);
+    s->settle = settle_new(s);
     err e = s->memory ? ERR_NONE : readers_start(s);
     if (e == ERR_NONE && pthread_create(&s->writer, NULL, writer_main, s) != 0) {
         e = ERR_STORE_FAILED;

@@ -42,6 +42,9 @@ struct sqlite_store_conf {
                                       default 1,000 */
     unsigned read_ms_max;          /* a longer read fails with ERR_STORE_TIMEOUT; default 5,000 */
     unsigned busy_ms_max;          /* wait for another process's write lock; default 2,000 */
+    unsigned settle_ms;            /* telemetry is settled this long after it came, or sooner when
+                                      there is much of it; default 5,000: seldom enough to cost an
+                                      idle machine nothing */
     uint64_t verify_bytes_max;     /* up to this file size quick_check runs before opening;
                                       default 32 MiB (about 0.1 s) */
 };

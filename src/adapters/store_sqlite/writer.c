@@ -1,6 +1,7 @@
 /*
  * The writer thread: one turn takes what is queued, commits it as one transaction, answers, and
- * only then looks after the write-ahead log, so that no answer waits for a checkpoint.
+ * only then settles some telemetry and looks after the write-ahead log, so that no answer waits for
+ * these longer than a slice.
  */
 #include "adapters/store_sqlite/state.h"
 
@@ -153,6 +154,9 @@ static void run_group(struct sqlite_store *s, struct store_req *first)
         roll_back(&s->conn);
     } else {
         count_commit(s, store_now_ns() - start);
+        for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
+            settle_note(s->settle, r);
+        }
     }
     pthread_mutex_unlock(&s->conn_lock);
     answer_group(s, first, e, detail);
@@ -188,13 +192,18 @@ void *writer_main(void *store)
     struct sqlite_store *s = store;
     while (!queue_is_done(&s->writes)) {
         int wait_ms = s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
+        int settle_ms = settle_wait_ms(s->settle);
+        bool settles = settle_ms >= 0 && (wait_ms < 0 || settle_ms < wait_ms);
+        wait_ms = settles ? settle_ms : wait_ms;
         struct store_req *first = queue_take(&s->writes, s->conf.commit_rows_max, wait_ms);
         if (first != NULL) {
             run_group(s, first);
         }
+        settle_work(s->settle);
         /* An emptied log also gives a full disk room for the next commit. */
         bool full = atomic_load(&s->health) == ERR_STORE_FULL;
-        if (s->wal_pages > 0 && (first == NULL || full || s->wal_pages >= s->wal_checkpoint_at)) {
+        bool idle = first == NULL && !settles;
+        if (s->wal_pages > 0 && (idle || full || s->wal_pages >= s->wal_checkpoint_at)) {
             checkpoint(s);
         }
     }

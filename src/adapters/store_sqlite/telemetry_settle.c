@@ -1,0 +1,741 @@
+#include "adapters/store_sqlite/telemetry_settle.h"
+
+#include "adapters/store_sqlite/state.h"
+#include "adapters/store_sqlite/telemetry_round.h"
+#include "base/mem.h"
+
+/* How long a slice may hold the writer. */
+#define SLICE_NS 20000000U
+/* Of that, what remains for the rows however long the last commit of a slice took. */
+#define SLICE_ROWS_NS_MIN 4000000U
+/* Rows between two looks at the clock and at the queue: some 0.2 ms. */
+#define LOOK_ROWS 64
+/*
+ * A round begins when it is worth its pages: each series in it costs a page or two of its own, so
+ * there shall be ROWS_A_SERIES a series; within bounds, as readers look through the whole tail
+ * (some 10 ms for 100,000 rows) and a round is kept in memory (about 100 bytes a row).
+ */
+#define ROUND_ROWS_MIN 16384
+#define ROUND_ROWS_MAX 131072
+#define ROWS_A_SERIES 16
+#define ROUND_BYTES_MAX (32U << 20)
+/* A tail over these is full: commits then wait until as much is settled as they add. */
+#define TAIL_ROWS_MAX (2 * ROUND_ROWS_MAX)
+#define TAIL_BYTES_MAX (2 * ROUND_BYTES_MAX)
+/* Settled for each row that is added while others wait: more than 1, or the tail would grow. */
+#define PACE 2
+#define PACE_ROWS_MIN 256 /* and at least so many after a commit */
+/* Reading a row into memory and taking it out of the tail cost about a quarter of settling it. */
+#define LIGHT_ROWS 4
+#define SERIES_ROWS 2 /* finding a series and writing its sums costs like settling so many */
+#define CLEAR_ROWS 512 /* taken out of the tail by one statement */
+#define RETRY_NS 1000000000U /* after an error */
+#define DONE "~" /* as the device: everything up to upto is settled; above every UUID */
+#define MINUTE_MS 60000
+#define HOUR_MS 3600000
+
+enum phase { PHASE_IDLE, PHASE_LOAD, PHASE_SETTLE, PHASE_CLEAR };
+
+enum statement {
+    ST_STATE,
+    ST_SAVE,
+    ST_LOAD,
+    ST_SERIES,
+    ST_SERIES_NEW,
+    ST_SAMPLE,
+    ST_ROLLUP,
+    ST_LATEST,
+    ST_FIRST,
+    ST_CLEAR,
+    ST_COUNT
+};
+
+static const char *const statement_sql[ST_COUNT] = {
+    [ST_STATE] = "SELECT upto, device_id, sensor_type, unit, timestamp, id, deleted,"
+                 " (SELECT coalesce(max(id), 0) FROM telemetry_tail),"
+                 " (SELECT coalesce(min(id), 0) FROM telemetry_tail) FROM telemetry_settling",
+    [ST_SAVE] = "UPDATE telemetry_settling SET upto = ?1, device_id = ?2, sensor_type = ?3,"
+                " unit = ?4, timestamp = ?5, id = ?6",
+    [ST_LOAD] = "SELECT id, device_id, sensor_type, unit, timestamp, created_at, value, metadata,"
+                " sample_id FROM telemetry_tail WHERE id > ?1 AND id <= ?2 AND device_id <> ''"
+                " ORDER BY id",
+    [ST_SERIES] = "SELECT id, device, timestamp, coalesce(first_at, 9223372036854775807)"
+                  " FROM telemetry_latest WHERE device_id = ?1 AND sensor_type = ?2 AND unit = ?3",
+    [ST_SERIES_NEW] =
+        "INSERT INTO telemetry_latest (id, device_id, sensor_type, unit, value, metadata,"
+        " timestamp, sample_id, sample, device) SELECT n.id, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+        " coalesce((SELECT device FROM telemetry_latest WHERE device_id = ?1 LIMIT 1), n.id)"
+        " FROM (SELECT coalesce(max(id), 0) + 1 AS id FROM telemetry_latest) AS n"
+        " WHERE EXISTS (SELECT 1 FROM devices WHERE id = ?1) RETURNING id, device",
+    /* One with the id is there already when a repaired file has it twice. */
+    [ST_SAMPLE] = "INSERT INTO telemetry_sample (series, timestamp, id, value, delay_ms, metadata,"
+                  " sample_id, device) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                  " ON CONFLICT DO NOTHING",
+    [ST_ROLLUP] =
+        "INSERT INTO telemetry_rollup (series, resolution_ms, bucket_ms, n, sum, min, max, last,"
+        " last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (series, resolution_ms,"
+        " bucket_ms) DO UPDATE SET n = n + excluded.n, sum = sum + excluded.sum,"
+        " min = min(min, excluded.min), max = max(max, excluded.max),"
+        " last = CASE WHEN excluded.last_at > last_at THEN excluded.last ELSE last END,"
+        " last_at = max(last_at, excluded.last_at)",
+    [ST_LATEST] = "UPDATE telemetry_latest SET value = ?2, metadata = ?3, timestamp = ?4,"
+                  " sample_id = ?5, sample = ?6 WHERE id = ?1",
+    [ST_FIRST] = "UPDATE telemetry_latest SET first_at = ?2 WHERE id = ?1",
+    [ST_CLEAR] = "DELETE FROM telemetry_tail WHERE id <= ?1"
+                 " AND id < (SELECT max(id) FROM telemetry_tail)",
+};
+
+struct position {
+    int64_t upto;
+    uint8_t key_bytes[ROUND_KEY_BYTES_MAX]; /* as round_series.key */
+    size_t key_len;
+    bool all; /* everything up to upto is settled */
+    int64_t timestamp;
+    int64_t id;
+};
+
+struct settle {
+    struct sqlite_store *store;
+    sqlite3_stmt *statements[ST_COUNT];
+    enum phase phase;
+    struct telemetry_round round;
+    struct position at; /* as in telemetry_settling */
+    int64_t deleted;    /* devices, when the round was loaded */
+    int64_t load_from;  /* load: ids read so far, */
+    int64_t load_to;    /* and the last one to read */
+    int64_t clear_to;   /* clear: ids taken out so far */
+    int64_t tail_max;   /* the newest id, about */
+    unsigned round_rows_min;
+    uint64_t bytes; /* of samples noted since the last load, about */
+    uint64_t round_bytes;
+    uint64_t waiting_since_ns; /* the oldest sample that no round has; 0: there is none */
+    uint64_t retry_ns;         /* not before; 0: at any time */
+    uint64_t commit_ns;        /* the last commit of a slice */
+    bool failing;
+    uint64_t noted; /* rows added since the last work */
+};
+
+/* --- statements --- */
+
+static sqlite3_stmt *statement(struct settle *t, enum statement which)
+{
+    sqlite3_stmt **stmt = &t->statements[which];
+    if (*stmt == NULL) { /* NULL again on an error, which the step then tells */
+        sqlite3_prepare_v3(t->store->conn.db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                           stmt, NULL);
+    }
+    return *stmt;
+}
+
+static void put_text(sqlite3_stmt *stmt, int at, span s)
+{
+    if (s.ptr == NULL) {
+        sqlite3_bind_null(stmt, at);
+    } else {
+        sqlite3_bind_text64(stmt, at, (const char *)s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8);
+    }
+}
+
+/* Runs one that gives no rows, or one row at most, of which the first two integers are wanted. */
+static err run(struct settle *t, sqlite3_stmt *stmt, int64_t out[2], bool *found)
+{
+    struct db *c = &t->store->conn;
+    int code = stmt == NULL ? sqlite3_extended_errcode(c->db) : sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        out[0] = sqlite3_column_int64(stmt, 0);
+        out[1] = sqlite3_column_int64(stmt, 1);
+        *found = true;
+        code = sqlite3_step(stmt);
+    }
+    sqlite3_reset(stmt);
+    return code == SQLITE_DONE ? ERR_NONE : db_error(c, code == SQLITE_OK ? SQLITE_ERROR : code);
+}
+
+static err run_plain(struct settle *t, sqlite3_stmt *stmt)
+{
+    int64_t ignored[2];
+    bool found = false;
+    return run(t, stmt, ignored, &found);
+}
+
+/* --- the mark --- */
+
+static span text_of(sqlite3_stmt *stmt, int column)
+{
+    const void *ptr = sqlite3_column_text(stmt, column);
+    return span_of(ptr, ptr == NULL ? 0 : (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+static bool key_of(sqlite3_stmt *stmt, int column, uint8_t *out, size_t *len)
+{
+    *len = 0;
+    for (int i = 0; i < 3; i++) {
+        span s = text_of(stmt, column + i);
+        if (*len + s.len + 1 > ROUND_KEY_BYTES_MAX) {
+            return false;
+        }
+        if (i > 0) {
+            out[(*len)++] = 0;
+        }
+        memcpy(out + *len, s.ptr == NULL ? (const void *)"" : s.ptr, s.len);
+        *len += s.len;
+    }
+    return true;
+}
+
+struct mark {
+    struct position at;
+    int64_t deleted;
+    int64_t tail_max;
+    int64_t tail_min;
+};
+
+static err mark_read(struct settle *t, struct mark *out)
+{
+    struct db *c = &t->store->conn;
+    sqlite3_stmt *stmt = statement(t, ST_STATE);
+    int code = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+    *out = (struct mark){0};
+    if (code == SQLITE_ROW) {
+        out->at.upto = sqlite3_column_int64(stmt, 0);
+        out->at.all = span_eq(text_of(stmt, 1), SPAN(DONE)) ||
+                      !key_of(stmt, 1, out->at.key_bytes, &out->at.key_len);
+        out->at.timestamp = sqlite3_column_int64(stmt, 4);
+        out->at.id = sqlite3_column_int64(stmt, 5);
+        out->deleted = sqlite3_column_int64(stmt, 6);
+        out->tail_max = sqlite3_column_int64(stmt, 7);
+        out->tail_min = sqlite3_column_int64(stmt, 8);
+    }
+    sqlite3_reset(stmt);
+    return code == SQLITE_ROW    ? ERR_NONE
+           : code == SQLITE_DONE ? ERR_STORE_CORRUPT
+                                 : db_error(c, code);
+}
+
+static err mark_save(struct settle *t, const struct round_series *s, const struct round_row *row)
+{
+    sqlite3_stmt *stmt = statement(t, ST_SAVE);
+    sqlite3_bind_int64(stmt, 1, t->load_to);
+    put_text(stmt, 2, s == NULL ? SPAN(DONE) : s->device_id);
+    put_text(stmt, 3, s == NULL ? SPAN("") : s->sensor_type);
+    put_text(stmt, 4, s == NULL ? SPAN("") : s->unit);
+    sqlite3_bind_int64(stmt, 5, s == NULL ? 0 : row->timestamp);
+    sqlite3_bind_int64(stmt, 6, s == NULL ? 0 : row->id);
+    return run_plain(t, stmt);
+}
+
+/* --- load --- */
+
+static err load_start(struct settle *t)
+{
+    struct mark m;
+    err e = mark_read(t, &m);
+    if (e != ERR_NONE) {
+        return e;
+    }
+    bool goes_on = m.at.upto > 0 && !m.at.all;
+    round_clear(&t->round);
+    t->at = m.at;
+    t->deleted = m.deleted;
+    t->tail_max = m.tail_max;
+    t->load_from = goes_on ? 0 : m.at.upto;
+    t->load_to = goes_on ? m.at.upto : m.tail_max;
+    t->round_bytes = 0;
+    if (!goes_on) {
+        t->round_bytes = t->bytes;
+        t->bytes = 0;
+        t->waiting_since_ns = 0;
+    }
+    t->phase = PHASE_LOAD;
+    return ERR_NONE;
+}
+
+/* Whether the mark is past this row already. */
+static bool is_settled(const struct settle *t, span key, const struct round_row *row)
+{
+    const struct position *at = &t->at;
+    if (row->id > at->upto) {
+        return false;
+    }
+    size_t len = key.len < at->key_len ? key.len : at->key_len;
+    int order = memcmp(key.ptr, at->key_bytes, len);
+    order = order != 0 ? order : key.len == at->key_len ? 0 : key.len < at->key_len ? -1 : 1;
+    return at->all || order < 0 ||
+           (order == 0 && (row->timestamp < at->timestamp ||
+                           (row->timestamp == at->timestamp && row->id <= at->id)));
+}
+
+static void load_row(struct settle *t, sqlite3_stmt *stmt)
+{
+    uint8_t bytes[ROUND_KEY_BYTES_MAX];
+    span key = {bytes, 0};
+    struct round_row row = {
+        .id = sqlite3_column_int64(stmt, 0),
+        .timestamp = sqlite3_column_int64(stmt, 4),
+        .created_at = sqlite3_column_int64(stmt, 5),
+        .value = sqlite3_column_double(stmt, 6),
+        .metadata = text_of(stmt, 7),
+        .sample_id = text_of(stmt, 8),
+    };
+    t->load_from = row.id;
+    /* One whose key does not fit is none that was ever accepted. */
+    if (key_of(stmt, 1, bytes, &key.len) && !is_settled(t, key, &row)) {
+        round_add(&t->round, text_of(stmt, 1), text_of(stmt, 2), text_of(stmt, 3), &row);
+    }
+}
+
+static void load_end(struct settle *t, bool cut)
+{
+    if (cut) {
+        t->load_to = t->load_from; /* the rest is the next round's, */
+        t->waiting_since_ns = 1;   /* which is due at once */
+    }
+    round_order(&t->round);
+    uint64_t rows = (uint64_t)t->round.heap_count * ROWS_A_SERIES;
+    t->round_rows_min = rows < ROUND_ROWS_MIN   ? ROUND_ROWS_MIN
+                        : rows > ROUND_ROWS_MAX ? ROUND_ROWS_MAX
+                                                : (unsigned)rows;
+    t->phase = PHASE_SETTLE;
+}
+
+struct slice {
+    uint64_t end_ns;
+    unsigned wanted; /* rows; more only while nobody waits */
+    unsigned done;
+};
+
+static bool is_over(struct settle *t, const struct slice *x, unsigned rows)
+{
+    return store_now_ns() >= x->end_ns ||
+           (rows >= x->wanted && queue_count(&t->store->writes) > 0);
+}
+
+static err load_slice(struct settle *t, struct slice *x)
+{
+    bool goes_on = !t->at.all && t->at.upto > 0;
+    bool cut = false;
+    bool over = false;
+    unsigned rows = 0;
+    sqlite3_stmt *stmt = statement(t, ST_LOAD);
+    sqlite3_bind_int64(stmt, 1, t->load_from);
+    sqlite3_bind_int64(stmt, 2, t->load_to);
+    int code = stmt == NULL ? SQLITE_ERROR : SQLITE_ROW;
+    while (code == SQLITE_ROW && !cut && !over && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        load_row(t, stmt);
+        cut = !goes_on && (t->round.arena.total_bytes >= ROUND_BYTES_MAX ||
+                           t->round.row_count >= ROUND_ROWS_MAX);
+        over = ++rows % LOOK_ROWS == 0 && is_over(t, x, x->done + rows / LIGHT_ROWS);
+    }
+    sqlite3_reset(stmt);
+    x->done += rows / LIGHT_ROWS + 1;
+    if (cut || code == SQLITE_DONE) {
+        load_end(t, cut);
+    } else if (code != SQLITE_ROW) {
+        return db_error(&t->store->conn, code);
+    }
+    return ERR_NONE;
+}
+
+/* --- settle --- */
+
+struct sums {
+    int64_t resolution_ms;
+    int64_t bucket_ms;
+    int64_t n; /* 0: none yet */
+    double sum, min, max, last;
+    int64_t last_at;
+};
+
+/* What samples of one series, one after another, change besides telemetry_sample. */
+struct run {
+    int64_t series;
+    int64_t device;
+    int64_t latest_at;
+    int64_t first_at;
+    const struct round_row *newest; /* when newer than latest_at */
+    int64_t oldest_at;
+    struct sums minute;
+    struct sums hour;
+};
+
+static err sums_write(struct settle *t, int64_t series, const struct sums *s)
+{
+    if (s->n == 0) {
+        return ERR_NONE;
+    }
+    sqlite3_stmt *stmt = statement(t, ST_ROLLUP);
+    sqlite3_bind_int64(stmt, 1, series);
+    sqlite3_bind_int64(stmt, 2, s->resolution_ms);
+    sqlite3_bind_int64(stmt, 3, s->bucket_ms);
+    sqlite3_bind_int64(stmt, 4, s->n);
+    sqlite3_bind_double(stmt, 5, s->sum);
+    sqlite3_bind_double(stmt, 6, s->min);
+    sqlite3_bind_double(stmt, 7, s->max);
+    sqlite3_bind_double(stmt, 8, s->last);
+    sqlite3_bind_int64(stmt, 9, s->last_at);
+    return run_plain(t, stmt);
+}
+
+static err sums_add(struct settle *t, int64_t series, struct sums *s, const struct round_row *row)
+{
+    int64_t bucket = row->timestamp - row->timestamp % s->resolution_ms;
+    err e = ERR_NONE;
+    if (s->n > 0 && s->bucket_ms != bucket) {
+        e = sums_write(t, series, s);
+        s->n = 0;
+    }
+    if (s->n == 0) {
+        *s = (struct sums){.resolution_ms = s->resolution_ms,
+                           .bucket_ms = bucket,
+                           .n = 1,
+                           .sum = row->value,
+                           .min = row->value,
+                           .max = row->value,
+                           .last = row->value,
+                           .last_at = row->timestamp};
+        return e;
+    }
+    s->n++;
+    s->sum += row->value;
+    s->min = row->value < s->min ? row->value : s->min;
+    s->max = row->value > s->max ? row->value : s->max;
+    if (row->timestamp > s->last_at) { /* of one time the first stays */
+        s->last = row->value;
+        s->last_at = row->timestamp;
+    }
+    return e;
+}
+
+static void put_series(sqlite3_stmt *stmt, const struct round_series *s)
+{
+    put_text(stmt, 1, s->device_id);
+    put_text(stmt, 2, s->sensor_type);
+    put_text(stmt, 3, s->unit);
+}
+
+static err series_make(struct settle *t, const struct round_series *s, struct run *out, bool *made)
+{
+    const struct round_row *row = s->head;
+    int64_t ids[2];
+    sqlite3_stmt *stmt = statement(t, ST_SERIES_NEW);
+    put_series(stmt, s);
+    sqlite3_bind_double(stmt, 4, row->value);
+    put_text(stmt, 5, row->metadata);
+    sqlite3_bind_int64(stmt, 6, row->timestamp);
+    put_text(stmt, 7, row->sample_id);
+    sqlite3_bind_int64(stmt, 8, row->id);
+    err e = run(t, stmt, ids, made);
+    if (e == ERR_NONE && *made) {
+        out->series = ids[0];
+        out->device = ids[1];
+        out->latest_at = row->timestamp;
+    }
+    return e;
+}
+
+/* Finds the series or makes it; *found is false when its device is gone. */
+static err run_start(struct settle *t, const struct round_series *s, struct run *out, bool *found)
+{
+    *out = (struct run){.first_at = INT64_MAX,
+                        .oldest_at = INT64_MAX,
+                        .minute = {.resolution_ms = MINUTE_MS},
+                        .hour = {.resolution_ms = HOUR_MS}};
+    *found = false;
+    sqlite3_stmt *stmt = statement(t, ST_SERIES);
+    put_series(stmt, s);
+    int code = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        *found = true;
+        out->series = sqlite3_column_int64(stmt, 0);
+        out->device = sqlite3_column_int64(stmt, 1);
+        out->latest_at = sqlite3_column_int64(stmt, 2);
+        out->first_at = sqlite3_column_int64(stmt, 3);
+    }
+    sqlite3_reset(stmt);
+    return code == SQLITE_DONE  ? series_make(t, s, out, found)
+           : code == SQLITE_ROW ? ERR_NONE
+                                : db_error(&t->store->conn, code);
+}
+
+static err run_row(struct settle *t, struct run *r, const struct round_row *row)
+{
+    sqlite3_stmt *stmt = statement(t, ST_SAMPLE);
+    sqlite3_bind_int64(stmt, 1, r->series);
+    sqlite3_bind_int64(stmt, 2, row->timestamp);
+    sqlite3_bind_int64(stmt, 3, row->id);
+    sqlite3_bind_double(stmt, 4, row->value);
+    sqlite3_bind_int64(stmt, 5, row->created_at - row->timestamp);
+    put_text(stmt, 6, row->metadata);
+    put_text(stmt, 7, row->sample_id);
+    if (row->sample_id.ptr == NULL) {
+        sqlite3_bind_null(stmt, 8);
+    } else {
+        sqlite3_bind_int64(stmt, 8, r->device);
+    }
+    err e = run_plain(t, stmt);
+    if (e != ERR_NONE || sqlite3_changes(t->store->conn.db) == 0) {
+        return e;
+    }
+    if (row->timestamp > (r->newest == NULL ? r->latest_at : r->newest->timestamp)) {
+        r->newest = row;
+    }
+    r->oldest_at = row->timestamp < r->oldest_at ? row->timestamp : r->oldest_at;
+    e = sums_add(t, r->series, &r->minute, row);
+    return e != ERR_NONE ? e : sums_add(t, r->series, &r->hour, row);
+}
+
+static err run_end(struct settle *t, const struct run *r)
+{
+    err e = sums_write(t, r->series, &r->minute);
+    e = e != ERR_NONE ? e : sums_write(t, r->series, &r->hour);
+    if (e == ERR_NONE && r->newest != NULL) {
+        sqlite3_stmt *stmt = statement(t, ST_LATEST);
+        sqlite3_bind_int64(stmt, 1, r->series);
+        sqlite3_bind_double(stmt, 2, r->newest->value);
+        put_text(stmt, 3, r->newest->metadata);
+        sqlite3_bind_int64(stmt, 4, r->newest->timestamp);
+        put_text(stmt, 5, r->newest->sample_id);
+        sqlite3_bind_int64(stmt, 6, r->newest->id);
+        e = run_plain(t, stmt);
+    }
+    if (e == ERR_NONE && r->oldest_at < r->first_at) {
+        sqlite3_stmt *stmt = statement(t, ST_FIRST);
+        sqlite3_bind_int64(stmt, 1, r->series);
+        sqlite3_bind_int64(stmt, 2, r->oldest_at);
+        e = run_plain(t, stmt);
+    }
+    return e;
+}
+
+/* Samples of the first series, until they or the slice are over; *last is the last one. */
+static err settle_series(struct settle *t, struct slice *x, struct round_series *s,
+                         const struct round_row **last, bool *over)
+{
+    struct run r;
+    bool found;
+    err e = run_start(t, s, &r, &found);
+    x->done += SERIES_ROWS;
+    while (e == ERR_NONE && s->head != NULL && !*over) {
+        *last = s->head;
+        e = found ? run_row(t, &r, s->head) : ERR_NONE;
+        round_take(&t->round);
+        *over = ++x->done % LOOK_ROWS == 0 && is_over(t, x, x->done);
+    }
+    return e == ERR_NONE && found ? run_end(t, &r) : e;
+}
+
+static err settle_rows(struct settle *t, struct slice *x)
+{
+    struct mark m;
+    err e = mark_read(t, &m);
+    if (e == ERR_NONE && m.deleted != t->deleted) {
+        return load_start(t); /* some of the rows in memory went with their device */
+    }
+    struct round_series *s = NULL;
+    const struct round_row *last = NULL;
+    bool over = false;
+    unsigned looked = x->done;
+    while (e == ERR_NONE && !over && (s = round_first(&t->round)) != NULL) {
+        e = settle_series(t, x, s, &last, &over);
+        if (x->done - looked >= LOOK_ROWS) {
+            over = over || is_over(t, x, x->done);
+            looked = x->done;
+        }
+    }
+    bool all = t->round.row_count == 0;
+    e = e != ERR_NONE ? e : mark_save(t, all ? NULL : s, last);
+    if (e == ERR_NONE && all) {
+        t->clear_to = m.tail_min - 1;
+        t->phase = PHASE_CLEAR;
+    }
+    return e;
+}
+
+/* --- clear --- */
+
+static err clear_rows(struct settle *t, struct slice *x)
+{
+    bool over = false;
+    err e = ERR_NONE;
+    while (e == ERR_NONE && !over && t->clear_to < t->load_to) {
+        int64_t to = t->clear_to + CLEAR_ROWS;
+        t->clear_to = to < t->load_to ? to : t->load_to;
+        sqlite3_stmt *stmt = statement(t, ST_CLEAR);
+        sqlite3_bind_int64(stmt, 1, t->clear_to);
+        e = run_plain(t, stmt);
+        x->done += CLEAR_ROWS / LIGHT_ROWS;
+        over = is_over(t, x, x->done);
+    }
+    return e;
+}
+
+/* --- slices --- */
+
+static err in_transaction(struct settle *t, struct slice *x,
+                          err (*part)(struct settle *, struct slice *))
+{
+    struct db *c = &t->store->conn;
+    err e = db_control(c, DB_BEGIN);
+    e = e != ERR_NONE ? e : part(t, x);
+    uint64_t start = store_now_ns();
+    e = e != ERR_NONE ? e : db_control(c, DB_COMMIT);
+    t->commit_ns = store_now_ns() - start;
+    if (e != ERR_NONE && !t->failing) {
+        LOG(t->store->log, LOG_WARN, "store.settle_failed", LOG_STR("error", err_name(e)),
+            LOG_STR("detail", sqlite3_errmsg(c->db)));
+    }
+    if (e != ERR_NONE && db_in_transaction(c)) {
+        err ignored = db_control(c, DB_ROLLBACK);
+        (void)ignored; /* the next BEGIN tells */
+    }
+    return e;
+}
+
+/* After an error everything is read again, from the mark on. */
+static void give_up(struct settle *t)
+{
+    t->failing = true;
+    t->retry_ns = store_now_ns() + RETRY_NS;
+    t->waiting_since_ns = 1;
+    t->phase = PHASE_IDLE;
+    round_clear(&t->round);
+}
+
+static void work(struct settle *t, struct slice *x)
+{
+    err e = ERR_NONE;
+    switch (t->phase) {
+    case PHASE_IDLE:
+        e = load_start(t);
+        break;
+    case PHASE_LOAD:
+        e = load_slice(t, x);
+        break;
+    case PHASE_SETTLE:
+        e = in_transaction(t, x, settle_rows);
+        if (e == ERR_NONE && t->phase == PHASE_CLEAR) {
+            t->at.upto = t->load_to;
+            t->at.all = true;
+            t->round_bytes = 0;
+            round_clear(&t->round);
+        }
+        break;
+    case PHASE_CLEAR:
+        e = in_transaction(t, x, clear_rows);
+        if (e == ERR_NONE && t->clear_to >= t->load_to) {
+            t->phase = PHASE_IDLE;
+            t->failing = false;
+        }
+        break;
+    }
+    if (e != ERR_NONE) {
+        give_up(t);
+    }
+}
+
+/* --- when --- */
+
+static uint64_t unsettled(const struct settle *t)
+{
+    int64_t behind = t->phase == PHASE_SETTLE ? t->load_to - t->round.row_count : t->at.upto;
+    return t->tail_max > behind ? (uint64_t)(t->tail_max - behind) : 0;
+}
+
+static bool is_full(const struct settle *t)
+{
+    return unsettled(t) > TAIL_ROWS_MAX || t->bytes + t->round_bytes > TAIL_BYTES_MAX;
+}
+
+/* When there is work, in monotonic ns; UINT64_MAX: not before something is added. */
+static uint64_t due_ns(const struct settle *t)
+{
+    uint64_t due = 0;
+    if (t->phase == PHASE_IDLE && unsettled(t) < t->round_rows_min &&
+        t->bytes < ROUND_BYTES_MAX / 2) {
+        due = t->waiting_since_ns == 0
+                  ? UINT64_MAX
+                  : t->waiting_since_ns + (uint64_t)t->store->conf.settle_ms * 1000000U;
+    }
+    return due > t->retry_ns ? due : t->retry_ns;
+}
+
+int settle_wait_ms(const struct settle *t)
+{
+    uint64_t due = due_ns(t);
+    uint64_t now = store_now_ns();
+    return due == UINT64_MAX ? -1 : due <= now ? 0 : (int)((due - now) / 1000000U) + 1;
+}
+
+void settle_work(struct settle *t)
+{
+    struct sqlite_store *s = t->store;
+    struct slice x = {.wanted = PACE_ROWS_MIN + PACE * t->noted};
+    t->noted = 0;
+    uint64_t now = store_now_ns();
+    for (bool again = due_ns(t) <= now; again;) {
+        uint64_t commit_ns = t->commit_ns < SLICE_NS - SLICE_ROWS_NS_MIN
+                                 ? t->commit_ns
+                                 : SLICE_NS - SLICE_ROWS_NS_MIN;
+        x.end_ns = now + SLICE_NS - commit_ns;
+        pthread_mutex_lock(&s->conn_lock);
+        do {
+            work(t, &x);
+        } while (t->phase != PHASE_IDLE && !is_over(t, &x, x.done));
+        pthread_mutex_unlock(&s->conn_lock);
+        now = store_now_ns();
+        again = x.done < x.wanted && is_full(t) && due_ns(t) <= now;
+    }
+    atomic_store(&s->unsettled, unsettled(t));
+}
+
+void settle_note(struct settle *t, const struct store_req *req)
+{
+    for (unsigned i = 0; i < req->step_count; i++) {
+        const struct store_step *step = &req->steps[i];
+        if (step->query != QUERY_TELEMETRY_APPEND || step->change_count == 0) {
+            continue;
+        }
+        unsigned params = query_param_count(step->query);
+        for (unsigned set = 0; set < step->set_count; set++) {
+            const struct store_value *metadata = &step->params[(size_t)set * params + 4];
+            t->bytes += metadata->type == STORE_TEXT ? metadata->s.len : 0;
+        }
+        t->tail_max += step->change_count;
+        t->noted += step->change_count;
+        if (t->waiting_since_ns == 0) {
+            t->waiting_since_ns = store_now_ns();
+        }
+    }
+    atomic_store(&t->store->unsettled, unsettled(t));
+}
+
+struct settle *settle_new(struct sqlite_store *s)
+{
+    struct settle *t = mem_calloc(1, sizeof *t);
+    struct mark m;
+    t->store = s;
+    t->round_rows_min = ROUND_ROWS_MIN;
+    if (mark_read(t, &m) == ERR_NONE) {
+        t->at = m.at;
+        t->tail_max = m.tail_max;
+        t->load_to = m.at.upto;
+        t->clear_to = m.tail_min - 1;
+        bool left = !m.at.all || m.tail_max > m.at.upto;
+        t->phase = m.at.all && m.tail_min < m.tail_max && m.tail_min <= m.at.upto ? PHASE_CLEAR
+                                                                                  : PHASE_IDLE;
+        t->waiting_since_ns = left && m.tail_max > 0 ? 1 : 0;
+    }
+    atomic_store(&s->unsettled, unsettled(t));
+    return t;
+}
+
+void settle_free(struct settle *t)
+{
+    if (t != NULL) {
+        for (unsigned i = 0; i < ST_COUNT; i++) {
+            sqlite3_finalize(t->statements[i]);
+        }
+        round_clear(&t->round);
+        mem_free(t);
+    }
+}
