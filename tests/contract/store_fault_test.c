@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MINUTE_MS 60000
 
@@ -143,6 +144,57 @@ static void a_failing_write_or_sync_costs_only_its_own_commit(void **state)
     assert_int_equal(sql_int(f->path, "SELECT count(*) FROM device_metrics"), acked);
 }
 
+static unsigned put_samples(struct store *s, int64_t at)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_TELEMETRY_APPEND, 10);
+    for (unsigned i = 0; i < 10; i++) {
+        store_set_text(req, 0, i, 0, SPAN(DEVICE_ID));
+        store_set_text(req, 0, i, 1, i % 2 == 0 ? SPAN("a") : SPAN("b"));
+        store_set_real(req, 0, i, 2, 1);
+        store_set_text(req, 0, i, 3, SPAN("C"));
+        store_set_int(req, 0, i, 5, at);
+        store_set_int(req, 0, i, 6, at);
+    }
+    err e = store_run(s, req);
+    assert_true(e == ERR_NONE || e == ERR_STORE_FAILED || e == ERR_STORE_FULL);
+    store_req_free(req);
+    return e == ERR_NONE ? 10 : 0;
+}
+
+static void telemetry_settles_once_on_a_disk_that_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct sqlite_store_conf conf = {.path = f->path, .vfs = FAULT_VFS, .settle_ms = 1};
+    struct store *s;
+    assert_int_equal(sqlite_store_open(&conf, NULL, &f->log.log, &s), ERR_NONE);
+    fixture_device(s, DEVICE_ID);
+    unsigned acked = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        if (i % 100 < 40) {
+            fault_plan.write_fail_in = 1 + i % 40;
+        } else {
+            fault_plan.space_bytes = i % 100 < 60 ? 0 : 100000;
+            fault_plan.sync_fails = i % 10 == 0;
+        }
+        acked += put_samples(s, (int64_t)i * MINUTE_MS / 10);
+        nanosleep(&(struct timespec){0, 1000000}, NULL); /* settling meets the fault */
+        if (i % 10 == 9) {
+            fault_plan_clear();
+        }
+    }
+    fault_plan_clear();
+    acked += put_samples(s, 0);
+    wait_settled(s);
+    s->close(s);
+    assert_sound(f->path);
+    assert_true(acked >= 500 && f->log.settle_failed > 0);
+    assert_int_equal(sql_int(f->path, "SELECT count(*) FROM telemetry_sample"), acked);
+    assert_int_equal(sql_int(f->path, "SELECT sum(n) FROM telemetry_rollup"
+                                      " WHERE resolution_ms = 60000"),
+                     acked);
+}
+
 static void an_answer_follows_a_sync(void **state)
 {
     struct fixture *f = *state;
@@ -272,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_writes_until_there_is_space),
         TEST(a_failing_write_or_sync_costs_only_its_own_commit),
+        TEST(telemetry_settles_once_on_a_disk_that_fails),
         TEST(an_answer_follows_a_sync),
         TEST(the_log_stays_bounded_under_load),
         TEST(a_running_read_can_be_cancelled),

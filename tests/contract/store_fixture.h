@@ -39,6 +39,7 @@ struct test_log {
     char error[64];  /* its field `error` */
     unsigned failed; /* lines `store.failed` */
     unsigned recovered;
+    unsigned settle_failed; /* lines `store.settle_failed` */
 };
 void test_log_init(struct test_log *l);
 

@@ -448,6 +448,60 @@ static void any_damage_leaves_a_sound_store(void **state)
     release(&f);
 }
 
+static void put_samples(struct store *s, const char *device, unsigned count)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_TELEMETRY_APPEND, count);
+    for (unsigned i = 0; i < count; i++) {
+        store_set_text(req, 0, i, 0, span_str(device));
+        store_set_text(req, 0, i, 1, SPAN("temp"));
+        store_set_real(req, 0, i, 2, i);
+        store_set_text(req, 0, i, 3, SPAN("C"));
+        store_set_int(req, 0, i, 5, 1000 + i);
+        store_set_int(req, 0, i, 6, 2000);
+    }
+    run_expect(s, req, ERR_NONE);
+}
+
+static void put_more_samples(const char *path, unsigned settle_ms, const char *device, unsigned n)
+{
+    struct sqlite_store_conf conf = {.path = path, .settle_ms = settle_ms};
+    struct store *s = NULL;
+    assert_int_equal(sqlite_store_open(&conf, NULL, NULL, &s), ERR_NONE);
+    put_samples(s, device, n);
+    if (settle_ms == 1) {
+        wait_settled(s);
+    }
+    s->close(s);
+}
+
+/* Settled ones, some in the tail, and the mark between them lost. */
+static void telemetry_is_there_once_and_settled_once(void **state)
+{
+    struct store_fixture *f = *state;
+    struct files files;
+    put_samples(f->store, DEVICE_ID, 200);
+    wait_settled(f->store);
+    make(f, &files);
+    put_more_samples(files.damaged, 60000, DEVICE_ID, 50);
+    put_more_samples(files.damaged, 60000, SECOND_DEVICE, 7);
+    wipe(&files, root_of(&files, "telemetry_settling"));
+    run_sql(files.damaged, "PRAGMA foreign_keys = off; PRAGMA cell_size_check = off;"
+                           "DELETE FROM principal WHERE id = '" SECOND_DEVICE "';"
+                           "PRAGMA journal_mode = delete");
+    repair(&files);
+    assert_int_equal(table("telemetry_sample")->rows, 200);
+    assert_int_equal(table("telemetry_tail")->refused, 7);
+    assert_int_equal(ask(files.fixed, "SELECT count(DISTINCT id) FROM telemetry_data"), 250);
+    put_more_samples(files.fixed, 1, DEVICE_ID, 3);
+    assert_int_equal(ask(files.fixed, "SELECT count(*) FROM telemetry_unsettled"), 0);
+    assert_int_equal(ask(files.fixed, "SELECT count(DISTINCT id) FROM telemetry_data"), 253);
+    assert_int_equal(ask(files.fixed, "SELECT sum(n) FROM telemetry_rollup"
+                                      " WHERE resolution_ms = 60000"),
+                     253);
+    release(&files);
+}
+
 #define ON_FILE(test) cmocka_unit_test_setup_teardown(test, fixture_file, fixture_close)
 
 int main(void)
@@ -464,6 +518,8 @@ int main(void)
         ON_FILE(the_log_is_read_as_far_as_it_is_whole),
         ON_FILE(what_cannot_be_saved_is_said),
         ON_FILE(any_damage_leaves_a_sound_store),
+        cmocka_unit_test_setup_teardown(telemetry_is_there_once_and_settled_once,
+                                        fixture_settling_file, fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

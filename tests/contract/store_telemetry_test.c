@@ -412,7 +412,7 @@ struct reading {
     struct store *store;
     _Atomic unsigned acked; /* samples */
     _Atomic bool stop;
-    unsigned reads;
+    _Atomic unsigned reads;
 };
 
 /* A sum of n from the rollups and the number of rows: neither less than was acknowledged before,

@@ -179,7 +179,8 @@ void world_start(struct world *w, uint64_t seed, unsigned loops)
                         .entropy = {.fill = fill},
                         .entropy_state = seed};
     err e = sqlite_store_open(&(struct sqlite_store_conf){.path = ":memory:",
-                                                          .synchronous = STORE_SYNC_OFF},
+                                                          .synchronous = STORE_SYNC_OFF,
+                                                          .settle_ms = 1},
                               NULL, NULL, &inner);
     SIM_CHECK(e == ERR_NONE);
     w->db = sim_store_new(w->sim, inner);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define DAY_MS INT64_C(86400000)
 
@@ -214,6 +215,72 @@ static int64_t store_bytes(struct world *w)
     return bytes;
 }
 
+static void put_samples(struct world *w, uuid device, int64_t from_ms, unsigned count)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    uuid_format(device, id);
+    store_step_init(req, 0, QUERY_TELEMETRY_APPEND, count);
+    for (unsigned i = 0; i < count; i++) {
+        store_set_text(req, 0, i, 0, span_of(id, UUID_TEXT_LEN));
+        store_set_text(req, 0, i, 1, i % 2 == 0 ? SPAN("a") : SPAN("b"));
+        store_set_real(req, 0, i, 2, i);
+        store_set_text(req, 0, i, 3, SPAN("C"));
+        store_set_int(req, 0, i, 5, from_ms + i * 1000);
+        store_set_int(req, 0, i, 6, from_ms);
+    }
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    store_req_free(req);
+}
+
+static unsigned samples(struct world *w, uuid device, int64_t from_ms, int64_t to_ms)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    uuid_format(device, id);
+    req->row_max = 10000;
+    store_step_init(req, 0, QUERY_TELEMETRY_RANGE, 1);
+    store_set_text(req, 0, 0, 0, span_of(id, UUID_TEXT_LEN));
+    store_set_text(req, 0, 0, 1, SPAN(""));
+    store_set_int(req, 0, 0, 2, from_ms);
+    store_set_int(req, 0, 0, 3, to_ms);
+    store_set_int(req, 0, 0, 4, 0);
+    store_set_int(req, 0, 0, 5, 0);
+    store_set_int(req, 0, 0, 6, 10000);
+    SIM_CHECK(store_run(w->store, req) == ERR_NONE);
+    unsigned n = req->steps[0].row_count;
+    store_req_free(req);
+    return n;
+}
+
+/* The store settles in its own time, and retention takes what is settled. */
+static void run_until_gone(struct world *w, uuid id, int64_t from_ms, int64_t to_ms)
+{
+    for (unsigned i = 0; i < 1000 && samples(w, id, from_ms, to_ms) > 0; i++) {
+        sim_run_ms(w->sim, 700000); /* a sweep, and the rest before the next */
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    SIM_CHECK(samples(w, id, from_ms, to_ms) == 0);
+}
+
+static void telemetry_goes_by_age_and_by_the_disk_budget(uint64_t seed)
+{
+    struct world w;
+    world_start(&w, seed, 0);
+    uuid id = world_create(&w, "d");
+    int64_t now = now_ms(&w);
+    put_samples(&w, id, now - 31 * DAY_MS, 6000); /* more than a batch, and more than an hour */
+    put_samples(&w, id, now - 20 * DAY_MS, 500);
+    put_samples(&w, id, now, 10);
+    run_until_gone(&w, id, 0, now - 30 * DAY_MS);
+    SIM_CHECK(samples(&w, id, 0, INT64_MAX) == 510);
+    w.conf.disk_budget_bytes = 1;
+    put_samples(&w, id, now_ms(&w), 20); /* the last hour stays */
+    run_until_gone(&w, id, 0, now - 10 * DAY_MS);
+    SIM_CHECK(samples(&w, id, now, INT64_MAX) >= 20);
+    world_stop(&w);
+}
+
 static void above_the_disk_budget_the_oldest_rows_go_early(uint64_t seed)
 {
     struct world w;
@@ -323,6 +390,8 @@ int main(int argc, char **argv)
          5},
         {"what_ran_is_known_for_two_minutes", what_ran_is_known_for_two_minutes, 5},
         {"retention_takes_what_is_too_old", retention_takes_what_is_too_old, 2},
+        {"telemetry_goes_by_age_and_by_the_disk_budget",
+         telemetry_goes_by_age_and_by_the_disk_budget, 2},
         {"above_the_disk_budget_the_oldest_rows_go_early",
          above_the_disk_budget_the_oldest_rows_go_early, 2},
         {"a_report_keeps_what_it_does_not_say", a_report_keeps_what_it_does_not_say, 20},

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define TELEMETRY_SCHEMA 7 /* from here on there is telemetry */
+
 /* A word about the fault that SQLite reports last. */
 static err failed(struct db *c, struct sqlite_report *out)
 {
@@ -106,6 +108,11 @@ err sqlite_store_check(const char *path, struct sqlite_report *out)
     e = e != ERR_NONE ? e
                       : check_rows(&c, "PRAGMA foreign_key_check",
                                    "a row of ", " refers to a row that is missing", out);
+    e = e != ERR_NONE || out->schema < TELEMETRY_SCHEMA
+            ? e
+            : check_rows(&c,
+                         "SELECT 'telemetry' WHERE (SELECT count(*) FROM telemetry_settling) <> 1",
+                         "the mark of what is settled is missing: ", "", out);
     e = e != ERR_NONE ? e : count_tables(&c, out);
     if (e != ERR_NONE && out->why[0] == '\0') {
         (void)failed(&c, out);

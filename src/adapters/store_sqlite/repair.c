@@ -323,6 +323,9 @@ static void finish(struct repair *r)
 {
     take(r, repair_parents(r));
     if (r->error == ERR_NONE) {
+        take(r, repair_telemetry(r));
+    }
+    if (r->error == ERR_NONE) {
         take(r, repair_rules_on(r));
     }
     if (r->error == ERR_NONE) {

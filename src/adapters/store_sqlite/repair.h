@@ -36,5 +36,8 @@ err repair_rules_off(struct repair *r);
 err repair_rules_on(struct repair *r);
 /* Rows whose parent is missing, and then theirs, go aside. */
 err repair_parents(struct repair *r);
+/* Settling begins anew: a sample that is settled leaves the tail, the mark is at the start, and the
+ * next sample's id is above all there are. One of a device that is missing goes aside. */
+err repair_telemetry(struct repair *r);
 
 #endif

@@ -166,3 +166,37 @@ err repair_parents(struct repair *r)
     }
     return e;
 }
+
+/* What is not settled has no reference that SQLite knows. */
+static err tail_parents(struct repair *r)
+{
+    const struct tree *tail = trees_find(&r->trees, SPAN("telemetry_tail"));
+    const struct reference ref = {
+        .parent = "devices",
+        .missing = "c.device_id <> '' AND NOT EXISTS (SELECT 1 FROM devices p"
+                   " WHERE p.id = c.device_id)"};
+    bool any = false;
+    err e = orphans_aside(r, tail, &ref, &any);
+    return e != ERR_NONE || !any ? e : orphans_remove(r, tail, &ref);
+}
+
+err repair_telemetry(struct repair *r)
+{
+    if (trees_find(&r->trees, SPAN("telemetry_tail")) == NULL) {
+        return ERR_NONE; /* the file is older */
+    }
+    err e = tail_parents(r);
+    return e != ERR_NONE ? e
+                         : db_exec(&r->db,
+                                   "DELETE FROM telemetry_tail WHERE device_id = '' OR id IN"
+                                   " (SELECT id FROM telemetry_sample);"
+                                   "INSERT INTO telemetry_tail (id, device_id, sensor_type, value,"
+                                   " unit, timestamp, created_at) SELECT 1 + max("
+                                   " (SELECT coalesce(max(id), 0) FROM telemetry_tail),"
+                                   " (SELECT coalesce(max(id), 0) FROM telemetry_sample),"
+                                   " (SELECT coalesce(max(upto), 0) FROM telemetry_settling)),"
+                                   " '', '-', 0, '-', 0, 0;"
+                                   "DELETE FROM telemetry_settling;"
+                                   "INSERT INTO telemetry_settling"
+                                   " VALUES (1, 0, '', '', '', 0, 0, 0)");
+}

@@ -29,7 +29,7 @@
 #define LIGHT_ROWS 4
 #define SERIES_ROWS 2 /* finding a series and writing its sums costs like settling so many */
 #define CLEAR_ROWS 512 /* taken out of the tail by one statement */
-#define RETRY_NS 1000000000U /* after an error */
+#define RETRY_MS_MAX 1000 /* after an error: settle_ms, at most this */
 #define DONE "~" /* as the device: everything up to upto is settled; above every UUID */
 #define MINUTE_MS 60000
 #define HOUR_MS 3600000
@@ -580,22 +580,25 @@ static err in_transaction(struct settle *t, struct slice *x,
     uint64_t start = store_now_ns();
     e = e != ERR_NONE ? e : db_control(c, DB_COMMIT);
     t->commit_ns = store_now_ns() - start;
-    if (e != ERR_NONE && !t->failing) {
-        LOG(t->store->log, LOG_WARN, "store.settle_failed", LOG_STR("error", err_name(e)),
-            LOG_STR("detail", sqlite3_errmsg(c->db)));
-    }
-    if (e != ERR_NONE && db_in_transaction(c)) {
-        err ignored = db_control(c, DB_ROLLBACK);
-        (void)ignored; /* the next BEGIN tells */
-    }
     return e;
 }
 
 /* After an error everything is read again, from the mark on. */
-static void give_up(struct settle *t)
+static void give_up(struct settle *t, err e)
 {
+    struct db *c = &t->store->conn;
+    if (!t->failing) {
+        LOG(t->store->log, LOG_WARN, "store.settle_failed", LOG_STR("error", err_name(e)),
+            LOG_STR("detail", sqlite3_errmsg(c->db)));
+    }
+    if (db_in_transaction(c)) {
+        err ignored = db_control(c, DB_ROLLBACK);
+        (void)ignored; /* the next BEGIN tells */
+    }
     t->failing = true;
-    t->retry_ns = store_now_ns() + RETRY_NS;
+    unsigned retry_ms = t->store->conf.settle_ms;
+    retry_ms = retry_ms < RETRY_MS_MAX ? retry_ms : RETRY_MS_MAX;
+    t->retry_ns = store_now_ns() + (uint64_t)retry_ms * 1000000U;
     t->waiting_since_ns = 1;
     t->phase = PHASE_IDLE;
     round_clear(&t->round);
@@ -629,7 +632,7 @@ static void work(struct settle *t, struct slice *x)
         break;
     }
     if (e != ERR_NONE) {
-        give_up(t);
+        give_up(t, e);
     }
 }
 
