@@ -35,20 +35,20 @@ static const struct {
     int64_t resolution_ms; /* third parameter, when not 0 */
     enum query next;       /* a second step, which sees to the next batch */
 } tables[] = {
-    {QUERY_EVENT_EXPIRE, events, 0},
-    {QUERY_EVENT_TRIM, NULL, 0},
-    {QUERY_METRICS_EXPIRE, raw, 0},
-    {QUERY_PROCESS_EXPIRE, raw, 0},
-    {QUERY_STATE_EXPIRE, raw, 0},
-    {QUERY_ROLLUP_EXPIRE, minute, 60000},
-    {QUERY_ROLLUP_EXPIRE, hour, 3600000},
+    {QUERY_EVENT_EXPIRE, events, 0, QUERY_NONE},
+    {QUERY_EVENT_TRIM, NULL, 0, QUERY_NONE},
+    {QUERY_METRICS_EXPIRE, raw, 0, QUERY_NONE},
+    {QUERY_PROCESS_EXPIRE, raw, 0, QUERY_NONE},
+    {QUERY_STATE_EXPIRE, raw, 0, QUERY_NONE},
+    {QUERY_ROLLUP_EXPIRE, minute, 60000, QUERY_NONE},
+    {QUERY_ROLLUP_EXPIRE, hour, 3600000, QUERY_NONE},
     {QUERY_TELEMETRY_EXPIRE, raw, 0, QUERY_TELEMETRY_EXPIRE_NEXT},
-    {QUERY_TELEMETRY_ROLLUP_EXPIRE, minute, 60000},
-    {QUERY_TELEMETRY_ROLLUP_EXPIRE, hour, 3600000},
-    {QUERY_CONNECTION_EXPIRE, logs, 0},
-    {QUERY_AUDIT_EXPIRE, logs, 0},
-    {QUERY_COMMAND_EXPIRE, logs, 0},
-    {QUERY_IDEMPOTENCY_EXPIRE, answers, 0},
+    {QUERY_TELEMETRY_ROLLUP_EXPIRE, minute, 60000, QUERY_NONE},
+    {QUERY_TELEMETRY_ROLLUP_EXPIRE, hour, 3600000, QUERY_NONE},
+    {QUERY_CONNECTION_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_AUDIT_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_COMMAND_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_IDEMPOTENCY_EXPIRE, answers, 0, QUERY_NONE},
 };
 
 static void swept(struct store_req *req)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -43,8 +44,13 @@ static bool is_memory(const struct sqlite_store_conf *conf)
     return strcmp(conf->path, ":memory:") == 0;
 }
 
+/* SQLite counts its memory under a mutex of the process, at each allocation; nobody asks. */
+static void configure(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 err db_open(struct db *c, const struct sqlite_store_conf *conf, enum db_role role)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure); /* too late for a process that uses SQLite already: no harm */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(conf->path, &c->db, flags, conf->vfs);
     if (code != SQLITE_OK) {
