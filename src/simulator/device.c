@@ -298,8 +298,8 @@ static void answer_command(struct device *d, span request)
 static void on_command(struct device *d, const struct heard *h)
 {
     bool run = request_is_new(d, h->request_id);
-    if (h->wants_ack || d->side->link.wire == SIM_RAW) {
-        words_command_ack(&d->side->text, d->side->link.wire, h, wall_ms(d));
+    if (h->wants_ack) {
+        words_command_ack(&d->side->text, d->side->link.wire, h);
         flush_text(d);
     }
     d->side->counts->repeats += !run;
@@ -370,6 +370,9 @@ static void on_registered(struct device *d, const struct heard *h)
 {
     if (h->ok) {
         go_live(d);
+        if (h->desired.len > 0) {
+            on_config(d, h);
+        }
         return;
     }
     LOG(loop_log(loop_of(d)), LOG_WARN, "simulator.register", LOG_STR("device", d->id),

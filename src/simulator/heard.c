@@ -27,9 +27,17 @@ static void read_error(span error, struct heard *out)
     }
 }
 
+/* The version that is desired, and what it is. */
+static bool read_desired(span config, struct heard *out)
+{
+    span version;
+    return json_get(config, "version", &version) && json_i64(version, &out->version) &&
+           out->version >= 0 && json_get(config, "desired", &out->desired);
+}
+
 static void read_ack(span data, struct heard *out)
 {
-    span value;
+    span value, config;
     int64_t n;
     out->kind = HEARD_ACK;
     out->data = data;
@@ -40,6 +48,9 @@ static void read_ack(span data, struct heard *out)
     } else if (json_get(data, "accepted", &value) && json_i64(value, &n) && n >= 0 &&
                n <= UINT32_MAX) {
         out->accepted = (uint32_t)n;
+    } else if (json_get(data, "config", &config) && json_type(config) == JSON_OBJECT &&
+               !read_desired(config, out)) {
+        out->kind = HEARD_BAD;
     }
 }
 
@@ -56,12 +67,7 @@ static void read_command(span data, struct heard *out)
 
 static void read_config(span data, struct heard *out)
 {
-    span version;
-    out->kind = HEARD_CONFIG;
-    if (!json_get(data, "version", &version) || !json_i64(version, &out->version) ||
-        out->version < 0 || !json_get(data, "desired", &out->desired)) {
-        out->kind = HEARD_BAD;
-    }
+    out->kind = read_desired(data, out) ? HEARD_CONFIG : HEARD_BAD;
 }
 
 static void read_closing(span data, struct heard *out)

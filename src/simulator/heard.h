@@ -21,7 +21,8 @@ enum heard_kind {
     HEARD_JOINED,  /* CONNECT is answered; of the raw wire: the frame `connected` */
     HEARD_REFUSED, /* CONNECT_ERROR: code, retry_after_ms */
     HEARD_LEFT,    /* DISCONNECT */
-    HEARD_ACK,     /* id, ok; accepted; if not ok: code, retry_after_ms */
+    HEARD_ACK,     /* id, ok; accepted; of a registration version and desired, if the device is
+                      behind; if not ok: code, retry_after_ms */
     HEARD_ERROR,   /* code: what asked for no acknowledgement was refused */
     HEARD_COMMAND, /* request_id; wants_ack and id */
     HEARD_CONFIG,  /* version, desired */

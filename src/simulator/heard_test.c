@@ -113,6 +113,12 @@ static void configurations_and_closings_are_read(void **state)
                      HEARD_CONFIG);
     assert_int_equal(h.version, 3);
     assert_true(span_eq(h.desired, SPAN("{\"a\":1}")));
+    assert_int_equal(socketio("431[{\"ok\":true,\"device\":{},\"config\":{\"version\":7,"
+                              "\"desired\":{}}}]"),
+                     HEARD_ACK);
+    assert_int_equal(h.version, 7);
+    assert_true(span_eq(h.desired, SPAN("{}")));
+    assert_int_equal(socketio("431[{\"ok\":true,\"config\":{\"version\":7}}]"), HEARD_BAD);
     assert_int_equal(socketio("42[\"closing\",{\"code\":4001}]"), HEARD_CLOSING);
     assert_int_equal(h.close_code, 4001);
     assert_int_equal(socketio("42[\"closing\",{\"code\":1}]"), HEARD_CLOSING);

@@ -131,17 +131,7 @@ void words_heartbeat(buf *out, enum sim_wire wire, int64_t at_ms)
     end(out, wire);
 }
 
-static void put_response(buf *out, enum sim_wire wire, span request, const char *status)
-{
-    begin(out, wire, "command:response", "command:response", 0);
-    LITERAL(out, "{\"requestId\":");
-    buf_append_span(out, request);
-    LITERAL(out, ",\"status\":\"");
-    buf_append_str(out, status);
-    LITERAL(out, "\",");
-}
-
-void words_command_ack(buf *out, enum sim_wire wire, const struct heard *command, int64_t at_ms)
+void words_command_ack(buf *out, enum sim_wire wire, const struct heard *command)
 {
     if (wire == SIM_SOCKETIO) {
         LITERAL(out, "43");
@@ -149,15 +139,17 @@ void words_command_ack(buf *out, enum sim_wire wire, const struct heard *command
         LITERAL(out, "[{\"ok\":true}]");
         return;
     }
-    put_response(out, wire, command->request_id, "accepted");
-    put_moment(out, at_ms);
-    end(out, wire);
+    LITERAL(out, "{\"type\":\"ack\",\"data\":{\"id\":");
+    buf_append_u64(out, command->id);
+    LITERAL(out, ",\"ok\":true}}");
 }
 
 void words_command_done(buf *out, enum sim_wire wire, span request, uint64_t count, int64_t at_ms)
 {
-    put_response(out, wire, request, "success");
-    LITERAL(out, "\"result\":{\"simulated\":true,\"count\":");
+    begin(out, wire, "command:response", "command:response", 0);
+    LITERAL(out, "{\"requestId\":");
+    buf_append_span(out, request);
+    LITERAL(out, ",\"status\":\"success\",\"result\":{\"simulated\":true,\"count\":");
     buf_append_u64(out, count);
     LITERAL(out, "},");
     put_moment(out, at_ms);

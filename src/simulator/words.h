@@ -35,10 +35,9 @@ void words_telemetry(struct words *w, buf *out, enum sim_wire wire, const struct
 /* What it can do; `id` of the acknowledgement. */
 void words_register(buf *out, enum sim_wire wire, span device, uint64_t id);
 void words_heartbeat(buf *out, enum sim_wire wire, int64_t at_ms);
-/* A command has arrived (its acknowledgement): `id` is the server's, of Socket.IO; `request` a JSON
- * string. */
-void words_command_ack(buf *out, enum sim_wire wire, const struct heard *command, int64_t at_ms);
-/* It was done: `count` says the how manieth of this device. */
+/* A command that wants an acknowledgement has arrived. */
+void words_command_ack(buf *out, enum sim_wire wire, const struct heard *command);
+/* It was done: `request` is a JSON string, `count` says the how manieth of this device. */
 void words_command_done(buf *out, enum sim_wire wire, span request, uint64_t count, int64_t at_ms);
 /* The configuration is as it should be; `desired` is JSON. */
 void words_config_report(buf *out, enum sim_wire wire, int64_t version, span desired);

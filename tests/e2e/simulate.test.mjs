@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { until } from './lib/clients.mjs';
 import { BIN, PATIENCE, ROOT, Server, cli, environment, startServer, tempDir, within } from './lib/server.mjs';
 
 const SOON_MS = 20_000 * PATIENCE;
@@ -81,6 +82,42 @@ describe('simulate', () => {
       child.kill('SIGKILL');
     }
   });
+
+  for (const wire of [[], ['--raw']]) {
+    it(`obeys_commands_and_reports_its_configuration ${wire}`, async () => {
+      const { id, key } = await server.addDevice('one');
+      const own = path.join(tempDir('simulate'), 'one');
+      writeFileSync(own, `${id} ${key}\n`);
+      const at = `/api/v1/devices/${id}`;
+      const patch = (body) => server.request('PATCH', `${at}/config`, { token, body });
+      assert.equal((await patch({ desired: { interval: 5 } })).status, 200);
+      const child = spawn(BIN, ['simulate', '--server', server.url, '--keys', own, '--devices', '1',
+        '--rate', '0', '--response-ms', '50', '--heartbeat-ms', '100', ...wire],
+      { cwd: ROOT, env: environment({}), stdio: 'pipe' });
+      const program = new Server(child, null);
+      const reported = (version) => until(`version ${version} is reported`, async () =>
+        (await server.get(`${at}/config`, { token })).json.data.reportedVersion === version);
+      try {
+        await reported(1);
+        for (const n of [1, 2]) {
+          const { status, json } = await server.post(`${at}/commands?wait=20`,
+            { command: 'blink', parameters: { n } }, { token });
+          assert.equal(status, 200, JSON.stringify(json));
+          assert.equal(json.data.phase, 'done');
+          assert.equal(json.data.response.count, n);
+        }
+        assert.equal((await patch({ desired: { interval: 6 } })).status, 200);
+        await reported(2);
+        child.kill('SIGTERM');
+        assert.equal(await within(SOON_MS, 'end', program.exited), 0, program.log);
+        const sums = JSON.parse(program.stdout.at(-1));
+        assert.deepEqual([sums.commands, sums.repeats, sums.errors], [2, 0, 0]);
+        assert.ok(sums.configs >= 2, 'the first comes with the registration, and by itself');
+      } finally {
+        child.kill('SIGKILL');
+      }
+    });
+  }
 
   it('says_what_is_wrong', async () => {
     const wrong = path.join(tempDir('simulate'), 'wrong');
