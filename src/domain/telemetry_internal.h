@@ -16,7 +16,7 @@
 struct sensor {
     struct map_node node;           /* by its name */
     struct list used;               /* in device_telemetry.used */
-    unsigned index;                 /* its place in each rate's slots; below `count` */
+    unsigned index;                 /* its place in each rate's slots; below `indices` */
     uint64_t state_key;             /* of its messages */
     struct telemetry_sample newest; /* spans into text */
     uint8_t *text;                  /* owned */
@@ -32,6 +32,7 @@ struct device_telemetry {
     struct map sensors;
     struct list used;    /* the one told longest ago first */
     unsigned count;
+    unsigned indices;    /* given so far; who makes room passes its own on */
     unsigned wanted;     /* bit per rate whose topic has subscribers; holds the device */
     struct rate *rates[TELEMETRY_RATES]; /* owned; of those but rate 0 */
     struct bucket bucket; /* of messages over all its connections */

@@ -66,8 +66,8 @@ static struct sensor *sensor_new(struct device *d, const struct telemetry_sample
     struct device_telemetry *t = d->telemetry;
     unsigned max = d->fleet->home->conf->telemetry_sensors_max;
     struct sensor *s = mem_calloc(1, sizeof *s);
-    s->index = t->count;
-    while (t->count >= max) {
+    bool full = t->count >= max;
+    while (t->count >= max) { /* several when the setting has become less */
         struct sensor *old = LIST_ITEM(t->used.next, struct sensor, used);
         telemetry_flush_sensor(d, old);
         map_remove(&t->sensors, &old->node);
@@ -77,6 +77,7 @@ static struct sensor *sensor_new(struct device *d, const struct telemetry_sample
         t->count--;
     }
     t->count++;
+    s->index = full ? s->index : t->indices++;
     s->state_key = state_key(d->id, in->sensor_type);
     list_init(&s->used);
     list_push(&t->used, &s->used);

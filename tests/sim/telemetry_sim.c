@@ -427,6 +427,18 @@ static void of_too_many_sensors_the_one_told_longest_ago_is_forgotten(uint64_t s
     watcher_follow(&y, id, 0);
     world_settle(&w);
     SIM_CHECK(y.frames == 2 && times(&y, "\"sensorType\":\"b\"") == 0);
+    w.conf.telemetry_sensors_max = 1; /* it may change at any time */
+    put_one(&w, id, "d", 6, BASE_MS);
+    w.conf.telemetry_sensors_max = 3;
+    put_one(&w, id, "e", 7, BASE_MS);
+    put_one(&w, id, "f", 8, BASE_MS);
+    SIM_CHECK(x.frames == 8);
+    put_one(&w, id, "d", 9, BASE_MS + 1); /* each waits for its own time, */
+    put_one(&w, id, "e", 10, BASE_MS + 1);
+    put_one(&w, id, "f", 11, BASE_MS + 1);
+    SIM_CHECK(x.frames == 8 && world_stats(&w).timers == 1);
+    sim_run_ms(w.sim, 101000); /* and is told then */
+    SIM_CHECK(x.frames == 11 && world_stats(&w).timers == 0);
     watcher_close(&x);
     watcher_close(&y);
     world_settle(&w);
