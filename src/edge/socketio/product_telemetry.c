@@ -82,7 +82,8 @@ static void enter_topic(struct product *p, struct product_follow *f, unsigned ra
     leave_topic(p, f);
     f->rate = rate;
     f->live = true;
-    (void)sio_subscribe(p->socket, home_index(p, f), telemetry_topic(f->device, rate, text));
+    (void)sio_subscribe_values(p->socket, home_index(p, f),
+                               telemetry_topic(f->device, rate, text));
 }
 
 static void follow_end(struct product *p, struct product_follow *f)

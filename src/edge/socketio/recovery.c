@@ -247,20 +247,30 @@ static bool later_drop(struct sio_replay *r, span topic)
     return false;
 }
 
-bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
+static bool subscribe_later(struct sio_replay *r, unsigned home, span topic)
 {
-    struct sio_replay *r = replaying(s);
-    if (r == NULL) {
-        return hub_subscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
-    }
-    if (home == JOURNAL_HOME) {
-        r->topics++;
-        return journal_subscribe(&r->reader, topic);
-    }
     struct later l = {.home = home, .len = topic.len};
     buf_append(&r->later, &l, sizeof l);
     buf_append_span(&r->later, topic);
     return !pattern_is(topic) || pattern_allowed(topic);
+}
+
+bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
+{
+    struct sio_replay *r = replaying(s);
+    if (r != NULL && home == JOURNAL_HOME) {
+        r->topics++;
+        return journal_subscribe(&r->reader, topic);
+    }
+    return sio_subscribe_values(s, home, topic);
+}
+
+bool sio_subscribe_values(struct sio_socket *s, unsigned home, span topic)
+{
+    struct sio_replay *r = replaying(s);
+    return r != NULL
+               ? subscribe_later(r, home, topic)
+               : hub_subscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
 }
 
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic)
@@ -269,7 +279,8 @@ bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic)
     if (r == NULL) {
         return hub_unsubscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
     }
-    return home == JOURNAL_HOME ? journal_unsubscribe(&r->reader, topic) : later_drop(r, topic);
+    return (home == JOURNAL_HOME && journal_unsubscribe(&r->reader, topic)) ||
+           later_drop(r, topic);
 }
 
 void sio_recovery_writable(struct sio_socket *s)

@@ -127,6 +127,9 @@ void sio_each(struct edge *e, void (*visit)(struct sio_socket *s, void *arg), vo
  * namespace's, for its sockets share the connection's membership. Call sio_keep when the
  * subscriptions are as they shall be. */
 bool sio_subscribe(struct sio_socket *s, unsigned home, span topic);
+/* The same for a topic that is not ordered, which may have any home, also JOURNAL_HOME: its owner's
+ * newest values come first, behind what was missed. */
+bool sio_subscribe_values(struct sio_socket *s, unsigned home, span topic);
 /* False when it was not subscribed. */
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
 /* It came back, and what it missed is still being read from the log. */
