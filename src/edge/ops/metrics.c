@@ -369,6 +369,11 @@ static void collect_store_queue(struct scrape *s)
     scrape_labelled(s, "kind", "read", (double)s->store.read_waiting);
 }
 
+static void collect_store_unsettled(struct scrape *s)
+{
+    scrape_plain(s, (double)s->store.unsettled);
+}
+
 static void collect_store_bytes(struct scrape *s) { scrape_plain(s, (double)s->store.file_bytes); }
 
 static void collect_store_up(struct scrape *s)
