@@ -2,6 +2,7 @@
  * loops send here. */
 #include "domain/fleet.h"
 #include "domain/fleet_internal.h"
+#include "domain/command_job.h"
 
 #include "base/mem.h"
 #include "shape/host.h"
@@ -34,6 +35,7 @@ struct fleet *fleet_new(struct home *h)
         f->offset_min = 0; /* the setting is checked at start */
     }
     commands_start(f);
+    jobs_start(f);
     hub_own(h->hub, SPAN("m/"), &host_topic_owner, f);
     hub_own(h->hub, SPAN("t/"), &telemetry_topic_owner, f);
     f->telemetry = telemetry_new(h);
@@ -74,6 +76,7 @@ void fleet_free(struct fleet *f)
 {
     struct map_node *n;
     partings_drop(f);
+    jobs_stop(f);
     behind_deinit(&f->presence);
     connection_logs_drop(f);
     behind_deinit(&f->logs);

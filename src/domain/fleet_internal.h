@@ -147,6 +147,7 @@ struct fleet {
     struct command_sweep *sweep; /* home 0 only */
     _Atomic uint64_t commands_ended[PHASE_COUNT]; /* written by this thread, read by any */
     struct list partings; /* device_delete.c */
+    struct job_runner *jobs; /* home 0 only */
     struct retention *retention; /* home 0 only */
     struct budget *budget;       /* home 0 only */
 };

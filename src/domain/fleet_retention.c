@@ -47,6 +47,8 @@ static const struct {
     {QUERY_TELEMETRY_ROLLUP_EXPIRE, hour, 3600000, QUERY_NONE},
     {QUERY_CONNECTION_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_AUDIT_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_JOB_TARGET_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_JOB_EXPIRE, logs, 0, QUERY_NONE}, /* before their commands */
     {QUERY_COMMAND_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_IDEMPOTENCY_EXPIRE, answers, 0, QUERY_NONE},
 };

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import test, { after, afterEach, before, beforeEach } from 'node:test';
 import { io } from 'socket.io-client';
 import { until } from './lib/clients.mjs';
+import { WIRES } from './lib/commands.mjs';
 import { PATIENCE, startServer, within } from './lib/server.mjs';
 import { listen } from './lib/sse.mjs';
 
+const FLAGS = ['--handshakes-per-s', '1000', '--loops', '2'];
 const SOON_MS = 10_000 * PATIENCE;
 const NOBODY = '01900000-0000-7000-8000-000000000000';
 let server;
@@ -28,7 +30,7 @@ async function bind(who, role, group, probe = `/groups/${group}`) {
 }
 
 before(async () => {
-  server = await startServer({ flags: ['--handshakes-per-s', '1000', '--loops', '2'] });
+  server = await startServer({ flags: FLAGS });
   admin = await server.cli('token', '--sub', 'root', '--kind', 'user', '--role', 'admin');
 });
 beforeEach(async () => { // each test has its own allowance of requests
@@ -48,7 +50,11 @@ async function ok(...call) {
   assert.ok(answer.status < 300, `${call[0]} ${call[1]}: ${answer.status} ${answer.text}`);
   return answer.json?.data;
 }
-const makeDevice = async (name = 'one') => (await ok('POST', '/devices', { name }, admin)).device.id;
+const enrol = async (name = 'one') => {
+  const made = await ok('POST', '/devices', { name }, admin);
+  return { id: made.device.id, key: made.key };
+};
+const makeDevice = async (name) => (await enrol(name)).id;
 const makeGroup = async (devices = []) => {
   const { id } = await ok('POST', '/groups', { name: `group ${++names}` });
   if (devices.length > 0) await ok('POST', `/groups/${id}/devices`, { devices });
@@ -253,4 +259,136 @@ test('a_deleted_device_takes_its_rights_along', async () => {
   }
   for (const s of [socket, direct]) assert.ok(!s.heard.some((h) => h.data?.name === 'another'));
   assert.equal((await ok('GET', `/groups/${group}`)).device_count, 0);
+});
+
+// --- group commands ---
+
+/** The job once `fits` holds of it. */
+async function job(id, fits = (j) => j.endedAt !== null, token = operator) {
+  let last;
+  await until(`the job ${id}`, async () => {
+    last = await ok('GET', `/command-jobs/${id}`, undefined, token);
+    return fits(last);
+  }).catch((error) => assert.fail(`${error.message}: ${JSON.stringify(last)}`));
+  return last;
+}
+const results = async (id, token) => {
+  const rows = await ok('GET', `/command-jobs/${id}/results?limit=200`, undefined, token);
+  return new Map(rows.map((row) => [row.deviceId, row]));
+};
+const counts = (more) => ({ total: 0, waiting: 0, pending: 0, executed: 0, failed: 0, refused: 0, skipped: 0, ...more });
+
+test('a_group_command_has_one_result_a_device', async () => {
+  const devices = [await enrol(), await enrol(), await enrol(), await enrol()];
+  const ids = devices.map((d) => d.id);
+  const group = await makeGroup(ids);
+  const [gina, vera, dora] = [await person(), await person(), await person()];
+  await bind(gina, 'operator', group);
+  await bind(vera, 'viewer', group);
+  await server.cli('user', 'grant', '--name', dora.name, '--role', 'operator', '--device', ids[0]);
+  const live = [await WIRES[0].open(server, devices[0].key), await WIRES[1].open(server, devices[1].key),
+    await WIRES[0].open(server, devices[2].key, {
+      obey: ({ requestId }) => ({
+        ack: { ok: true }, response: { requestId, status: 'error', error: { code: 'JAMMED', message: 'it is stuck' } },
+      }),
+    })];
+  const body = { command: 'open', parameters: { percent: 40 }, abortPercent: 100, timeoutMs: 20_000 };
+  const send = (token, more = {}, headers = {}) => ask('POST', `/groups/${group}/commands`, { ...body, ...more }, token, headers);
+  assert.equal((await send(vera.token)).json.code, 'PERMISSION_DENIED');
+  await until('the role to count', async () => (await ask('GET', `/devices/${ids[0]}`, undefined, dora.token)).status === 200);
+  assert.equal((await send(dora.token)).json.code, 'NOT_FOUND'); // a role for one device is none for the group
+  for (const bad of [{ command: '' }, { ratePerMinute: 0 }, { ratePerMinute: 6001 }, { abortPercent: 101 }, { timeoutMs: 1 }]) {
+    assert.equal((await send(gina.token, bad)).status, 400);
+  }
+  const key = { 'idempotency-key': 'open-them' };
+  const made = await send(gina.token, {}, key);
+  assert.equal(made.status, 200, made.text);
+  const { id, createdAt, ...shown } = made.json.data;
+  assert.deepEqual(shown, {
+    groupId: group, issuedBy: gina.id, ...body, queue: false, ratePerMinute: 600, status: 'running',
+    endedAt: null, counts: counts({ total: 4, waiting: 4 }),
+  });
+  assert.equal((await send(gina.token, {}, key)).json.data.id, id);
+  assert.equal((await send(gina.token, { command: 'close' }, key)).status, 422);
+  // Its targets were fixed when it was made.
+  await ok('DELETE', `/groups/${group}/devices/${ids[1]}`);
+  const over = await job(id, undefined, gina.token);
+  assert.equal(over.status, 'done');
+  assert.deepEqual(over.counts, counts({ total: 4, executed: 2, failed: 2 }));
+  for (const device of live) {
+    assert.deepEqual(device.commands.all.map((c) => [c.command, c.parameters, c.requestId]), [['open', { percent: 40 }, `job-${id}`]]);
+  }
+  const all = await results(id);
+  assert.deepEqual(ids.map((d) => [all.get(d).status, all.get(d).phase]),
+    [['executed', 'done'], ['executed', 'done'], ['failed', 'failed'], ['failed', 'rejected']]);
+  assert.deepEqual(all.get(ids[0]).response, { did: 'open' });
+  assert.equal(all.get(ids[2]).error.code, 'JAMMED');
+  assert.ok(all.get(ids[0]).sentAt >= createdAt);
+  assert.equal((await ok('GET', `/devices/${ids[0]}/commands`))[0].requestId, `job-${id}`);
+  // Results of devices that one may not read are not shown; nor are jobs of other groups.
+  assert.deepEqual([...(await results(id, gina.token)).keys()].sort(), [ids[0], ids[2], ids[3]].sort());
+  assert.equal((await ask('GET', `/command-jobs/${id}`, undefined, dora.token)).status, 404);
+  assert.equal((await ask('GET', `/command-jobs/${id}/results`, undefined, dora.token)).status, 404);
+  assert.equal((await ask('GET', `/command-jobs/${id}`, undefined, vera.token)).status, 200);
+  assert.equal((await ask('POST', `/command-jobs/${id}/cancel`, undefined, vera.token)).status, 403);
+  assert.equal((await ask('POST', `/command-jobs/${id}/cancel`, undefined, dora.token)).status, 404);
+  assert.equal((await ask('POST', `/command-jobs/${id}/cancel`, undefined, gina.token)).status, 409);
+  assert.equal((await ask('GET', `/command-jobs/${NOBODY}`)).status, 404);
+  const page = await ask('GET', `/command-jobs/${id}/results?limit=3`);
+  const rest = await ask('GET', `/command-jobs/${id}/results?limit=3&cursor=${page.json.next_cursor}`);
+  assert.deepEqual([page.json.data.length, rest.json.data.length, rest.json.next_cursor], [3, 1, undefined]);
+  assert.equal((await ask('GET', `/command-jobs/${id}/results?cursor=x`)).status, 400);
+  assert.equal((await ask('GET', `/command-jobs/${id}/results?limit=0`)).status, 400);
+  assert.deepEqual((await ok('GET', `/groups/${group}/jobs?limit=1`, undefined, vera.token)).map((j) => j.id), [id]);
+  assert.equal((await ask('GET', `/groups/${group}/jobs?limit=0`)).status, 400);
+  assert.equal((await ask('POST', `/groups/${await makeGroup()}/commands`, body)).json.code, 'CONFLICT');
+  for (const device of live) device.cut();
+});
+
+test('a_group_command_keeps_its_rate_and_stops_when_too_many_fail_or_it_is_told_to', async () => {
+  const away = await makeGroup(await Promise.all(Array.from({ length: 8 }, () => makeDevice())));
+  const silent = await Promise.all(Array.from({ length: 3 }, () => enrol()));
+  const group = await makeGroup(silent.map((d) => d.id));
+  const live = await Promise.all(silent.map((d) => WIRES[0].open(server, d.key, { obey: () => ({ ack: { ok: true } }) })));
+  // One a second: the first is rejected, for its device is away, and that is enough.
+  const fails = await ok('POST', `/groups/${away}/commands`, { command: 'x', ratePerMinute: 60, abortPercent: 50 });
+  const slow = await ok('POST', `/groups/${group}/commands`, { command: 'x', ratePerMinute: 60, timeoutMs: 300_000 });
+  await job(slow.id, (j) => j.counts.pending === 1);
+  const stopped = await ok('POST', `/command-jobs/${slow.id}/cancel`);
+  assert.equal(stopped.status, 'cancelled');
+  const cancelled = await job(slow.id);
+  assert.equal(cancelled.counts.skipped + cancelled.counts.failed, 3);
+  assert.ok(cancelled.counts.skipped >= 1, JSON.stringify(cancelled));
+  assert.equal(live.reduce((n, device) => n + device.commands.all.length, 0), cancelled.counts.failed);
+  const ended = [...(await results(slow.id)).values()].find((r) => r.status === 'failed');
+  assert.deepEqual([ended.phase, ended.error.code], ['cancelled', 'CANCELLED']);
+  const aborted = await job(fails.id);
+  assert.equal(aborted.status, 'aborted');
+  assert.equal(aborted.counts.failed + aborted.counts.skipped, 8);
+  assert.ok(aborted.counts.failed <= 2, JSON.stringify(aborted));
+  for (const device of live) device.cut();
+});
+
+test('a_group_command_goes_on_after_a_crash_and_repeats_nothing', async () => {
+  const devices = await Promise.all(Array.from({ length: 6 }, () => enrol()));
+  const group = await makeGroup(devices.map((d) => d.id));
+  const gone = await makeDevice();
+  await ok('PUT', `/groups/${group}/devices/${gone}`);
+  const { id } = await ok('POST', `/groups/${group}/commands`, { command: 'x', ratePerMinute: 120, queue: true });
+  await ok('DELETE', `/devices/${gone}`, undefined, admin);
+  await job(id, (j) => j.counts.pending >= 2);
+  await server.crash();
+  server = await startServer({ flags: FLAGS, dataDir: server.dataDir });
+  const live = await Promise.all(devices.map((d) => WIRES[0].open(server, d.key)));
+  const over = await job(id);
+  assert.equal(over.status, 'done');
+  assert.equal(over.counts.executed, 6);
+  assert.equal(over.counts.failed + over.counts.refused, 1); // the one that was deleted
+  for (const device of live) {
+    assert.equal(new Set(device.commands.all.map((c) => c.requestId)).size, 1);
+    device.cut();
+  }
+  // Two a second: three are never within one.
+  const times = [...(await results(id)).values()].filter((r) => r.createdAt).map((r) => Date.parse(r.createdAt)).sort();
+  for (let i = 2; i < times.length; i++) assert.ok(times[i] - times[i - 2] >= 900, String(times));
 });
