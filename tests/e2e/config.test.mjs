@@ -162,3 +162,45 @@ for (const [wire, connect] of Object.entries(WIRES)) {
     });
   });
 }
+
+for (const [wire, connect] of Object.entries(WIRES)) {
+  test(`changes_are_pushed_to_the_live_socket_over_${wire}`, async () => {
+    const { id, key } = await makeDevice();
+    const device = await connect(key);
+    assert.equal((await device.register()).config, undefined); // nothing was ever desired
+    await patch(id, { interval: 10 });
+    const first = await device.config();
+    assert.equal(first.version, 1);
+    assert.deepEqual(first.desired, { interval: 10 });
+    assert.deepEqual(first.delta, { interval: 10 });
+    assert.match(first.timestamp, /^\d{4}-.*Z$/);
+    assert.equal((await device.ask('config:report', { version: 1, reported: first.desired })).ok, true);
+    await patch(id, { interval: null, led: { on: true } });
+    const second = await device.config((c) => c.version === 2);
+    assert.deepEqual(second.desired, { led: { on: true } });
+    assert.deepEqual(second.delta, { interval: null, led: { on: true } });
+    // Registering while behind brings it again, by ack and by event.
+    const before_ = device.configs().length;
+    const registered = await device.register();
+    assert.deepEqual(registered.config, second);
+    assert.deepEqual(await device.config((c) => device.configs().length > before_ && c.version === 2), second);
+    assert.equal((await device.ask('config:report', { version: 2, reported: second.desired })).ok, true);
+    assert.deepEqual((await get(id)).json.data.delta, {});
+  });
+}
+
+test('a_device_that_was_offline_learns_when_it_registers_also_after_a_restart', async () => {
+  const { id, key } = await makeDevice();
+  await patch(id, { mode: 'night' });
+  await patch(id, { mode: 'day', level: 3 });
+  const shown = (await get(id)).json.data;
+  const { dataDir } = server;
+  await server.crash();
+  server = await startServer({ flags: ['--handshakes-per-s', '1000'], dataDir });
+  assert.deepEqual((await get(id)).json.data, shown);
+  assert.equal(shown.desiredVersion, 2);
+  const device = await WIRES.socketio(key);
+  assert.deepEqual((await device.register()).config.desired, { mode: 'day', level: 3 });
+  assert.equal((await device.config()).version, 2);
+  assert.equal(device.configs().length, 1);
+});
