@@ -94,6 +94,7 @@ test('a_patch_that_is_none_is_refused_and_named', async () => {
   const { id } = await makeDevice();
   for (const [body, member] of [
     [{ desired: 7 }, 'desired'],
+    [{ desired: null }, 'desired'],
     [{ desired: { a: 1 }, interval: 5 }, 'interval'],
     [{ desired: { a: 1 }, version: 'x' }, 'version'],
     [[1], 'desired'],

@@ -136,6 +136,14 @@ test('one_is_ended_with_4004_and_audited', async () => {
     assert.equal((await kick(mine.socketId)).status, 204);
     assert.equal((await raw.closedWithin()).code, 4004);
   }
+  const polling = await talker(viewer, { transports: ['polling'] });
+  const stream = await listen(server, '', { token: viewer });
+  assert.equal((await kick(polling.id)).status, 204);
+  assert.equal((await polling.first('closing'))[0].code, 4004);
+  const [streams] = await rows('?wire=sse');
+  assert.equal(streams.deviceId, null);
+  assert.equal((await kick(streams.socketId)).status, 204);
+  await stream.endedWithin();
   for (const none of [userSocket, '0-1-2', '1', 'x'.repeat(100), '0-99999-1']) assert.equal((await kick(none)).status, 404);
   const audit = await server.get('/api/v1/audit?action=connection.disconnect', { token: admin });
   assert.ok(audit.json.data.some((row) => row.target_id === userSocket));

@@ -225,6 +225,13 @@ test('answers_and_bodies_are_as_documented', async () => {
   assert.equal((await ask('POST', cancel)).status, 409);
   const away = (await ask('POST', '/api/v1/devices', { body: { name: 'away' } })).json.data.device.id;
   assert.equal((await ask('POST', `/api/v1/devices/${away}/commands`, { body: { command: 'x' } })).status, 502);
+  assert.equal((await ask('GET', `${at}/config`)).status, 200);
+  for (const body of [{ desired: { a: { b: 1 } }, version: 0 }, { a: null }]) {
+    assert.equal((await ask('PATCH', `${at}/config`, { body })).status, 200);
+  }
+  assert.equal((await ask('PATCH', `${at}/config`, { body: { desired: 7 } })).status, 400);
+  assert.equal((await ask('PATCH', `${at}/config`, { body: {}, headers: { 'if-match': '"v1"' } })).status, 412);
+  assert.equal((await ask('GET', at)).json.data.config.desiredVersion, 2);
   const credential = await ask('POST', `${at}/credentials`, { body: { name: 'second' } });
   assert.equal(credential.status, 201);
   assert.equal((await ask('DELETE', `${at}/credentials/${credential.json.data.id}`)).status, 204);
@@ -250,7 +257,13 @@ test('answers_and_bodies_are_as_documented', async () => {
   assert.equal((await ask('GET', '/api/v1/sockets/rooms')).json.data.length, 1);
   assert.equal((await ask('GET', '/api/v1/sockets/rooms/documented/members')).json.data.length, 1);
   await ask('POST', '/api/v1/sockets/leave', { body: { sid: socket.id, rooms: ['documented'] } });
-  await ask('POST', '/api/v1/sockets/disconnect', { body: { sid: socket.id, close: true } });
+  const [mine] = (await ask('GET', '/api/v1/connections')).json.data;
+  assert.equal(mine.socketId, socket.id);
+  assert.equal((await ask('GET', '/api/v1/connections/stats')).json.data.total, 1);
+  assert.equal((await ask('GET', '/api/v1/connections?wire=x')).status, 400);
+  assert.equal((await ask('DELETE', '/api/v1/connections/none')).status, 404);
+  await ask('POST', '/api/v1/sockets/disconnect', { body: { sid: 'x'.repeat(20), close: true } });
+  assert.equal((await ask('DELETE', `/api/v1/connections/${socket.id}`)).status, 204);
   assert.equal((await ask('DELETE', at)).status, 204);
   assert.equal((await ask('GET', at)).status, 404);
   assert.equal((await ask('GET', '/api/v1/devices', { token: 'nothing' })).status, 401);
@@ -320,6 +333,11 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   const device = await connect(enrolled.key);
   await connected;
   await call(device, 'device:register', { deviceId: enrolled.device.id, capabilities: ['b'] }, '_DEVICE');
+  await server.request('PATCH', `/api/v1/devices/${enrolled.device.id}/config`, { token, body: { desired: { a: 1 } } });
+  const behind = await call(device, 'device:register', {}, '_DEVICE');
+  assert.equal(behind.config.version, 1);
+  await call(device, 'config:report', { version: 1, reported: { a: 1 } });
+  await call(device, 'config:report', { version: 2, reported: {} });
   await call(device, 'device:heartbeat', { timestamp: Date.now() });
   const told = within(10_000 * PATIENCE, 'device:command', new Promise((resolve) => {
     device.once('device:command', (command, acknowledge) => {
@@ -352,7 +370,7 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
   await server.request('DELETE', `/api/v1/devices/${enrolled.device.id}`, { token });
   await deleted;
   await call(watcher, 'device:unsubscribe', {});
-  for (const name of ['recovery:ready', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'device:command', 'command:result', 'error']) {
+  for (const name of ['recovery:ready', 'device:config-update', 'device:created', 'device:connected', 'device:updated', 'device:status-changed', 'device:deleted', 'device:command', 'command:result', 'error']) {
     assert.ok(seen.has(name), name);
   }
   for (const socket of [watcher, fresh, device]) socket.disconnect();
@@ -388,6 +406,14 @@ test('frames_of_monitor_are_as_documented', async () => {
   fits('monitor_in_command_response', { type: 'command:response', id: 1, data: answer });
   assert.equal((await host.ask('command:response', answer)).ok, true);
   await viewer.first('command:result', { test: (m) => m.data.phase === 'done' });
+  await server.request('PATCH', `/api/v1/devices/${id}/config`, { token, body: { desired: { a: 1 } } });
+  const register = { type: 'register', id: 'behind', data: { capabilities: ['a'] } };
+  const report = { type: 'config:report', id: 'report', data: { version: 1, reported: {} } };
+  for (const frame of [register, report]) {
+    fits(`monitor_in_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
+    host.send(frame);
+    await host.first('ack', { test: (m) => m.data.id === frame.id && m.data.ok });
+  }
   await server.request('PATCH', `/api/v1/devices/${id}`, { token, body: { name: 'other' } });
   await host.first('ack', { test: (m) => m.data.id === 'seen' });
   await viewer.next('device:updated', { from: begun });
@@ -401,7 +427,7 @@ test('frames_of_monitor_are_as_documented', async () => {
     fits(`monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
     seen.add(frame.type);
   }
-  for (const type of ['connected', 'pong', 'system-info', 'metrics', 'device:updated', 'device:command', 'command:result', 'error']) {
+  for (const type of ['connected', 'device:config-update', 'pong', 'system-info', 'metrics', 'device:updated', 'device:command', 'command:result', 'error']) {
     assert.ok(seen.has(type), type);
   }
   viewer.ws.close();

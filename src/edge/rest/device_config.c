@@ -95,6 +95,10 @@ static bool read_patch(struct rest_call *c, struct config_change *out)
                          ctx.why);
         return false;
     }
+    if (!in.has_desired) {
+        device_bad_query(c, "desired", "must be an object");
+        return false;
+    }
     *out = (struct config_change){.version = in.has_version ? in.version : -1,
                                   .patch = in.desired};
     return true;
