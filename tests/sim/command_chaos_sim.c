@@ -183,6 +183,22 @@ static void crash(struct chaos *c)
     world_crash(&c->w);
 }
 
+/* In the middle of what was just begun. */
+static void crash_soon(struct chaos *c)
+{
+    struct gadget *g = &c->gadgets[below(c, DEVICES)];
+    do_send(c);
+    for (unsigned i = 0; i < g->got_count && g->plug != NULL; i++) {
+        if (!g->got[i].settled) {
+            gadget_respond(g, g->got[i].request, RESPONSE_SUCCESS, "[1]");
+        }
+    }
+    for (uint64_t n = below(c, 60); n > 0; n--) {
+        (void)sim_step(c->w.sim);
+    }
+    crash(c);
+}
+
 static void step(struct chaos *c)
 {
     uint64_t what = below(c, 100);
@@ -196,8 +212,8 @@ static void step(struct chaos *c)
         do_other_call(c);
     } else if (what < 95) {
         sim_store_set_failures(c->w.db, world_chance(&c->w, 50) ? 30 : 0, ERR_STORE_FAILED);
-    } else if (what < 97) {
-        crash(c);
+    } else if (what < 98) {
+        crash_soon(c);
     }
     sim_run_ms(c->w.sim, (int64_t)sim_random_size(sim_random(c->w.sim), 3000) - 1);
     take_answers(c);

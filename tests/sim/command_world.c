@@ -101,8 +101,8 @@ static void answered(struct device_link *l, span ack, err error)
         return;
     }
     char request[80];
-    span rest = ack;
-    snprintf(request, sizeof request, "%.*s", SPAN_FMT(span_cut(&rest, ':')));
+    span rest = ack, name = span_cut(&rest, ':');
+    snprintf(request, sizeof request, "%.*s", SPAN_FMT(name));
     struct got *got = gadget_got(g, request);
     if (got != NULL && error == ERR_NONE && rest.ptr[0] <= '0' + RESPONSE_ERROR) {
         got->settled = true;
