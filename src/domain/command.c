@@ -232,6 +232,14 @@ static const char *misfit(const struct command_draft *in, int64_t now)
     return in->expires_ms > now + COMMAND_EXPIRY_MS ? "expiresAt: is more than 24 h ahead" : NULL;
 }
 
+static bool has_room(const struct command_call *x, const struct device *d)
+{
+    struct command_load load = command_load_of(d);
+    bool waits = x->draft.queue && !presence_reachable(d);
+    return load.count < COMMAND_OPEN_MAX && (!waits || load.queued < COMMAND_QUEUED_MAX) &&
+           load.bytes + x->draft.parameters.len <= COMMAND_OPEN_BYTES_MAX;
+}
+
 static void at_home_send(struct ask *a, struct device *d)
 {
     struct command_call *x = (struct command_call *)a;
@@ -250,9 +258,7 @@ static void at_home_send(struct ask *a, struct device *d)
         look_up(x, d, ERR_INVALID_MESSAGE_FORMAT, why); /* it may have been right once */
         return;
     }
-    bool waits = x->draft.queue && !presence_reachable(d);
-    if (command_count(d, false) >= COMMAND_OPEN_MAX ||
-        (waits && command_count(d, true) >= COMMAND_QUEUED_MAX)) {
+    if (!has_room(x, d)) {
         look_up(x, d, ERR_RATE_LIMIT_EXCEEDED, NULL);
         return;
     }

@@ -43,8 +43,9 @@ struct command_result {
     /* ERR_NONE: it is recorded (or was, by an earlier call: `repeated`), whatever became of it;
      * ERR_DEVICE_NOT_FOUND; ERR_NOT_FOUND: no such command; ERR_CONFLICT: cancelling one that is
      * over; ERR_INVALID_MESSAGE_FORMAT: `why` says what, DUPLICATE_REQUEST among it;
-     * ERR_RATE_LIMIT_EXCEEDED: COMMAND_QUEUED_MAX wait; ERR_INVALID_REQUEST: `after` is none of
-     * ours; the store's: nothing was recorded. */
+     * ERR_RATE_LIMIT_EXCEEDED: COMMAND_QUEUED_MAX wait, or COMMAND_OPEN_MAX or
+     * COMMAND_OPEN_BYTES_MAX are not over; ERR_INVALID_REQUEST: `after` is none of ours; the
+     * store's: nothing was recorded. */
     err error;
     const char *why;         /* static text, or NULL */
     bool repeated;

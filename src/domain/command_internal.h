@@ -121,7 +121,13 @@ void command_free(struct command *c);
 void command_settle(struct command *c);
 struct command *command_by_request(struct device *d, span request_id);
 struct command *command_by_id(struct device *d, uuid id);
-unsigned command_count(const struct device *d, bool queued_only);
+/* What of the device is not over. */
+struct command_load {
+    unsigned count;
+    unsigned queued; /* of them */
+    size_t bytes;    /* of their parameters */
+};
+struct command_load command_load_of(const struct device *d);
 /* It is on disk and may go on: sent, queued or rejected. */
 void command_go(struct command *c);
 /* The device has it. */

@@ -135,17 +135,21 @@ struct command *command_by_id(struct device *d, uuid id)
     return NULL;
 }
 
-unsigned command_count(const struct device *d, bool queued_only)
+struct command_load command_load_of(const struct device *d)
 {
-    unsigned n = 0;
+    struct command_load load = {0};
     if (d->commands == NULL) {
-        return 0;
+        return load;
     }
     LIST_EACH(it, &d->commands->open) {
         const struct command *c = LIST_ITEM(it, struct command, link);
-        n += !command_over(c) && (!queued_only || c->row.phase == PHASE_QUEUED);
+        if (!command_over(c)) {
+            load.count++;
+            load.queued += c->row.phase == PHASE_QUEUED;
+            load.bytes += c->row.parameters.len;
+        }
     }
-    return n;
+    return load;
 }
 
 /* --- phases --- */

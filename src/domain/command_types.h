@@ -15,6 +15,9 @@
 #define COMMAND_EXPIRY_MS 86400000 /* of one that waits for its device; also the longest */
 /* Of one device, not over: a client at its rate limit reaches as many with a device that hangs. */
 #define COMMAND_OPEN_MAX 512
+/* And of their parameters: a device that connects gets them all at once, and its outbox has 1 MiB.
+ * As many as may be queued, each as large as it may be. */
+#define COMMAND_OPEN_BYTES_MAX (COMMAND_QUEUED_MAX * 16384)
 #define COMMAND_ERROR_CODE_MAX 100 /* bytes that are kept of what a device says */
 #define COMMAND_ERROR_MESSAGE_MAX 500
 

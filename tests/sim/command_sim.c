@@ -306,6 +306,36 @@ static void one_that_waits_too_long_expires(uint64_t seed)
     scene_stop(&c);
 }
 
+static void what_is_open_is_bounded(uint64_t seed)
+{
+    struct scene c;
+    char request[16];
+    static char large[16384];
+    scene_start(&c, seed);
+    plug_in(&c, NULL);
+    memset(large, '1', sizeof large);
+    struct command_draft draft = draft_of(&c, NULL);
+    draft.parameters = span_of(large, sizeof large);
+    for (unsigned i = 0; i < COMMAND_OPEN_BYTES_MAX / sizeof large; i++) {
+        snprintf(request, sizeof request, "r%u", i);
+        draft.request_id = span_str(request);
+        command_do(&c.w, &c.s, &draft, ann);
+        SIM_CHECK(c.s.error == ERR_NONE);
+    }
+    draft = draft_of(&c, "more");
+    command_do(&c.w, &c.s, &draft, ann);
+    SIM_CHECK(c.s.error == ERR_RATE_LIMIT_EXCEEDED);
+    draft.parameters = SPAN_NONE;
+    command_do(&c.w, &c.s, &draft, ann);
+    SIM_CHECK(c.s.error == ERR_NONE);
+    gadget_respond(&c.g, "r0", RESPONSE_SUCCESS, "1");
+    world_settle(&c.w);
+    draft = draft_of(&c, "again");
+    command_do(&c.w, &c.s, &draft, ann);
+    SIM_CHECK(c.s.error == ERR_NONE);
+    scene_stop(&c);
+}
+
 /* --- the same again --- */
 
 static void a_repeat_runs_nothing(uint64_t seed)
@@ -620,6 +650,7 @@ int main(int argc, char **argv)
         {"a_late_answer_is_kept_and_marked", a_late_answer_is_kept_and_marked, 20},
         {"one_that_is_offline_rejects_or_queues", one_that_is_offline_rejects_or_queues, 5},
         {"one_that_waits_too_long_expires", one_that_waits_too_long_expires, 5},
+        {"what_is_open_is_bounded", what_is_open_is_bounded, 3},
         {"a_repeat_runs_nothing", a_repeat_runs_nothing, 20},
         {"cancelling_ends_what_is_not_over", cancelling_ends_what_is_not_over, 20},
         {"who_waits_hears_the_end_or_the_state", who_waits_hears_the_end_or_the_state, 20},
