@@ -201,6 +201,25 @@ static void a_member_has_a_bound_of_patterns_and_none_of_topics(void **state)
     world_stop();
 }
 
+static void a_subscription_is_heard_by_from_when_its_home_knows(void **state)
+{
+    world_start(2, 10, 1000);
+    join(1, 0, 0);
+    struct hub *h = hub_of(1)->hub;
+    assert_true(hub_subscribe(h, 0, 0, SPAN("d/1")));
+    assert_true(hub_subscribe(h, 0, 0, SPAN("e/+")));
+    assert_false(hub_hears(h, 0, 0, SPAN("d/1")));
+    assert_false(hub_hears(h, 0, 0, SPAN("e/1")));
+    settle(1);
+    assert_true(hub_hears(h, 0, 0, SPAN("d/1")));
+    assert_true(hub_hears(h, 0, 0, SPAN("e/1")));
+    assert_false(hub_hears(h, 0, 1, SPAN("e/1"))); /* of another home */
+    hub_unsubscribe(h, 0, 0, SPAN("d/1"));
+    assert_false(hub_hears(h, 0, 0, SPAN("d/1")));
+    settle(1);
+    world_stop();
+}
+
 static void drop_shown(struct hub *h, uint32_t member, span topic, void *arg)
 {
     note(arg, topic, " ");
@@ -259,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_member_gets_each_message_once_however_it_asked),
         cmocka_unit_test(whether_anybody_listens_includes_patterns),
+        cmocka_unit_test(a_subscription_is_heard_by_from_when_its_home_knows),
         cmocka_unit_test(a_pattern_at_every_home_sees_them_all),
         cmocka_unit_test(owners_of_what_may_match_answer_a_pattern_before_what_follows),
         cmocka_unit_test(a_member_has_a_bound_of_patterns_and_none_of_topics),
