@@ -40,9 +40,9 @@ END_S = 90  # beyond its duration: the simulator ends after a minute by itself
 USER = '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee'
 
 CASES = [
-    ('1 sample a message, 100/s a device', 'load', ['--rate', '100', '--batch', '1'], 100000),
-    ('10 samples a message, 10/s a device', 'load', ['--rate', '10', '--batch', '10'], 10000),
-    ('10,000 devices connect at once', 'storm', [], 0),
+    ('1 sample a message, 100/s a device', 'load', 100, 1),
+    ('10 samples a message, 10/s a device', 'load', 10, 10),
+    ('10,000 devices connect at once', 'storm', 0, 1),
 ]
 COLUMNS = [
     ('acked_per_s', 'messages acked/s', 0), ('samples_per_s', 'samples stored/s', 0),
@@ -212,13 +212,13 @@ def load(flags, seconds):
             'stored': rows, 'acknowledged': sums['samples'], 'refused': sums['refused']}
 
 
-def storm(_flags, _seconds):
+def storm(flags, _seconds):
     port, keys = prepare(STORM)
     server = start(port)
     simulator = None
     try:
         empty_kb, before = memory_kb(server.pid, 'RssAnon'), cpu_ns(server.pid)
-        simulator = start_simulator(port, keys, 2, ['--devices', str(STORM), '--rate', '0'])
+        simulator = start_simulator(port, keys, 2, ['--devices', str(STORM), *flags])
         reader = Reader(simulator, STORM)
         if not reader.all_live.wait(120):
             sys.exit('devices: the storm did not end within two minutes')
@@ -258,6 +258,7 @@ def main():
     parser = argparse.ArgumentParser(prog='bench/devices.py')
     parser.add_argument('--rounds', type=int, default=2)
     parser.add_argument('--minutes', type=float, default=0)
+    parser.add_argument('--share', type=float, default=1, help='of the rates, for a first look')
     parser.add_argument('--only', default='', help='cases whose name contains it')
     parser.add_argument('--write', action='store_true', help='into bench/RESULTS.md')
     options = parser.parse_args()
@@ -268,14 +269,16 @@ def main():
     load_begin = os.getloadavg()[0]
     results = {}
     for _ in range(options.rounds):
-        for name, kind, flags, _messages in CASES:
+        for name, kind, rate, batch in CASES:
             if options.only in name:
+                flags = ['--rate', f'{rate * options.share:g}', '--batch', str(batch)]
                 result = {'load': load, 'storm': storm}[kind](flags, seconds)
                 print(json.dumps({'case': name, **result}), flush=True)
                 results.setdefault(name, []).append(result)
     text = (run.about(options, load_begin) + '\n' + table(results) +
             f'\n{DEVICES:,} devices beside {IDLE:,} idle clients and {WATCHERS} subscribers of '
-            f'{EACH} devices each; {seconds:.0f} s a load.\n')
+            f'{EACH} devices each; {seconds:.0f} s a load'
+            f'{"" if options.share == 1 else f"; {options.share:g} of the rates"}.\n')
     with open(os.path.join(OUT, 'devices.md'), 'w', encoding='utf-8') as f:
         f.write(text)
     print(text)

@@ -140,15 +140,15 @@ void group_get(struct home *h, uuid id, group_done done, void *owner)
 /* Step 0 finds the group, step 1 changes it: a change that found no row had another version. */
 static bool changed(struct group_op *o)
 {
-    const struct store_req *req = o->req;
-    if (req->error == ERR_CONFLICT) {
-        group_op_fail(o, req->failed_step == 0 ? ERR_NOT_FOUND : ERR_PRECONDITION_FAILED, NULL);
-    } else if (req->error == ERR_STORE_CONSTRAINT) {
+    err error = o->req->error; /* what fails is freed */
+    if (error == ERR_CONFLICT) {
+        group_op_fail(o, o->req->failed_step == 0 ? ERR_NOT_FOUND : ERR_PRECONDITION_FAILED, NULL);
+    } else if (error == ERR_STORE_CONSTRAINT) {
         group_op_fail(o, ERR_CONFLICT, "a group of that name exists already");
-    } else if (req->error != ERR_NONE) {
-        group_op_fail(o, req->error, NULL);
+    } else if (error != ERR_NONE) {
+        group_op_fail(o, error, NULL);
     }
-    return req->error == ERR_NONE;
+    return error == ERR_NONE;
 }
 
 static void patched(struct store_req *req)
