@@ -422,3 +422,21 @@ test('3.2 buckets stand for the points asked for, from samples and from what is 
   assert.equal(wide.json.data[0].points.reduce((n, p) => n + p.n, 0), 240);
   assert.ok(wide.json.data[0].points.length <= 10);
 });
+
+test('3.2 more buckets than an answer has are refused, one sensor is not', async () => {
+  const device = await makeDevice();
+  const from = Date.now() - 3_600_000;
+  const all = Array.from({ length: 10_200 }, (_, i) => (
+    { timestamp: from + Math.floor(i / 6) * 2000, sensorType: `s${i % 6}`, value: i, unit: 'C' }
+  ));
+  for (let i = 0; i < all.length; i += 500) await sent(device, ...all.slice(i, i + 500));
+  const range = `?from=${from}&to=${from + 3_600_000}&points=1800`;
+  const refused = await read(device, range);
+  assert.equal(refused.status, 400);
+  assert.equal(refused.json.errors[0].member, 'points');
+  const one = await read(device, `${range}&sensor=s0`);
+  const { points } = one.json.data[0];
+  assert.ok(points.length <= 1800 && points.length > 1600, `${points.length}`);
+  assert.equal(points.reduce((n, p) => n + p.n, 0), 1700);
+  assert.equal((await read(device, range.replace('1800', '300'))).json.data.length, 6);
+});
