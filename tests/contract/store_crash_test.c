@@ -74,7 +74,7 @@ static void *produce(void *arg)
 static void child_main(const char *path, int64_t base, int out)
 {
     struct store *s;
-    const struct sqlite_store_conf conf = {.path = path, .settle_ms = 1};
+    const struct sqlite_store_conf conf = {.path = path, .settle_ms = 1, .settle_slice_us = 1};
     if (sqlite_store_open(&conf, NULL, NULL, &s) != ERR_NONE) {
         _exit(2);
     }

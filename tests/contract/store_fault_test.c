@@ -165,7 +165,8 @@ static unsigned put_samples(struct store *s, int64_t at)
 static void telemetry_settles_once_on_a_disk_that_fails(void **state)
 {
     struct fixture *f = *state;
-    struct sqlite_store_conf conf = {.path = f->path, .vfs = FAULT_VFS, .settle_ms = 1};
+    struct sqlite_store_conf conf = {
+        .path = f->path, .vfs = FAULT_VFS, .settle_ms = 1, .settle_slice_us = 1};
     struct store *s;
     assert_int_equal(sqlite_store_open(&conf, NULL, &f->log.log, &s), ERR_NONE);
     fixture_device(s, DEVICE_ID);

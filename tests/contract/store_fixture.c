@@ -241,13 +241,15 @@ int fixture_memory(void **state)
 
 int fixture_settling_file(void **state)
 {
-    return open_store(state, (struct sqlite_store_conf){.settle_ms = SETTLE_SOON_MS});
+    return open_store(state, (struct sqlite_store_conf){.settle_ms = SETTLE_SOON_MS,
+                                                        .settle_slice_us = 1});
 }
 
 int fixture_settling_memory(void **state)
 {
     return open_store(state, (struct sqlite_store_conf){.path = ":memory:",
-                                                        .settle_ms = SETTLE_SOON_MS});
+                                                        .settle_ms = SETTLE_SOON_MS,
+                                                        .settle_slice_us = 1});
 }
 
 void wait_settled(struct store *s)

@@ -61,7 +61,7 @@ int fixture_file(void **state);
 int fixture_memory(void **state);
 int fixture_small_file(void **state);
 int fixture_small_memory(void **state);
-int fixture_settling_file(void **state); /* telemetry is settled at once */
+int fixture_settling_file(void **state); /* telemetry is settled at once, some rows a slice */
 int fixture_settling_memory(void **state);
 int fixture_close(void **state);
 /* Waits until no telemetry is unsettled; fails the test after 20 s. */

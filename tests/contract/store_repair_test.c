@@ -463,12 +463,16 @@ static void put_samples(struct store *s, const char *device, unsigned count)
     run_expect(s, req, ERR_NONE);
 }
 
-static void put_more_samples(const char *path, unsigned settle_ms, const char *device, unsigned n)
+/* Of DEVICE_ID, and of the second device. */
+static void put_more_samples(const char *path, unsigned settle_ms, unsigned n, unsigned second)
 {
     struct sqlite_store_conf conf = {.path = path, .settle_ms = settle_ms};
     struct store *s = NULL;
     assert_int_equal(sqlite_store_open(&conf, NULL, NULL, &s), ERR_NONE);
-    put_samples(s, device, n);
+    put_samples(s, DEVICE_ID, n);
+    if (second > 0) {
+        put_samples(s, SECOND_DEVICE, second);
+    }
     if (settle_ms == 1) {
         wait_settled(s);
     }
@@ -483,8 +487,7 @@ static void telemetry_is_there_once_and_settled_once(void **state)
     put_samples(f->store, DEVICE_ID, 200);
     wait_settled(f->store);
     make(f, &files);
-    put_more_samples(files.damaged, 60000, DEVICE_ID, 50);
-    put_more_samples(files.damaged, 60000, SECOND_DEVICE, 7);
+    put_more_samples(files.damaged, 600000, 50, 7);
     wipe(&files, root_of(&files, "telemetry_settling"));
     run_sql(files.damaged, "PRAGMA foreign_keys = off; PRAGMA cell_size_check = off;"
                            "DELETE FROM principal WHERE id = '" SECOND_DEVICE "';"
@@ -493,7 +496,7 @@ static void telemetry_is_there_once_and_settled_once(void **state)
     assert_int_equal(table("telemetry_sample")->rows, 200);
     assert_int_equal(table("telemetry_tail")->refused, 7);
     assert_int_equal(ask(files.fixed, "SELECT count(DISTINCT id) FROM telemetry_data"), 250);
-    put_more_samples(files.fixed, 1, DEVICE_ID, 3);
+    put_more_samples(files.fixed, 1, 3, 0);
     assert_int_equal(ask(files.fixed, "SELECT count(*) FROM telemetry_unsettled"), 0);
     assert_int_equal(ask(files.fixed, "SELECT count(DISTINCT id) FROM telemetry_data"), 253);
     assert_int_equal(ask(files.fixed, "SELECT sum(n) FROM telemetry_rollup"

@@ -14,6 +14,7 @@
 #define READ_MS_MAX_DEFAULT 5000
 #define BUSY_MS_MAX_DEFAULT 2000
 #define SETTLE_MS_DEFAULT 5000
+#define SETTLE_SLICE_US_DEFAULT 20000
 #define VERIFY_BYTES_MAX_DEFAULT (32U << 20)
 
 static struct sqlite_store *store_of(struct store *self)
@@ -142,6 +143,7 @@ static struct sqlite_store *new_store(const struct sqlite_store_conf *conf, stru
     c->read_ms_max = c->read_ms_max == 0 ? READ_MS_MAX_DEFAULT : c->read_ms_max;
     c->busy_ms_max = c->busy_ms_max == 0 ? BUSY_MS_MAX_DEFAULT : c->busy_ms_max;
     c->settle_ms = c->settle_ms == 0 ? SETTLE_MS_DEFAULT : c->settle_ms;
+    c->settle_slice_us = c->settle_slice_us == 0 ? SETTLE_SLICE_US_DEFAULT : c->settle_slice_us;
     if (c->verify_bytes_max == 0) {
         c->verify_bytes_max = VERIFY_BYTES_MAX_DEFAULT;
     }

@@ -45,6 +45,8 @@ struct sqlite_store_conf {
     unsigned settle_ms;            /* telemetry is settled this long after it came, or sooner when
                                       there is much of it; default 5,000: seldom enough to cost an
                                       idle machine nothing */
+    unsigned settle_slice_us;      /* how long settling may hold the writer at a time; default
+                                      20,000: what a commit of others may wait for it */
     uint64_t verify_bytes_max;     /* up to this file size quick_check runs before opening;
                                       default 32 MiB (about 0.1 s) */
 };

@@ -4,10 +4,8 @@
 #include "adapters/store_sqlite/telemetry_round.h"
 #include "base/mem.h"
 
-/* How long a slice may hold the writer. */
-#define SLICE_NS 20000000U
-/* Of that, what remains for the rows however long the last commit of a slice took. */
-#define SLICE_ROWS_NS_MIN 4000000U
+/* Of a slice's time, what remains for the rows however long the last commit of a slice took. */
+#define SLICE_ROWS_PART 5
 /* Rows between two looks at the clock and at the queue: some 0.2 ms. */
 #define LOOK_ROWS 64
 /*
@@ -104,6 +102,7 @@ struct settle {
     int64_t load_from;  /* load: ids read so far, */
     int64_t load_to;    /* and the last one to read */
     int64_t clear_to;   /* clear: ids taken out so far */
+    bool begun;         /* a slice of this round is settled */
     int64_t tail_max;   /* the newest id, about */
     unsigned round_rows_min;
     uint64_t bytes; /* of samples noted since the last load, about */
@@ -226,6 +225,18 @@ static err mark_save(struct settle *t, const struct round_series *s, const struc
 
 /* --- load --- */
 
+/* Whether the last round's rows have not left the tail yet: that comes first. */
+static bool clear_if_left(struct settle *t, const struct mark *m)
+{
+    bool left = m->at.all && m->tail_min < m->tail_max && m->tail_min < m->at.upto;
+    if (left) {
+        t->load_to = m->at.upto;
+        t->clear_to = m->tail_min - 1;
+        t->phase = PHASE_CLEAR;
+    }
+    return left;
+}
+
 static err load_start(struct settle *t)
 {
     struct mark m;
@@ -238,6 +249,10 @@ static err load_start(struct settle *t)
     t->at = m.at;
     t->deleted = m.deleted;
     t->tail_max = m.tail_max;
+    t->begun = goes_on;
+    if (clear_if_left(t, &m)) {
+        return ERR_NONE;
+    }
     t->load_from = goes_on ? 0 : m.at.upto;
     t->load_to = goes_on ? m.at.upto : m.tail_max;
     t->round_bytes = 0;
@@ -524,12 +539,22 @@ static err settle_series(struct settle *t, struct slice *x, struct round_series 
     return e == ERR_NONE && found ? run_end(t, &r) : e;
 }
 
+static err clear_upto(struct settle *t, int64_t id)
+{
+    sqlite3_stmt *stmt = statement(t, ST_CLEAR);
+    sqlite3_bind_int64(stmt, 1, id);
+    return run_plain(t, stmt);
+}
+
 static err settle_rows(struct settle *t, struct slice *x)
 {
     struct mark m;
     err e = mark_read(t, &m);
     if (e == ERR_NONE && m.deleted != t->deleted) {
         return load_start(t); /* some of the rows in memory went with their device */
+    }
+    if (e == ERR_NONE && !t->begun) {
+        e = clear_upto(t, t->at.upto); /* the row that stayed: the new mark may be before it */
     }
     struct round_series *s = NULL;
     const struct round_row *last = NULL;
@@ -560,9 +585,7 @@ static err clear_rows(struct settle *t, struct slice *x)
     while (e == ERR_NONE && !over && t->clear_to < t->load_to) {
         int64_t to = t->clear_to + CLEAR_ROWS;
         t->clear_to = to < t->load_to ? to : t->load_to;
-        sqlite3_stmt *stmt = statement(t, ST_CLEAR);
-        sqlite3_bind_int64(stmt, 1, t->clear_to);
-        e = run_plain(t, stmt);
+        e = clear_upto(t, t->clear_to);
         x->done += CLEAR_ROWS / LIGHT_ROWS;
         over = is_over(t, x, x->done);
     }
@@ -616,6 +639,7 @@ static void work(struct settle *t, struct slice *x)
         break;
     case PHASE_SETTLE:
         e = in_transaction(t, x, settle_rows);
+        t->begun = t->begun || t->phase != PHASE_LOAD;
         if (e == ERR_NONE && t->phase == PHASE_CLEAR) {
             t->at.upto = t->load_to;
             t->at.all = true;
@@ -675,11 +699,10 @@ void settle_work(struct settle *t)
     struct slice x = {.wanted = PACE_ROWS_MIN + PACE * t->noted};
     t->noted = 0;
     uint64_t now = store_now_ns();
+    uint64_t slice_ns = (uint64_t)s->conf.settle_slice_us * 1000U;
+    uint64_t commit_ns_max = slice_ns - slice_ns / SLICE_ROWS_PART;
     for (bool again = due_ns(t) <= now; again;) {
-        uint64_t commit_ns = t->commit_ns < SLICE_NS - SLICE_ROWS_NS_MIN
-                                 ? t->commit_ns
-                                 : SLICE_NS - SLICE_ROWS_NS_MIN;
-        x.end_ns = now + SLICE_NS - commit_ns;
+        x.end_ns = now + slice_ns - (t->commit_ns < commit_ns_max ? t->commit_ns : commit_ns_max);
         pthread_mutex_lock(&s->conn_lock);
         do {
             work(t, &x);
@@ -721,12 +744,9 @@ struct settle *settle_new(struct sqlite_store *s)
     if (mark_read(t, &m) == ERR_NONE) {
         t->at = m.at;
         t->tail_max = m.tail_max;
-        t->load_to = m.at.upto;
-        t->clear_to = m.tail_min - 1;
         bool left = !m.at.all || m.tail_max > m.at.upto;
-        t->phase = m.at.all && m.tail_min < m.tail_max && m.tail_min <= m.at.upto ? PHASE_CLEAR
-                                                                                  : PHASE_IDLE;
         t->waiting_since_ns = left && m.tail_max > 0 ? 1 : 0;
+        clear_if_left(t, &m);
     }
     atomic_store(&s->unsettled, unsettled(t));
     return t;
