@@ -36,6 +36,7 @@ bool command_refused(const struct command_result *r, buf *details, struct event_
 {
     *out = (struct event_refusal){.error = r->error, .member = member_of(r), .why = r->why};
     if (r->error != ERR_NONE) {
+        out->retry_after_ms = r->error == ERR_RATE_LIMIT_EXCEEDED ? COMMAND_RETRY_MS : 0;
         return true;
     }
     if (r->phase != PHASE_REJECTED) {

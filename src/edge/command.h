@@ -14,6 +14,9 @@
 #define RESPONSES_MAX 256
 #define RESPONSES_RETRY_MS 100
 
+/* When a device that has too many open commands may be asked again, at the earliest. */
+#define COMMAND_RETRY_MS 1000
+
 /* The draft of a struct shape_command_send or shape_command_post; request_id and device are still
  * to be filled in. */
 #define COMMAND_DRAFT(p)                                                                           \

@@ -420,6 +420,9 @@ describe('commands', { concurrency: true }, () => {
       const token = await mint(server, 'omar', 'operator'); // whose rate is his own
       const got = await Promise.all(bodies.map((body) => post(id, body, { token })));
       assert.deepEqual(got.map((g) => g.status).sort(), [...Array(50).fill(202), 429]);
+      assert.equal(got.find((g) => g.status === 429).headers.get('retry-after'), '1');
+      const refused = refusedAs(await send(boss, commandFor(id, { queue: true })), 'RATE_LIMIT_EXCEEDED');
+      assert.equal(refused.retryAfterMs, 1000);
       const first = (await server.get(path(id, '?status=pending&limit=30'), { token: admin })).json;
       assert.equal(first.data.length, 30);
       const second = (await server.get(path(id, `?limit=30&cursor=${encodeURIComponent(first.next_cursor)}`), { token: admin })).json;

@@ -47,11 +47,10 @@ static void answer_failure(struct rest_call *c, err error)
 {
     if (error == ERR_INVALID_REQUEST) {
         device_bad_query(c, "cursor", "is not one of ours");
+    } else if (error == ERR_RATE_LIMIT_EXCEEDED) {
+        rest_retry_later(c, error, COMMAND_RETRY_MS);
     } else {
-        rest_error(c, error,
-                   error == ERR_CONFLICT              ? "the command is over"
-                   : error == ERR_RATE_LIMIT_EXCEEDED ? "too many commands wait for this device"
-                                                      : NULL);
+        rest_error(c, error, error == ERR_CONFLICT ? "the command is over" : NULL);
     }
 }
 
