@@ -391,4 +391,6 @@ test('a_group_command_goes_on_after_a_crash_and_repeats_nothing', async () => {
   // Two a second: three are never within one.
   const times = [...(await results(id)).values()].filter((r) => r.createdAt).map((r) => Date.parse(r.createdAt)).sort();
   for (let i = 2; i < times.length; i++) assert.ok(times[i] - times[i - 2] >= 900, String(times));
+  // One that is under way when the server stops does not keep it from stopping.
+  await ok('POST', `/groups/${group}/commands`, { command: 'x', ratePerMinute: 1, queue: true });
 });
