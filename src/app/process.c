@@ -434,8 +434,8 @@ static bool settle(struct process *p)
 }
 
 /* Until the store owes no answer and no answer makes more work: what the end of a session leaves
- * to write (offline, the connection's log) is written. */
-static void finish(struct process *p)
+ * to write (offline, the connection's log) is written. False: it still owes some. */
+static bool finish(struct process *p)
 {
     struct store_stats stats = {0};
     bool worked = true;
@@ -448,6 +448,7 @@ static void finish(struct process *p)
         }
         worked = settle(p);
     }
+    return stats.unanswered == 0;
 }
 
 void process_free(struct process *p)
@@ -468,7 +469,7 @@ void process_free(struct process *p)
             fleet_stop(p->homes[i]->fleet); /* and who waits for a device */
         }
     }
-    finish(p);
+    (void)finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);
         offload_free(p->offload);
@@ -478,9 +479,12 @@ void process_free(struct process *p)
             journal_stop(p->journals[i]);
         }
     }
-    finish(p);
+    bool answered = finish(p);
     if (p->store != NULL) {
         p->store->close(p->store);
+    }
+    if (!answered) {
+        return; /* its last answers are for objects that live as long as the process, then */
     }
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
