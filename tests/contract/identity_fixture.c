@@ -259,22 +259,21 @@ int world_teardown(void **state)
 
 struct home *any_home(void) { return &w.homes[turn++ % w.count]; }
 
-/* The store's thread answers within the wait or has nothing to answer. */
+/* Until the store owes nothing and no answer makes more work. */
 void settle(void)
 {
     struct store_stats s;
+    bool ran;
     while (w.sim != NULL && sim_step()) {
     }
     if (w.sim != NULL) {
         return;
     }
     do {
-        while (post_queue_run(w.post, 2)) {
+        w.store->stats(w.store, &s); /* before: what is answered by now is run */
+        for (ran = false; post_queue_run(w.post, s.unanswered > 0 ? 1 : 0); ran = true) {
         }
-        w.store->stats(w.store, &s);
-    } while (s.write_waiting + s.read_waiting > 0);
-    while (post_queue_run(w.post, 5)) {
-    }
+    } while (ran || s.unanswered > 0);
 }
 
 void pass_ms(int64_t ms)
