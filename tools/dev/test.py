@@ -225,9 +225,9 @@ def meson_tests(name, word):
     return action
 
 
-def node_tests(pattern, build_name, word):
-    """Files of node's test runner against the binary of one build."""
-    files = sorted(f for p in pattern for f in glob.glob(p) if word in f)
+def node_tests(pattern, build_name, word, every=slice(None)):
+    """Files of node's test runner against the binary of one build; `every`: which of them."""
+    files = sorted(f for p in pattern for f in glob.glob(p) if word in f)[every]
 
     def action(stage):
         for file in files:  # one after the other: their clocks should not be squeezed
@@ -355,9 +355,14 @@ def plan_all(fast):
     if os.path.exists('console/package.json'):
         stages.append(Stage('console', console))
     if not fast:
+        first, second = slice(0, None, 2), slice(1, None, 2)
         stages += [
             Stage('unit-asan', meson_tests('asan', ''), ['build-asan']),
-            Stage('e2e-asan', e2e('asan', ''), ['build-asan'], 'e2e'),
+            # Last and alone, so that the two of them have a core each.
+            Stage('e2e-asan', node_tests(E2E, 'asan', '', first), ['build-asan'], 'e2e'),
+            Stage('e2e-asan-2', both(node_tests(E2E, 'asan', '', second),
+                                     python_tests('tests/e2e', 'asan', '')),
+                  ['build-asan', 'e2e-cov', 'browser'], 'e2e-2'),
             Stage('unit-tsan', meson_tests('tsan', ''), ['build-tsan']),
             Stage('fuzz', fuzz_targets(''), ['build-fuzz']),
         ]
