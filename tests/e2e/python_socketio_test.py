@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import sys
+import threading
 import time
 import unittest
 import urllib.request
@@ -37,12 +38,21 @@ NAMESPACES = ['/', '/custom']
 ROOM_MESSAGES = 100
 
 
+def start_thread(target, *args, **kwargs):
+    """As the client does, but Python does not wait for it to end: a client whose connection was
+    ended under it may keep a thread that waits for ever."""
+    thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
+    thread.start()
+    return thread
+
+
 class Threads:
     """A client with threads; the same face as Loop, so that one story serves both."""
     name = 'threads'
 
     def __init__(self, namespaces):
         self.sio = socketio.Client(**RETRY)
+        self.sio.eio.start_background_task = start_thread
         self.heard = queue.Queue()
         for namespace in namespaces:
             for event in ('connect', 'disconnect', 'connect_error', '*'):
