@@ -118,7 +118,7 @@ def start_watch(port, keys):
 def start_simulator(port, keys, seconds, flags):
     return subprocess.Popen(
         [SIGNALBOX, 'simulate', '--server', f'http://127.0.0.1:{port}', '--keys', keys,
-         '--connects-per-s', '100000', '--clock-values', '--together', '--duration', f'{seconds}s', *flags],
+         '--connects-per-s', '100000', '--clock-values', '--together', '--duration', f'{round(seconds)}s', *flags],
         stdout=subprocess.PIPE, text=True)
 
 
