@@ -1,7 +1,7 @@
 #include "adapters/store_sqlite/telemetry_settle.h"
 
 #include "adapters/store_sqlite/state.h"
-#include "adapters/store_sqlite/telemetry_round.h"
+#include "adapters/store_sqlite/telemetry_series.h"
 #include "base/mem.h"
 
 /* Of a slice's time, what remains for the rows however long the last commit of a slice took. */
@@ -29,59 +29,8 @@
 #define CLEAR_ROWS 512 /* taken out of the tail by one statement */
 #define RETRY_MS_MAX 1000 /* after an error: settle_ms, at most this */
 #define DONE "~" /* as the device: everything up to upto is settled; above every UUID */
-#define MINUTE_MS 60000
-#define HOUR_MS 3600000
 
 enum phase { PHASE_IDLE, PHASE_LOAD, PHASE_SETTLE, PHASE_CLEAR };
-
-enum statement {
-    ST_STATE,
-    ST_SAVE,
-    ST_LOAD,
-    ST_SERIES,
-    ST_SERIES_NEW,
-    ST_SAMPLE,
-    ST_ROLLUP,
-    ST_LATEST,
-    ST_FIRST,
-    ST_CLEAR,
-    ST_COUNT
-};
-
-static const char *const statement_sql[ST_COUNT] = {
-    [ST_STATE] = "SELECT upto, device_id, sensor_type, unit, timestamp, id, deleted,"
-                 " (SELECT coalesce(max(id), 0) FROM telemetry_tail),"
-                 " (SELECT coalesce(min(id), 0) FROM telemetry_tail) FROM telemetry_settling",
-    [ST_SAVE] = "UPDATE telemetry_settling SET upto = ?1, device_id = ?2, sensor_type = ?3,"
-                " unit = ?4, timestamp = ?5, id = ?6",
-    [ST_LOAD] = "SELECT id, device_id, sensor_type, unit, timestamp, created_at, value, metadata,"
-                " sample_id FROM telemetry_tail WHERE id > ?1 AND id <= ?2 AND device_id <> ''"
-                " ORDER BY id",
-    [ST_SERIES] = "SELECT id, device, timestamp, coalesce(first_at, 9223372036854775807)"
-                  " FROM telemetry_latest WHERE device_id = ?1 AND sensor_type = ?2 AND unit = ?3",
-    [ST_SERIES_NEW] =
-        "INSERT INTO telemetry_latest (id, device_id, sensor_type, unit, value, metadata,"
-        " timestamp, sample_id, sample, device) SELECT n.id, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-        " coalesce((SELECT device FROM telemetry_latest WHERE device_id = ?1 LIMIT 1), n.id)"
-        " FROM (SELECT coalesce(max(id), 0) + 1 AS id FROM telemetry_latest) AS n"
-        " WHERE EXISTS (SELECT 1 FROM devices WHERE id = ?1) RETURNING id, device",
-    /* One with the id is there already when a repaired file has it twice. */
-    [ST_SAMPLE] = "INSERT INTO telemetry_sample (series, timestamp, id, value, delay_ms, metadata,"
-                  " sample_id, device) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-                  " ON CONFLICT DO NOTHING",
-    [ST_ROLLUP] =
-        "INSERT INTO telemetry_rollup (series, resolution_ms, bucket_ms, n, sum, min, max, last,"
-        " last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (series, resolution_ms,"
-        " bucket_ms) DO UPDATE SET n = n + excluded.n, sum = sum + excluded.sum,"
-        " min = min(min, excluded.min), max = max(max, excluded.max),"
-        " last = CASE WHEN excluded.last_at > last_at THEN excluded.last ELSE last END,"
-        " last_at = max(last_at, excluded.last_at)",
-    [ST_LATEST] = "UPDATE telemetry_latest SET value = ?2, metadata = ?3, timestamp = ?4,"
-                  " sample_id = ?5, sample = ?6 WHERE id = ?1",
-    [ST_FIRST] = "UPDATE telemetry_latest SET first_at = ?2 WHERE id = ?1",
-    [ST_CLEAR] = "DELETE FROM telemetry_tail WHERE id <= ?1"
-                 " AND id < (SELECT max(id) FROM telemetry_tail)",
-};
 
 struct position {
     int64_t upto;
@@ -94,7 +43,7 @@ struct position {
 
 struct settle {
     struct sqlite_store *store;
-    sqlite3_stmt *statements[ST_COUNT];
+    struct settle_sql sql;
     enum phase phase;
     struct telemetry_round round;
     struct position at; /* as in telemetry_settling */
@@ -113,49 +62,6 @@ struct settle {
     bool failing;
     uint64_t noted; /* rows added since the last work */
 };
-
-/* --- statements --- */
-
-static sqlite3_stmt *statement(struct settle *t, enum statement which)
-{
-    sqlite3_stmt **stmt = &t->statements[which];
-    if (*stmt == NULL) { /* NULL again on an error, which the step then tells */
-        sqlite3_prepare_v3(t->store->conn.db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
-                           stmt, NULL);
-    }
-    return *stmt;
-}
-
-static void put_text(sqlite3_stmt *stmt, int at, span s)
-{
-    if (s.ptr == NULL) {
-        sqlite3_bind_null(stmt, at);
-    } else {
-        sqlite3_bind_text64(stmt, at, (const char *)s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8);
-    }
-}
-
-/* Runs one that gives no rows, or one row at most, of which the first two integers are wanted. */
-static err run(struct settle *t, sqlite3_stmt *stmt, int64_t out[2], bool *found)
-{
-    struct db *c = &t->store->conn;
-    int code = stmt == NULL ? sqlite3_extended_errcode(c->db) : sqlite3_step(stmt);
-    if (code == SQLITE_ROW) {
-        out[0] = sqlite3_column_int64(stmt, 0);
-        out[1] = sqlite3_column_int64(stmt, 1);
-        *found = true;
-        code = sqlite3_step(stmt);
-    }
-    sqlite3_reset(stmt);
-    return code == SQLITE_DONE ? ERR_NONE : db_error(c, code == SQLITE_OK ? SQLITE_ERROR : code);
-}
-
-static err run_plain(struct settle *t, sqlite3_stmt *stmt)
-{
-    int64_t ignored[2];
-    bool found = false;
-    return run(t, stmt, ignored, &found);
-}
 
 /* --- the mark --- */
 
@@ -192,7 +98,7 @@ struct mark {
 static err mark_read(struct settle *t, struct mark *out)
 {
     struct db *c = &t->store->conn;
-    sqlite3_stmt *stmt = statement(t, ST_STATE);
+    sqlite3_stmt *stmt = sql_statement(&t->sql, ST_STATE);
     int code = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
     *out = (struct mark){0};
     if (code == SQLITE_ROW) {
@@ -213,14 +119,14 @@ static err mark_read(struct settle *t, struct mark *out)
 
 static err mark_save(struct settle *t, const struct round_series *s, const struct round_row *row)
 {
-    sqlite3_stmt *stmt = statement(t, ST_SAVE);
+    sqlite3_stmt *stmt = sql_statement(&t->sql, ST_SAVE);
     sqlite3_bind_int64(stmt, 1, t->load_to);
-    put_text(stmt, 2, s == NULL ? SPAN(DONE) : s->device_id);
-    put_text(stmt, 3, s == NULL ? SPAN("") : s->sensor_type);
-    put_text(stmt, 4, s == NULL ? SPAN("") : s->unit);
+    sql_bind_text(stmt, 2, s == NULL ? SPAN(DONE) : s->device_id);
+    sql_bind_text(stmt, 3, s == NULL ? SPAN("") : s->sensor_type);
+    sql_bind_text(stmt, 4, s == NULL ? SPAN("") : s->unit);
     sqlite3_bind_int64(stmt, 5, s == NULL ? 0 : row->timestamp);
     sqlite3_bind_int64(stmt, 6, s == NULL ? 0 : row->id);
-    return run_plain(t, stmt);
+    return sql_run(&t->sql, stmt);
 }
 
 /* --- load --- */
@@ -331,7 +237,7 @@ static err load_slice(struct settle *t, struct slice *x)
     bool cut = false;
     bool over = false;
     unsigned rows = 0;
-    sqlite3_stmt *stmt = statement(t, ST_LOAD);
+    sqlite3_stmt *stmt = sql_statement(&t->sql, ST_LOAD);
     sqlite3_bind_int64(stmt, 1, t->load_from);
     sqlite3_bind_int64(stmt, 2, t->load_to);
     int code = stmt == NULL ? SQLITE_ERROR : SQLITE_ROW;
@@ -353,197 +259,28 @@ static err load_slice(struct settle *t, struct slice *x)
 
 /* --- settle --- */
 
-struct sums {
-    int64_t resolution_ms;
-    int64_t bucket_ms;
-    int64_t n; /* 0: none yet */
-    double sum, min, max, last;
-    int64_t last_at;
-};
-
-/* What samples of one series, one after another, change besides telemetry_sample. */
-struct run {
-    int64_t series;
-    int64_t device;
-    int64_t latest_at;
-    int64_t first_at;
-    const struct round_row *newest; /* when newer than latest_at */
-    int64_t oldest_at;
-    struct sums minute;
-    struct sums hour;
-};
-
-static err sums_write(struct settle *t, int64_t series, const struct sums *s)
-{
-    if (s->n == 0) {
-        return ERR_NONE;
-    }
-    sqlite3_stmt *stmt = statement(t, ST_ROLLUP);
-    sqlite3_bind_int64(stmt, 1, series);
-    sqlite3_bind_int64(stmt, 2, s->resolution_ms);
-    sqlite3_bind_int64(stmt, 3, s->bucket_ms);
-    sqlite3_bind_int64(stmt, 4, s->n);
-    sqlite3_bind_double(stmt, 5, s->sum);
-    sqlite3_bind_double(stmt, 6, s->min);
-    sqlite3_bind_double(stmt, 7, s->max);
-    sqlite3_bind_double(stmt, 8, s->last);
-    sqlite3_bind_int64(stmt, 9, s->last_at);
-    return run_plain(t, stmt);
-}
-
-static err sums_add(struct settle *t, int64_t series, struct sums *s, const struct round_row *row)
-{
-    int64_t bucket = row->timestamp - row->timestamp % s->resolution_ms;
-    err e = ERR_NONE;
-    if (s->n > 0 && s->bucket_ms != bucket) {
-        e = sums_write(t, series, s);
-        s->n = 0;
-    }
-    if (s->n == 0) {
-        *s = (struct sums){.resolution_ms = s->resolution_ms,
-                           .bucket_ms = bucket,
-                           .n = 1,
-                           .sum = row->value,
-                           .min = row->value,
-                           .max = row->value,
-                           .last = row->value,
-                           .last_at = row->timestamp};
-        return e;
-    }
-    s->n++;
-    s->sum += row->value;
-    s->min = row->value < s->min ? row->value : s->min;
-    s->max = row->value > s->max ? row->value : s->max;
-    if (row->timestamp > s->last_at) { /* of one time the first stays */
-        s->last = row->value;
-        s->last_at = row->timestamp;
-    }
-    return e;
-}
-
-static void put_series(sqlite3_stmt *stmt, const struct round_series *s)
-{
-    put_text(stmt, 1, s->device_id);
-    put_text(stmt, 2, s->sensor_type);
-    put_text(stmt, 3, s->unit);
-}
-
-static err series_make(struct settle *t, const struct round_series *s, struct run *out, bool *made)
-{
-    const struct round_row *row = s->head;
-    int64_t ids[2];
-    sqlite3_stmt *stmt = statement(t, ST_SERIES_NEW);
-    put_series(stmt, s);
-    sqlite3_bind_double(stmt, 4, row->value);
-    put_text(stmt, 5, row->metadata);
-    sqlite3_bind_int64(stmt, 6, row->timestamp);
-    put_text(stmt, 7, row->sample_id);
-    sqlite3_bind_int64(stmt, 8, row->id);
-    err e = run(t, stmt, ids, made);
-    if (e == ERR_NONE && *made) {
-        out->series = ids[0];
-        out->device = ids[1];
-        out->latest_at = row->timestamp;
-    }
-    return e;
-}
-
-/* Finds the series or makes it; *found is false when its device is gone. */
-static err run_start(struct settle *t, const struct round_series *s, struct run *out, bool *found)
-{
-    *out = (struct run){.first_at = INT64_MAX,
-                        .oldest_at = INT64_MAX,
-                        .minute = {.resolution_ms = MINUTE_MS},
-                        .hour = {.resolution_ms = HOUR_MS}};
-    *found = false;
-    sqlite3_stmt *stmt = statement(t, ST_SERIES);
-    put_series(stmt, s);
-    int code = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
-    if (code == SQLITE_ROW) {
-        *found = true;
-        out->series = sqlite3_column_int64(stmt, 0);
-        out->device = sqlite3_column_int64(stmt, 1);
-        out->latest_at = sqlite3_column_int64(stmt, 2);
-        out->first_at = sqlite3_column_int64(stmt, 3);
-    }
-    sqlite3_reset(stmt);
-    return code == SQLITE_DONE  ? series_make(t, s, out, found)
-           : code == SQLITE_ROW ? ERR_NONE
-                                : db_error(&t->store->conn, code);
-}
-
-static err run_row(struct settle *t, struct run *r, const struct round_row *row)
-{
-    sqlite3_stmt *stmt = statement(t, ST_SAMPLE);
-    sqlite3_bind_int64(stmt, 1, r->series);
-    sqlite3_bind_int64(stmt, 2, row->timestamp);
-    sqlite3_bind_int64(stmt, 3, row->id);
-    sqlite3_bind_double(stmt, 4, row->value);
-    sqlite3_bind_int64(stmt, 5, row->created_at - row->timestamp);
-    put_text(stmt, 6, row->metadata);
-    put_text(stmt, 7, row->sample_id);
-    if (row->sample_id.ptr == NULL) {
-        sqlite3_bind_null(stmt, 8);
-    } else {
-        sqlite3_bind_int64(stmt, 8, r->device);
-    }
-    err e = run_plain(t, stmt);
-    if (e != ERR_NONE || sqlite3_changes(t->store->conn.db) == 0) {
-        return e;
-    }
-    if (row->timestamp > (r->newest == NULL ? r->latest_at : r->newest->timestamp)) {
-        r->newest = row;
-    }
-    r->oldest_at = row->timestamp < r->oldest_at ? row->timestamp : r->oldest_at;
-    e = sums_add(t, r->series, &r->minute, row);
-    return e != ERR_NONE ? e : sums_add(t, r->series, &r->hour, row);
-}
-
-static err run_end(struct settle *t, const struct run *r)
-{
-    err e = sums_write(t, r->series, &r->minute);
-    e = e != ERR_NONE ? e : sums_write(t, r->series, &r->hour);
-    if (e == ERR_NONE && r->newest != NULL) {
-        sqlite3_stmt *stmt = statement(t, ST_LATEST);
-        sqlite3_bind_int64(stmt, 1, r->series);
-        sqlite3_bind_double(stmt, 2, r->newest->value);
-        put_text(stmt, 3, r->newest->metadata);
-        sqlite3_bind_int64(stmt, 4, r->newest->timestamp);
-        put_text(stmt, 5, r->newest->sample_id);
-        sqlite3_bind_int64(stmt, 6, r->newest->id);
-        e = run_plain(t, stmt);
-    }
-    if (e == ERR_NONE && r->oldest_at < r->first_at) {
-        sqlite3_stmt *stmt = statement(t, ST_FIRST);
-        sqlite3_bind_int64(stmt, 1, r->series);
-        sqlite3_bind_int64(stmt, 2, r->oldest_at);
-        e = run_plain(t, stmt);
-    }
-    return e;
-}
-
 /* Samples of the first series, until they or the slice are over; *last is the last one. */
 static err settle_series(struct settle *t, struct slice *x, struct round_series *s,
                          const struct round_row **last, bool *over)
 {
-    struct run r;
+    struct series_run r;
     bool found;
-    err e = run_start(t, s, &r, &found);
+    err e = series_begin(&t->sql, s, &r, &found);
     x->done += SERIES_ROWS;
     while (e == ERR_NONE && s->head != NULL && !*over) {
         *last = s->head;
-        e = found ? run_row(t, &r, s->head) : ERR_NONE;
+        e = found ? series_add(&t->sql, &r, s->head) : ERR_NONE;
         round_take(&t->round);
         *over = ++x->done % LOOK_ROWS == 0 && is_over(t, x, x->done);
     }
-    return e == ERR_NONE && found ? run_end(t, &r) : e;
+    return e == ERR_NONE && found ? series_end(&t->sql, &r) : e;
 }
 
 static err clear_upto(struct settle *t, int64_t id)
 {
-    sqlite3_stmt *stmt = statement(t, ST_CLEAR);
+    sqlite3_stmt *stmt = sql_statement(&t->sql, ST_CLEAR);
     sqlite3_bind_int64(stmt, 1, id);
-    return run_plain(t, stmt);
+    return sql_run(&t->sql, stmt);
 }
 
 static err settle_rows(struct settle *t, struct slice *x)
@@ -740,6 +477,7 @@ struct settle *settle_new(struct sqlite_store *s)
     struct settle *t = mem_calloc(1, sizeof *t);
     struct mark m;
     t->store = s;
+    t->sql.db = &s->conn;
     t->round_rows_min = ROUND_ROWS_MIN;
     if (mark_read(t, &m) == ERR_NONE) {
         t->at = m.at;
@@ -755,9 +493,7 @@ struct settle *settle_new(struct sqlite_store *s)
 void settle_free(struct settle *t)
 {
     if (t != NULL) {
-        for (unsigned i = 0; i < ST_COUNT; i++) {
-            sqlite3_finalize(t->statements[i]);
-        }
+        sql_deinit(&t->sql);
         round_clear(&t->round);
         mem_free(t);
     }
