@@ -2,13 +2,12 @@
 #include "domain/device_group.h"
 
 #include "domain/device_group_internal.h"
+#include "domain/name_cursor.h"
 
-#include "base/base64.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-#define NAME_BYTES_MAX 400 /* 100 characters of UTF-8 */
 #define LIMIT_MAX 200
 
 struct group_op *group_op_new(struct home *h, unsigned steps, void (*answer)(struct store_req *),
@@ -209,37 +208,6 @@ void group_delete(struct home *h, uuid id, int64_t version, const struct actor *
 
 /* --- list --- */
 
-/* What `next` says: the last id and name of the page, in base64url. */
-static span cursor_make(struct arena *arena, span id, span name)
-{
-    size_t len = id.len + name.len;
-    uint8_t *raw = arena_alloc(arena, len + 1);
-    memcpy(raw, id.ptr, id.len);
-    memcpy(raw + id.len, name.ptr, name.len);
-    char *text = arena_alloc(arena, BASE64_SIZE(len) + 1);
-    return span_of(text, base64url_encode(span_of(raw, len), text));
-}
-
-static bool cursor_read(struct arena *arena, span cursor, span *id, span *name)
-{
-    uuid parsed;
-    *id = *name = SPAN("");
-    if (cursor.len == 0) {
-        return true;
-    }
-    if (cursor.len > BASE64_SIZE(UUID_TEXT_LEN + NAME_BYTES_MAX)) {
-        return false;
-    }
-    uint8_t *raw = arena_alloc(arena, cursor.len + 3);
-    ptrdiff_t len = base64url_decode(cursor, raw);
-    if (len < UUID_TEXT_LEN || !uuid_parse(span_of(raw, UUID_TEXT_LEN), &parsed)) {
-        return false;
-    }
-    *id = span_of(raw, UUID_TEXT_LEN);
-    *name = span_of(raw + UUID_TEXT_LEN, (size_t)len - UUID_TEXT_LEN);
-    return true;
-}
-
 static void listed(struct store_req *req)
 {
     struct group_op *o = req->owner;
@@ -250,7 +218,7 @@ static void listed(struct store_req *req)
         rows[r.count] = read_row(store_cell(req, 0, r.count, 0));
     }
     if (found > o->limit) { /* one more was asked for, to know */
-        r.next = cursor_make(&req->arena, store_text(store_cell(req, 0, r.count - 1, 0)),
+        r.next = name_cursor(&req->arena, store_text(store_cell(req, 0, r.count - 1, 0)),
                              rows[r.count - 1].name);
     }
     group_op_end(o, &r);
@@ -279,7 +247,7 @@ void group_list(struct home *h, const struct group_filter *in, group_done done, 
     struct group_op *o = group_op_new(h, 1, listed, done, owner);
     bool of_device = !uuid_is_nil(in->device);
     span id, name;
-    if (!cursor_read(&o->req->arena, in->after, &id, &name)) {
+    if (!name_cursor_read(&o->req->arena, in->after, &id, &name)) {
         o->mail.run = refused;
         post_mail(h->post, h->index, &o->mail);
         return;

@@ -1,13 +1,12 @@
 /* A page of devices: the store finds and orders them, each one's home shows it. */
 #include "domain/fleet_internal.h"
+#include "domain/name_cursor.h"
 
-#include "base/base64.h"
 #include "base/mem.h"
 #include "shape/device.h"
 
 #include <string.h>
 
-#define NAME_BYTES_MAX 400 /* 100 characters of UTF-8 */
 #define LIMIT_MAX 200
 
 struct item {
@@ -28,37 +27,6 @@ struct listing {
     device_done done;
     void *owner;
 };
-
-/* What `next` says: the last id and name of the page, in base64url. */
-static span cursor_make(struct arena *arena, span id, span name)
-{
-    size_t len = id.len + name.len;
-    uint8_t *raw = arena_alloc(arena, len + 1);
-    memcpy(raw, id.ptr, id.len);
-    memcpy(raw + id.len, name.ptr, name.len);
-    char *text = arena_alloc(arena, BASE64_SIZE(len) + 1);
-    return span_of(text, base64url_encode(span_of(raw, len), text));
-}
-
-static bool cursor_read(struct arena *arena, span cursor, span *id, span *name)
-{
-    uuid parsed;
-    *id = *name = SPAN("");
-    if (cursor.len == 0) {
-        return true;
-    }
-    if (cursor.len > BASE64_SIZE(UUID_TEXT_LEN + NAME_BYTES_MAX)) {
-        return false;
-    }
-    uint8_t *raw = arena_alloc(arena, cursor.len + 3);
-    ptrdiff_t len = base64url_decode(cursor, raw);
-    if (len < UUID_TEXT_LEN || !uuid_parse(span_of(raw, UUID_TEXT_LEN), &parsed)) {
-        return false;
-    }
-    *id = span_of(raw, UUID_TEXT_LEN);
-    *name = span_of(raw + UUID_TEXT_LEN, (size_t)len - UUID_TEXT_LEN);
-    return true;
-}
 
 static void finish(struct listing *l)
 {
@@ -103,7 +71,7 @@ static void found(struct store_req *req)
     unsigned rows = req->error == ERR_NONE ? req->steps[0].row_count : 0;
     l->count = rows > l->limit ? l->limit : rows;
     if (rows > l->limit) { /* one more was asked for, to know */
-        l->next = cursor_make(&l->arena, store_text(store_cell(req, 0, l->count - 1, 0)),
+        l->next = name_cursor(&l->arena, store_text(store_cell(req, 0, l->count - 1, 0)),
                               store_text(store_cell(req, 0, l->count - 1, 1)));
     }
     l->items = ARENA_ARRAY(&l->arena, struct item, l->count);
@@ -164,7 +132,7 @@ void device_list(struct home *h, const struct device_filter *in, device_done don
     l->visible = in->visible;
     l->done = done;
     l->owner = owner;
-    if (!cursor_read(&l->arena, in->after, &id, &name)) {
+    if (!name_cursor_read(&l->arena, in->after, &id, &name)) {
         struct refusal *x = mem_calloc(1, sizeof *x);
         *x = (struct refusal){.mail.run = refused, .done = done, .owner = owner};
         post_mail(h->post, h->index, &x->mail);
