@@ -30,35 +30,12 @@ void rest_config_get(struct rest_call *c)
     device_config_get(c->edge->home, c->uuids[0], answer_config, c);
 }
 
-struct config_call {
-    struct rest_call *call;
-    struct config_change in;
-};
-
-static void change(struct config_call *x)
+static void change(struct rest_call *c, void *in)
 {
-    struct rest_call *c = x->call;
     char address[ADDR_TEXT_MAX];
     struct actor who = rest_actor(c, address);
     rest_later(c);
-    device_config_patch(c->edge->home, c->uuids[0], &x->in, &who, answer_config, c);
-}
-
-/* If-Match names a version that only the device's home knows. */
-static void change_if_match(void *owner, const struct device_result *r)
-{
-    struct config_call *x = owner;
-    struct rest_call *c = device_answer(x->call, r);
-    if (c == NULL) {
-        return;
-    }
-    err error = rest_if_match(c, r->version);
-    if (error != ERR_NONE) {
-        rest_error(c, error, NULL);
-        return;
-    }
-    x->in.version = r->version;
-    change(x);
+    device_config_patch(c->edge->home, c->uuids[0], in, &who, answer_config, c);
 }
 
 static bool bad_member(struct rest_call *c, span name)
@@ -106,15 +83,8 @@ static bool read_patch(struct rest_call *c, struct config_change *out)
 
 void rest_config_patch(struct rest_call *c)
 {
-    struct config_call *x = ARENA_NEW(&c->arena, struct config_call);
-    x->call = c;
-    if (!read_patch(c, &x->in)) {
-        return;
-    }
-    if (http1_field(c->x->req, "If-Match").len > 0) {
-        rest_later(c);
-        device_config_get(c->edge->home, c->uuids[0], change_if_match, x);
-    } else {
-        change(x);
+    struct config_change *in = ARENA_NEW(&c->arena, struct config_change);
+    if (read_patch(c, in)) {
+        device_if_match(c, device_config_get, &in->version, change, in);
     }
 }

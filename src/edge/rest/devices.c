@@ -165,25 +165,18 @@ void rest_device_get(struct rest_call *c)
     device_get(c->edge->home, c->uuids[0], answer_device, c);
 }
 
-struct change {
+struct matching {
     struct rest_call *call;
-    struct device_change in;
+    int64_t *version;
+    void (*change)(struct rest_call *c, void *arg);
+    void *arg;
 };
 
-static void change(struct change *x)
-{
-    struct rest_call *c = x->call;
-    char address[ADDR_TEXT_MAX];
-    struct actor who = rest_actor(c, address);
-    rest_later(c);
-    device_patch(c->edge->home, c->uuids[0], &x->in, &who, answer_device, c);
-}
-
 /* If-Match names a version that only the device's home knows. */
-static void change_if_match(void *owner, const struct device_result *r)
+static void matched(void *owner, const struct device_result *r)
 {
-    struct change *x = owner;
-    struct rest_call *c = device_answer(x->call, r);
+    struct matching *m = owner;
+    struct rest_call *c = device_answer(m->call, r);
     if (c == NULL) {
         return;
     }
@@ -192,20 +185,37 @@ static void change_if_match(void *owner, const struct device_result *r)
         rest_error(c, error, NULL);
         return;
     }
-    x->in.version = r->version;
-    change(x);
+    *m->version = r->version;
+    m->change(c, m->arg);
+}
+
+void device_if_match(struct rest_call *c,
+                     void (*read)(struct home *h, uuid id, device_done done, void *owner),
+                     int64_t *version, void (*change)(struct rest_call *c, void *arg), void *arg)
+{
+    if (http1_field(c->x->req, "If-Match").len == 0) {
+        change(c, arg);
+        return;
+    }
+    struct matching *m = ARENA_NEW(&c->arena, struct matching);
+    *m = (struct matching){.call = c, .version = version, .change = change, .arg = arg};
+    rest_later(c);
+    read(c->edge->home, c->uuids[0], matched, m);
+}
+
+static void change(struct rest_call *c, void *in)
+{
+    char address[ADDR_TEXT_MAX];
+    struct actor who = rest_actor(c, address);
+    rest_later(c);
+    device_patch(c->edge->home, c->uuids[0], in, &who, answer_device, c);
 }
 
 static void change_begin(struct rest_call *c, const struct device_change *in)
 {
-    struct change *x = ARENA_NEW(&c->arena, struct change);
-    *x = (struct change){.call = c, .in = *in};
-    if (http1_field(c->x->req, "If-Match").len > 0) {
-        rest_later(c);
-        device_get(c->edge->home, c->uuids[0], change_if_match, x);
-    } else {
-        change(x);
-    }
+    struct device_change *kept = ARENA_NEW(&c->arena, struct device_change);
+    *kept = *in;
+    device_if_match(c, device_get, &kept->version, change, kept);
 }
 
 void rest_device_patch(struct rest_call *c)

@@ -23,6 +23,12 @@ void device_provision(struct home *h, const struct grant *g, const struct shape_
 /* Answers a page of the devices that the caller may list, by the query's filters: of those in the
  * group, or of all (nil). */
 void device_list_of(struct rest_call *c, uuid group);
+/* Runs change(c, arg), which may send it later (rest_later). With If-Match it is first held to the
+ * version that is stored, which `read` (device_get or its like) brings and `*version` then is; one
+ * that does not fit is answered. */
+void device_if_match(struct rest_call *c,
+                     void (*read)(struct home *h, uuid id, device_done done, void *owner),
+                     int64_t *version, void (*change)(struct rest_call *c, void *arg), void *arg);
 /* Answers 400 about one query parameter. */
 void device_bad_query(struct rest_call *c, const char *name, const char *why);
 
