@@ -39,7 +39,8 @@ const struct command commands[] = {
      "exit 0 if the token on standard input is accepted under the keys of FILE, else 1",
      jwt_check_options, .local = command_jwt_check},
     {"version", "", "print the version", no_options, .local = command_version},
-    {"help", "", "print this", no_options, .local = command_help},
+    {"help", "[COMMAND]", "print this; the same as COMMAND --help", no_options,
+     .local = command_help},
     {.name = NULL},
 };
 

@@ -96,19 +96,34 @@ static void print_key(const struct config_row *r)
     }
 }
 
+static void print_command(const struct command *c)
+{
+    printf("  %s%s%s\n", c->name, c->usage[0] == '\0' ? "" : " ", c->usage);
+    print_wrapped(c->text);
+    for (const struct option_row *r = c->options; r->name != NULL; r++) {
+        printf("        --%s%s%s  %s\n", r->name, r->what == NULL ? "" : " ",
+               r->what == NULL ? "" : r->what, r->text);
+    }
+}
+
+int command_describe(const struct command *c)
+{
+    print_command(c);
+    puts("\nEvery setting is a flag, too: signalbox help");
+    return EXIT_OK;
+}
+
 int command_help(const struct options *o, struct settings *s)
 {
-    (void)o;
     (void)s;
+    const struct command *asked = o->word_count == 0 ? NULL : command_find(o->words[0]);
+    if (asked != NULL) {
+        return command_describe(asked);
+    }
     puts("signalbox: the realtime server for devices, homes, chat and live host metrics\n");
     puts("  signalbox COMMAND [options]\n\nCommands:");
     for (const struct command *c = commands; c->name != NULL; c++) {
-        printf("  %s %s\n", c->name, c->usage);
-        print_wrapped(c->text);
-        for (const struct option_row *r = c->options; r->name != NULL; r++) {
-            printf("        --%s%s%s  %s\n", r->name, r->what == NULL ? "" : " ",
-                   r->what == NULL ? "" : r->what, r->text);
-        }
+        print_command(c);
     }
     puts("\nEvery setting is a key of ./signalbox.conf (or of the file named by --config), a\n"
          "variable SIGNALBOX_<KEY> and a flag; flag beats environment beats file.\n\nSettings:");

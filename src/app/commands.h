@@ -28,6 +28,8 @@ int command_jwt_check(const struct options *o, struct settings *s);
 int command_version(const struct options *o, struct settings *s);
 /* As above. */
 int command_help(const struct options *o, struct settings *s);
+/* Prints one command's words and options; the exit status. */
+int command_describe(const struct command *c);
 
 /* As above. */
 int command_check_store(const struct options *o, struct settings *s);

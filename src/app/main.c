@@ -2,7 +2,7 @@
 
 #include "app/admin.h"
 #include "app/client.h"
-#include "app/command.h"
+#include "app/commands.h"
 #include "app/standalone.h"
 
 #include <stdio.h>
@@ -67,6 +67,16 @@ static int run_store_command(struct settings *s, const struct command *command, 
     return status;
 }
 
+/* Wherever it stands: nobody types it as a value. */
+static bool wants_help(int argc, char **argv)
+{
+    bool wanted = false;
+    for (int i = 2; i < argc; i++) {
+        wanted = wanted || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+    }
+    return wanted;
+}
+
 int app_main(int argc, char **argv, char **env)
 {
     const char *config = take_config(&argc, argv);
@@ -82,6 +92,10 @@ int app_main(int argc, char **argv, char **env)
     if (command == NULL) {
         buf_printf(&why, "unknown command \"%.40s\"; try: signalbox help", name);
         return refuse(&settings, &why);
+    }
+    if (wants_help(argc, argv)) {
+        settings_deinit(&settings);
+        return command_describe(command);
     }
     if (!settings_load(&settings, config, env, &why) ||
         !options_parse(&options, &settings, command->options, argc, argv, 2, &why) ||

@@ -15,6 +15,12 @@ test('version and help exit 0 and name every setting once', async () => {
     assert.equal(help.stdout.split(`--${name} `).length, 2, name);
   }
   assert.match(help.stdout, /SIGNALBOX_JWT_SECRET \(environment or file only/);
+  for (const args of [['simulate', '--devices', '3', '--help'], ['simulate', '-h'], ['help', 'simulate']]) {
+    const one = await cli(args);
+    assert.equal(one.status, 0, args.join(' '));
+    assert.match(one.stdout, /^ {2}simulate --server URL[\s\S]+--rate/);
+    assert.doesNotMatch(one.stdout, /check-config/);
+  }
 });
 
 test('unknown commands, options and settings exit 2 and say what was meant', async () => {
