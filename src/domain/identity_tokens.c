@@ -201,7 +201,7 @@ void identity_refresh(struct home *h, span refresh_token, identity_done done, vo
 
 struct logout {
     struct op op;
-    enum { LOGOUT_BEGIN, LOGOUT_DONE } step;
+    enum { LOGOUT_BEGIN, LOGOUT_DONE, LOGOUT_FORGOTTEN } step;
     bool has_jti;
     uuid principal;
     uuid jti;
@@ -242,6 +242,10 @@ static void write_logout(struct logout *l)
 static void on_logout(struct task *t)
 {
     struct logout *l = OP_OF(t, struct logout);
+    if (l->step == LOGOUT_FORGOTTEN) {
+        op_finish_ok(&l->op);
+        return;
+    }
     if (l->step == LOGOUT_BEGIN) {
         if (l->has_jti || l->has_refresh || l->has_session) {
             write_logout(l);
@@ -263,6 +267,9 @@ static void on_logout(struct task *t)
     if (l->has_session && t->req->steps[l->session_step].row_count > 0 &&
         op_cell_uuid(&l->op, l->session_step, 0, 0, &owner)) {
         proof_revoked(t->home, l->session_hash, owner, hash_half(l->session_hash));
+        l->step = LOGOUT_FORGOTTEN; /* behind that: who is answered finds the cookie ended */
+        task_go(t, proof_home(t->home, l->session_hash));
+        return;
     }
     op_finish_ok(&l->op);
 }
