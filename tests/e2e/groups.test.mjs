@@ -2,14 +2,13 @@
 // a group sees, live, of the devices in it (CONTRACT 2, 3).
 import assert from 'node:assert/strict';
 import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { io } from 'socket.io-client';
 import { until } from './lib/clients.mjs';
 import { WIRES } from './lib/commands.mjs';
-import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { call, hears, listener } from './lib/listener.mjs';
+import { startServer, within } from './lib/server.mjs';
 import { listen } from './lib/sse.mjs';
 
 const FLAGS = ['--handshakes-per-s', '1000', '--loops', '2'];
-const SOON_MS = 10_000 * PATIENCE;
 const NOBODY = '01900000-0000-7000-8000-000000000000';
 let server;
 let admin;
@@ -63,28 +62,7 @@ const makeGroup = async (devices = []) => {
 const rename = (id, name) => ok('PATCH', `/devices/${id}`, { name });
 const ids = (rows) => rows.map((row) => row.id).sort();
 
-/** A connected official client that keeps what it hears. */
-async function connect(token) {
-  const socket = io(server.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false });
-  open.add(socket);
-  socket.heard = [];
-  socket.onAny((name, ...args) => socket.heard.push({ name, data: args[0] }));
-  await within(SOON_MS, 'connect', new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('connect_error', reject);
-  }));
-  return socket;
-}
-const call = (socket, name, ...args) => socket.timeout(SOON_MS).emitWithAck(name, ...args);
-async function hears(socket, name, fits = () => true) {
-  const find = () => socket.heard.find((h) => h.name === name && fits(h.data));
-  if (!find()) {
-    await within(SOON_MS, name, new Promise((resolve) => {
-      socket.onAny(() => find() && resolve());
-    }));
-  }
-  return find().data;
-}
+const connect = (token) => listener(server, token, { open });
 
 test('groups_are_made_found_changed_and_deleted', async () => {
   const made = await ask('POST', '/groups', { name: 'Halls', description: 'of the north' });

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import test, { after, afterEach, before } from 'node:test';
 import { io } from 'socket.io-client';
-import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { SOON_MS, call, hears, listener } from './lib/listener.mjs';
+import { startServer, within } from './lib/server.mjs';
 
-const SOON_MS = 10_000 * PATIENCE;
 let server;
 let admin;
 let viewer;
@@ -26,31 +26,7 @@ afterEach(() => {
 });
 after(() => server?.stop());
 
-/** A connected official client that keeps what it hears; `transports` as the client's own. */
-async function connect(token, { transports = ['websocket'], ...options } = {}) {
-  const socket = io(server.url, { auth: { token }, transports, forceNew: true, reconnection: false, ...options });
-  open.add(socket);
-  socket.heard = [];
-  socket.onAny((name, ...args) => socket.heard.push({ name, data: args[0], args }));
-  await within(SOON_MS, 'connect', new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('connect_error', reject);
-  }));
-  return socket;
-}
-
-/** An event with its ack. */
-const call = (socket, name, ...args) => socket.timeout(SOON_MS).emitWithAck(name, ...args);
-
-/** The next event of a name, said already or to come, for which `fits` holds. */
-async function hears(socket, name, fits = () => true) {
-  const find = () => socket.heard.find((h) => h.name === name && fits(h.data));
-  if (find()) return find().data;
-  await within(SOON_MS, name, new Promise((resolve) => {
-    socket.onAny(() => find() && resolve());
-  }));
-  return find().data;
-}
+const connect = (token, options) => listener(server, token, { open, ...options });
 
 const makeDevice = async (body = {}) => {
   const made = await server.post('/api/v1/devices', { name: 'one', ...body }, { token: admin });

@@ -5,11 +5,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import test, { after, afterEach, before } from 'node:test';
-import { io } from 'socket.io-client';
 import { device as connectDevice } from './lib/monitor.mjs';
-import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { call, hears, listener } from './lib/listener.mjs';
+import { PATIENCE, startServer } from './lib/server.mjs';
 
-const SOON_MS = 10_000 * PATIENCE;
 let server;
 let viewer;
 const open = new Set();
@@ -24,30 +23,7 @@ afterEach(() => {
 });
 after(() => server?.stop());
 
-/** A connected official client that keeps what it hears. */
-async function connect(token, at = server) {
-  const socket = io(at.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false });
-  open.add(socket);
-  socket.heard = [];
-  socket.onAny((name, ...args) => socket.heard.push({ name, data: args[0] }));
-  await within(SOON_MS, 'connect', new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('connect_error', reject);
-  }));
-  return socket;
-}
-
-const call = (socket, name, ...args) => socket.timeout(SOON_MS).emitWithAck(name, ...args);
-
-/** The first event of a name, said already or to come, for which `fits` holds. */
-async function hears(socket, name, fits = () => true) {
-  const find = () => socket.heard.find((h) => h.name === name && fits(h.data));
-  if (find()) return find().data;
-  await within(SOON_MS, name, new Promise((resolve) => {
-    socket.onAny(() => find() && resolve());
-  }));
-  return find().data;
-}
+const connect = (token, at = server) => listener(at, token, { open });
 
 /** The same device on both wires: put(payload) resolves to the ack; tell(payload) wants none,
  * refused() is the first `error` heard, ended() the code with which the server ends it. */

@@ -2,11 +2,10 @@
 // 7, 8). Samples come in over REST here; how devices send them is in telemetry.test.mjs.
 import assert from 'node:assert/strict';
 import test, { after, afterEach, before } from 'node:test';
-import { io } from 'socket.io-client';
 import { join } from './lib/socketio.mjs';
-import { PATIENCE, startServer, within } from './lib/server.mjs';
+import { SOON_MS, call, hears, listener } from './lib/listener.mjs';
+import { startServer, within } from './lib/server.mjs';
 
-const SOON_MS = 10_000 * PATIENCE;
 const NOWHERE = '01900000-0000-7000-8000-000000000000';
 let server;
 let admin;
@@ -30,30 +29,7 @@ afterEach(() => {
 });
 after(() => server?.stop());
 
-async function connect(token, { transports = ['websocket'], ...options } = {}) {
-  const socket = io(server.url, { auth: { token }, transports, forceNew: true, reconnection: false, ...options });
-  open.add(socket);
-  socket.heard = [];
-  socket.onAny((name, data) => socket.heard.push({ name, data }));
-  await within(SOON_MS, 'connect', new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('connect_error', reject);
-  }));
-  return socket;
-}
-const call = (socket, name, ...args) => socket.timeout(SOON_MS).emitWithAck(name, ...args);
-
-async function hears(socket, name, fits = () => true) {
-  const find = () => socket.heard.find((h) => h.name === name && fits(h.data));
-  if (find()) return find().data;
-  await within(SOON_MS, name, new Promise((resolve) => {
-    socket.onAny(() => find() && resolve());
-  })).catch((error) => {
-    error.message += `; heard ${JSON.stringify(socket.heard.slice(-10))}`;
-    throw error;
-  });
-  return find().data;
-}
+const connect = (token, options) => listener(server, token, { open, ...options });
 const updates = (socket) => socket.heard.filter((h) => h.name === 'telemetry:update').map((h) => h.data);
 const values = (socket) => updates(socket).map((d) => d.value);
 
