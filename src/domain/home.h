@@ -28,6 +28,7 @@
 struct identity; /* domain/identity.h: one a home */
 struct fleet;    /* domain/device.h: one a home */
 struct recovery; /* domain/recovery.h: one a home */
+struct house;    /* domain/house.h: one a home */
 struct receiver; /* domain/receiver.h */
 struct webhook;  /* ports/webhook.h */
 
@@ -53,6 +54,10 @@ struct domain_conf {
     int64_t retention_log_s;         /* 30 d: connection and audit logs */
     int64_t retention_events_s;      /* 24 h: event_log, */
     int64_t events_max;              /* and at most so many */
+    int64_t retention_history_s;     /* 30 d: what entities of the house were */
+    unsigned home_rooms_max;         /* 1,000 */
+    unsigned home_entities_max;      /* 10,000 */
+    unsigned home_scenes_max;        /* 1,000 */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
@@ -98,10 +103,15 @@ struct home {
     struct identity *identity;
     struct fleet *fleet;
     struct recovery *recovery;
+    struct house *house;
     struct receiver *app_receiver; /* the process's, which lives on home 0; NULL: none */
     /* Told on this loop when a principal, so a device, is no more. NULL: nobody asks. */
     void (*on_gone)(void *arg, uuid principal);
     void *on_gone_arg; /* borrowed */
+    /* Told on this loop when a room of the house changes for its followers; `event` is an enum
+     * house_room_event. NULL: nobody asks. */
+    void (*on_room)(void *arg, int64_t room, int event);
+    void *on_room_arg; /* borrowed */
     struct cache_count caches[CACHE_COUNT];
 };
 

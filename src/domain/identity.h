@@ -53,6 +53,14 @@ static inline struct scope scope_group(uuid id)
 {
     return (struct scope){.kind = SCOPE_DEVICE_GROUP, .id = id};
 }
+static inline struct scope scope_room(int64_t room) /* of the house */
+{
+    struct scope s = {.kind = SCOPE_HOME_ROOM};
+    for (unsigned i = 0; i < 8; i++) {
+        s.id.bytes[15 - i] = (uint8_t)((uint64_t)room >> 8 * i);
+    }
+    return s;
+}
 
 struct binding {
     enum role role;

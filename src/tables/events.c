@@ -65,7 +65,8 @@ const char *event_description(enum event e) { return ordered[e].text; }
 
 bool event_for_some(enum event e)
 {
-    return e == EVENT_APP_EMIT_SOME || e == EVENT_COMMAND_RESULT_ISSUER;
+    return e == EVENT_APP_EMIT_SOME || e == EVENT_COMMAND_RESULT_ISSUER ||
+           e == EVENT_HOME_BROADCAST_SOME;
 }
 
 enum event event_by_name(const char *name, size_t len)

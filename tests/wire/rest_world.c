@@ -69,6 +69,10 @@ static void open_home(struct world *w)
                                           .retention_minute_s = 86400,
                                           .retention_hour_s = 86400,
                                           .retention_log_s = 86400,
+                                          .retention_history_s = 86400,
+                                          .home_rooms_max = 1000,
+                                          .home_entities_max = 10000,
+                                          .home_scenes_max = 1000,
                                           .timezone = "UTC"};
     w->home = (struct home){.count = 1, .conf = &w->domain_conf, .peers = w->homes,
                             .post = w->post, .clock = clock_system(), .log = &w->log,

@@ -1,0 +1,204 @@
+/*
+ * What the files of the house share. Nobody else includes this.
+ *
+ *   house.c           the house and its copies of rooms; loading; asks between loops
+ *   house_room.c      rooms: create, get, patch, delete, list
+ *   house_entity.c    entities: create, get, patch (rename, move, backing), delete, list
+ *   house_json.c      rooms and entities as JSON, from rows and back
+ *   house_state.c     states: setting them, telling followers, snapshots
+ *   house_write.c     states into the store, behind; history; who waits for them
+ *   house_history.c   reads of history             house_retention.c   what is too old goes
+ *   house_device.c    the devices behind entities: their telemetry, states and presence
+ *   house_action.c    actions                      house_scene.c       scenes
+ */
+#ifndef SB_DOMAIN_HOUSE_INTERNAL_H
+#define SB_DOMAIN_HOUSE_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "domain/behind.h"
+#include "domain/fleet.h"
+#include "domain/house.h"
+
+struct house_writer;  /* house_write.c */
+struct house_devices; /* house_device.c */
+struct house_scenes;  /* house_scene.c */
+struct house_wishes;  /* house_state.c */
+
+/* At HOUSE_HOME only. */
+struct room {
+    struct map_node node; /* by id */
+    struct house_room_row row; /* spans into text */
+    uint8_t *text;        /* owned */
+    struct list entities; /* struct entity.in_room */
+    unsigned entity_count;
+    bool changing;        /* a change of the row is on its way, */
+    struct list changes;  /* and these asks wait for it */
+};
+
+struct entity {
+    struct map_node node;  /* by entity_id */
+    struct list aliases;   /* struct alias, the oldest first */
+    int64_t number;        /* of its row, which a rename does not change */
+    span entity_id;        /* into text, as below */
+    span name;
+    span capability;
+    uint8_t *text;         /* owned */
+    struct room *room;     /* NULL: in none */
+    struct list in_room;
+    uuid device;           /* nil: none */
+    struct house_backing *backing; /* house_device.c; NULL: none */
+    span state;            /* as it was said; shown while `available` */
+    span attributes;       /* a JSON object */
+    uint8_t *said;         /* owned: state and attributes */
+    bool available;
+    bool gone;             /* deleted, held by what is under way only */
+    int64_t changed_ms;    /* epoch: of the shown state */
+    int64_t updated_ms;    /* epoch: of state or attributes */
+    int64_t version;       /* of the row, without its state */
+    int64_t row_created_ms, row_updated_ms;
+    unsigned holds;        /* by what is under way; freed with the last when gone */
+    bool changing;
+    struct list changes;
+    struct behind_item write; /* house_write.c, as below */
+    struct list unwritten;    /* struct history_row that are not on their way yet */
+    struct list waiting;      /* struct house_wait */
+    uint32_t change_count;    /* of its states, by which waits know what covers them */
+};
+
+struct alias {
+    struct map_node node; /* by the old entity_id, which follows the struct */
+    struct list link;
+    struct entity *entity;
+    span entity_id;
+};
+
+struct house {
+    struct home *home;
+    struct map briefs;   /* struct house_room_brief of every room, on every loop */
+    /* At HOUSE_HOME: */
+    struct map rooms;    /* struct room */
+    struct map entities; /* struct entity by entity_id */
+    struct map aliases;
+    unsigned room_count, entity_count;
+    struct house_writer *writer;
+    struct house_devices *devices;
+    struct house_scenes *scenes;
+    struct house_wishes *wishes;
+    _Atomic uint64_t changes;
+    _Atomic unsigned rooms_now, entities_now, unwritten_now; /* for house_stats */
+    struct list local; /* asks that this loop's callers wait for */
+};
+
+/* --- house.c --- */
+
+/* A question to the house and its answer: at_home runs at HOUSE_HOME and ends with house_answer,
+ * now or later; then `done` on the loop that asked. */
+struct house_ask {
+    struct mail mail;
+    struct list link;     /* in a list of `changes`, or the caller's loop's `local` */
+    struct home *from;
+    struct house *house;  /* at home */
+    void (*at_home)(struct house_ask *a);
+    struct arena arena;   /* arguments and results */
+    struct house_who who; /* its spans in the arena */
+    struct house_result result;
+    house_done done;
+    void *owner;
+    unsigned loops;       /* that have not taken a change of rooms yet */
+};
+/* `bytes` for a struct that begins with an ask, zeroed; house_ask_start sends it. */
+void *house_ask_new(struct home *h, size_t bytes, void (*at_home)(struct house_ask *),
+                    const struct house_who *who, house_done done, void *owner);
+void house_ask_start(struct house_ask *a);
+void house_answer(struct house_ask *a, err error);
+/* With member and why, static texts or NULL. */
+void house_refuse(struct house_ask *a, err error, const char *member, const char *why);
+span house_copy(struct house_ask *a, span s); /* keeps ptr NULL */
+
+/* The house of the process; at HOUSE_HOME. */
+static inline struct house *house_of(struct home *h) { return h->peers[HOUSE_HOME]->house; }
+struct room *house_room_find(struct house *s, int64_t id);
+/* By its name or an alias; NULL when there is none. */
+struct entity *house_entity_find(struct house *s, span entity_id);
+/* As the ask's caller may see it and do what it needs: else the ask is answered and NULL. */
+struct room *house_room_for(struct house_ask *a, int64_t id);
+struct entity *house_entity_for(struct house_ask *a, span entity_id);
+void entity_hold(struct entity *e);
+void entity_release(struct house *s, struct entity *e);
+static inline int64_t entity_room(const struct entity *e)
+{
+    return e->room == NULL ? 0 : e->room->row.id;
+}
+static inline bool entity_private(const struct entity *e)
+{
+    return e->room != NULL && e->room->row.private;
+}
+/* The state that everybody sees: HOUSE_UNAVAILABLE unless it is available. */
+span entity_shown(const struct entity *e);
+
+/* --- house_json.c --- */
+
+/* Each appends the object of house.h. */
+void room_json(const struct room *r, buf *out);
+void entity_json(const struct entity *e, buf *out);
+
+/* --- house_entity.c --- */
+
+/* Makes an entity as house_entity_create for an ask that stays the caller's: `made` runs at home,
+ * with the entity held for the call, or NULL and the result's error set. */
+void entity_make(struct house_ask *a, const struct house_entity_draft *in,
+                 void (*made)(struct house_ask *a, struct entity *e));
+
+/* --- house_state.c --- */
+
+/* Everything that changes what followers see; each tells them at once and has it written. */
+/* state.ptr NULL: unchanged; attributes likewise. `at_ms` 0: now. False: it changes nothing. `by`:
+ * nil for a device. */
+bool entity_move(struct house *s, struct entity *e, span state, span attributes, int64_t at_ms,
+                 uuid by);
+void entity_set_available(struct house *s, struct entity *e, bool available);
+/* It is there now, in its room and under its name; or it is not any more. */
+void entity_tell_appears(struct house *s, struct entity *e);
+void entity_tell_leaves(struct house *s, struct entity *e);
+void house_states_start(struct house *s); /* owns topics; at HOUSE_HOME, from house_new */
+void house_states_end(struct house *s);
+
+/* --- house_write.c --- */
+
+/* Somebody waits until all that the entity's state is now is on disk. `ready` runs at home, maybe
+ * inside house_written; after an error it is in memory still, and tried again. */
+struct house_wait {
+    struct list link;
+    uint32_t change;
+    void (*ready)(struct house_wait *w, err error);
+};
+void house_written(struct house *s, struct entity *e, struct house_wait *w);
+/* The entity's state changed: it will be written, with a row of history if `shown` did. False: too
+ * much waits for the store; the row of history takes the place of the newest one waiting. */
+void entity_touch(struct house *s, struct entity *e, bool shown, uuid by);
+/* The newest writes are given up, for the entity is deleted. */
+void entity_write_forget(struct house *s, struct entity *e);
+void house_writer_start(struct house *s);
+void house_writer_stop(struct house *s);
+void house_writer_free(struct house *s);
+
+/* --- house_device.c --- */
+
+/* The entity has that device and capability from now on (loaded, created, patched); nil: none. */
+void entity_back(struct house *s, struct entity *e, uuid device, span capability);
+void house_devices_start(struct house *s);
+void house_devices_free(struct house *s);
+
+/* --- house_scene.c --- */
+
+/* At HOUSE_HOME, from house_new. */
+void house_scenes_start(struct house *s);
+/* From house_load, after the entities. Blocks. */
+err house_scenes_load(struct house *s) MUST_CHECK;
+/* The entity is deleted: it leaves scenes. */
+void house_scenes_forget(struct house *s, const struct entity *e);
+void house_scenes_free(struct house *s);
+
+#endif

@@ -1,0 +1,39 @@
+/* What people control at home, as values: rooms, entities, scenes (CONTRACT 4). */
+#ifndef SB_DOMAIN_HOUSE_TYPES_H
+#define SB_DOMAIN_HOUSE_TYPES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/uuid.h"
+
+#define HOUSE_STATE_MAX 255            /* characters of a state */
+#define HOUSE_ENTITY_ID_MAX 128        /* characters of `domain.object` */
+#define HOUSE_ATTRIBUTES_MAX 8192      /* bytes of an entity's attributes: many fit a snapshot */
+#define HOUSE_PARAMETERS_MAX 16384     /* bytes of an action's, as of a command's (CONTRACT 3) */
+#define HOUSE_SCENE_ITEMS_MAX 100      /* entities of a scene: its answer is one page */
+#define HOUSE_ALIASES_MAX 16           /* earlier names of an entity; the oldest goes */
+
+/* The state of what nobody has set yet, and of what has a device that is offline. */
+#define HOUSE_UNKNOWN "unknown"
+#define HOUSE_UNAVAILABLE "unavailable"
+
+/* `domain.object`: each one of a-z, 0-9 and _, not empty, neither begins nor ends with _; together
+ * at most HOUSE_ENTITY_ID_MAX. */
+bool house_entity_id_ok(span id);
+
+struct house_room_row {
+    int64_t id;
+    span name;        /* 1-100 characters */
+    span description; /* 0-500 */
+    span icon;        /* 0-100 */
+    span floor;       /* 0-50: "ground", "1" */
+    int64_t sort;     /* rooms are listed by it, then by name */
+    bool private;     /* anonymous clients do not know of it */
+    int64_t version;
+    int64_t created_ms;
+    int64_t updated_ms;
+};
+
+#endif
