@@ -12,7 +12,8 @@
  *   ordered    kept; more than the outbox holds: closed with CLOSE_SLOW. An empty outbox takes
  *              one message of any size, for a wire's own limit allowed it
  *   state      the newest value of each key is kept in place of the older one; direct messages
- *              without a key of their own are kept like ordered ones
+ *              without a key of their own are kept like ordered ones. What says many states at
+ *              once is a barrier (blob.barrier): what came before it stays before it
  *   ephemeral  dropped
  *
  * Order: what one loop publishes to one topic arrives in that order at every member; a direct

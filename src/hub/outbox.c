@@ -49,13 +49,17 @@ static void mark_slow(struct hub *h, uint32_t member)
     h->slow[h->slow_count++] = member;
 }
 
-/* The queued value of the same key, newest first (values of one key are near the end). */
+/* The queued value of the same key, newest first (values of one key are near the end); none that a
+ * barrier stands behind. */
 static struct outbox_entry *same_key(struct outbox *o, uint64_t key)
 {
     for (struct list *it = o->entries.prev; it != &o->entries; it = it->prev) {
         struct outbox_entry *e = LIST_ITEM(it, struct outbox_entry, link);
         if (e->cls == BLOB_STATE && e->key == key) {
             return e;
+        }
+        if (e->blob != NULL && e->blob->barrier) {
+            return NULL;
         }
     }
     return NULL;

@@ -91,6 +91,7 @@ static struct blob *outbox_blob(const struct hub *h, struct turn_msg *t)
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         t->kept = blob_new((enum blob_class)t->cls, t->blob->event, t->blob->time_ms, bytes);
         t->kept->pos = t->blob->pos; /* it is the same message */
+        t->kept->barrier = t->blob->barrier;
         t->kept->made_us = t->blob->made_us;
     }
     return t->kept;
