@@ -217,6 +217,14 @@ static bool begin_request(struct conn *c, int len)
     struct http_session *s = c->http;
     struct http_exchange *x = s->x;
     const struct net_limits *lim = c->net->limits;
+    buf path = {0};
+    if (!http1_path_normalize(x->req->path, &path) && !span_eq(x->req->path, SPAN("*"))) {
+        buf_deinit(&path);
+        refuse(c, 400, "the path cannot be normalised", CLOSE_BAD_REQUEST);
+        return false;
+    }
+    x->path = path.len == 0 ? SPAN("*") : arena_dup(&x->arena, buf_span(&path));
+    buf_deinit(&path);
     int rc = http1_body_init(&s->body, x->req->content_length, x->req->chunked,
                              lim->http_body_bytes_max);
     if (rc < 0) {
@@ -234,14 +242,6 @@ static bool begin_request(struct conn *c, int len)
             conn_queue(c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
         }
     }
-    buf path = {0};
-    if (!http1_path_normalize(x->req->path, &path) && !span_eq(x->req->path, SPAN("*"))) {
-        buf_deinit(&path);
-        refuse(c, 400, "the path cannot be normalised", CLOSE_BAD_REQUEST);
-        return false;
-    }
-    x->path = path.len == 0 ? SPAN("*") : arena_dup(&x->arena, buf_span(&path));
-    buf_deinit(&path);
     s->at += (size_t)len;
     set_phase(c, HTTP_BODY);
     return true;

@@ -41,7 +41,8 @@ struct http_handler {
      * conn_ref, find the exchange again with http_find). */
     void (*on_request)(struct http_exchange *x);
     /* The request is refused by net (malformed, too large, too slow): fill an answer with
-     * http_respond(x, status, ...) now. req may be unparsed: only conn and arena are valid. */
+     * http_respond(x, status, ...) now. req may be unparsed: only conn and arena are
+     * valid, and path unless it is empty. */
     void (*on_refused)(struct http_exchange *x, int status, const char *why);
     /* The peer went away before the answer; x->user is to be released. May be NULL. */
     void (*on_abandoned)(struct http_exchange *x);

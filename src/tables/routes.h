@@ -6,6 +6,7 @@
 
 #include "tables/permissions.h"
 
+#define ROUTE_INT_MAX 9007199254740992 /* 2^53: every client can say it exactly */
 #define ROUTE_PARAMS_MAX 4 /* {...} segments of one pattern; asserted when the table is read */
 
 enum route {

@@ -153,9 +153,11 @@ describe('rights', () => {
         if (carriedOut && who.scope.kind !== 'global') continue; // the last test does that
         let first = true;
         const device = carriedOut ? await server.addDevice('spare') : target;
-        const pathname = pattern.replace(/\{[^}]*\}/g, () => {
+        const pathname = pattern.replace(/\{([^}]*)\}/g, (_, parameter) => {
           const named = { device: device.id, group }[operation['x-scope']];
-          const value = first && named !== undefined ? named : randomUUID();
+          const { schema } = operation.parameters.find((p) => p.name === parameter);
+          const nobodys = schema.type === 'integer' ? schema.maximum : randomUUID();
+          const value = first && named !== undefined ? named : nobodys;
           first = false;
           return value;
         });

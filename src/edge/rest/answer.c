@@ -155,7 +155,7 @@ struct conn *rest_stream(struct rest_call *c, const char *content_type,
 
 static void answer_data(struct rest_call *c, unsigned status, span data, span next_cursor)
 {
-    envelope_write(&c->body, data, next_cursor, loop_wall_ms(c->edge->loop));
+    envelope_write(&c->body, c->x->path, data, next_cursor, loop_wall_ms(c->edge->loop));
     rest_raw(c, status, JSON_TYPE, buf_span(&c->body));
 }
 
@@ -250,8 +250,10 @@ void answer_error(struct rest_call *c, err e, unsigned status, const char *detai
     if (status == 401) {
         rest_header(c, "WWW-Authenticate", SPAN("Bearer"));
     }
-    problem_write(&c->body, e, status, detail, c->x->path, faults, fault_count, c->details,
-                  loop_wall_ms(c->edge->loop));
+    struct problem p = {.error = e, .status = status, .detail = detail, .said = c->said,
+                        .path = c->x->path, .faults = faults, .fault_count = fault_count,
+                        .details = c->details};
+    problem_write(&c->body, &p, loop_wall_ms(c->edge->loop));
     rest_raw(c, status, PROBLEM_TYPE, buf_span(&c->body));
 }
 
@@ -300,8 +302,9 @@ void answer_refused(struct http_exchange *x, unsigned status, const char *why)
     stats_add(&e->stats.errors[STATS_HTTP][error], 1);
     stats_add(&e->stats.requests[ROUTE_COUNT][status / 100 % 6], 1);
     buf body = {0};
-    problem_write(&body, error, status, why, x->path.len > 0 ? x->path : SPAN("/"), NULL, 0,
-                  SPAN_NONE, loop_wall_ms(e->loop));
+    struct problem p = {.error = error, .status = status, .detail = why,
+                        .path = x->path.len > 0 ? x->path : SPAN("/")};
+    problem_write(&body, &p, loop_wall_ms(e->loop));
     security_fields(x, NULL, NULL);
     http_respond(x, status, PROBLEM_TYPE, buf_span(&body));
     buf_deinit(&body);

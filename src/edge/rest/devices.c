@@ -2,6 +2,7 @@
 #include "edge/rest/devices.h"
 #include "edge/rest/audit.h"
 #include "edge/rest/handlers.h"
+#include "edge/rest/internal.h"
 
 #include "loop/addr.h"
 #include "shape/device.h"
@@ -13,6 +14,7 @@ bool device_body(struct rest_call *c, enum schema schema, void *out)
         return true;
     }
     struct rest_fault fault = {.member = ctx.path, .detail = ctx.why};
+    c->said = ctx.path[0] == '\0' && home_path(c->x->path) ? HOME_BAD_BODY : NULL;
     rest_invalid(c, rest_printf(c, "%s %s", ctx.path[0] == '\0' ? "the body" : ctx.path, ctx.why),
                  &fault, 1);
     return false;

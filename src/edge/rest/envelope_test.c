@@ -1,6 +1,5 @@
 #include "edge/rest/internal.h"
 
-#include "base/timefmt.h"
 #include "codec/json/scan.h"
 
 #include <fcntl.h>
@@ -11,6 +10,7 @@
 #include <cmocka.h>
 
 #define NOW_MS 1752701400123 /* 2025-07-16T21:30:00.123Z */
+#define ELSEWHERE SPAN("/api/v1/devices")
 
 static char file_bytes[8192];
 
@@ -33,28 +33,20 @@ static span member(span object, const char *name)
     return value;
 }
 
-static void assert_time(span value)
-{
-    buf text = {0};
-    int64_t ms;
-    assert_true(json_string(value, &text));
-    assert_true(time_parse(buf_span(&text), &ms));
-    buf_deinit(&text);
-}
-
-static void success_has_the_documented_members(void **state)
+/* The document's example of Home, to the last byte. */
+static void success_is_as_documented(void **state)
 {
     (void)state;
     span want = golden("tests/golden/rest_success.json");
     span data = member(want, "data");
     buf out = {0};
-    envelope_write(&out, data, SPAN_NONE, NOW_MS);
+    envelope_write(&out, SPAN("/api/v1/websocket/stats"), data, SPAN_NONE, NOW_MS);
     assert_int_equal(json_check(buf_span(&out), 16, 0, NULL), 0);
     span got = buf_span(&out);
     assert_int_equal(json_count(got), json_count(want));
     assert_true(span_eq(member(got, "success"), member(want, "success")));
     assert_true(span_eq(member(got, "data"), data));
-    assert_time(member(got, "timestamp"));
+    assert_true(span_eq(member(got, "timestamp"), member(want, "timestamp")));
     buf_deinit(&out);
 }
 
@@ -62,12 +54,12 @@ static void a_list_carries_its_cursor_and_nothing_is_null(void **state)
 {
     (void)state;
     buf out = {0};
-    envelope_write(&out, SPAN("[1]"), SPAN("a\"b"), NOW_MS);
+    envelope_write(&out, ELSEWHERE, SPAN("[1]"), SPAN("a\"b"), NOW_MS);
     assert_true(span_eq(buf_span(&out),
                         SPAN("{\"success\":true,\"data\":[1],\"next_cursor\":\"a\\\"b\","
                              "\"timestamp\":\"2025-07-16T21:30:00.123Z\"}")));
     buf_clear(&out);
-    envelope_write(&out, SPAN_NONE, SPAN_NONE, NOW_MS);
+    envelope_write(&out, ELSEWHERE, SPAN_NONE, SPAN_NONE, NOW_MS);
     assert_true(span_eq(buf_span(&out), SPAN("{\"success\":true,\"data\":null,"
                                              "\"timestamp\":\"2025-07-16T21:30:00.123Z\"}")));
     buf_deinit(&out);
@@ -77,19 +69,50 @@ static void failure_has_the_documented_members(void **state)
 {
     (void)state;
     span want = golden("tests/golden/rest_error.json");
-    buf said = {0};
+    const struct problem p = {.error = ERR_INVALID_REQUEST, .status = 400, .detail = "not so",
+                              .said = HOME_BAD_BODY, .path = SPAN("/api/v1/websocket/broadcast")};
+    static const char *const names[] = {"success", "error", "timestamp"};
     buf out = {0};
-    assert_true(json_string(member(want, "error"), &said));
-    buf_append_byte(&said, '\0');
-    problem_write(&out, ERR_INVALID_REQUEST, 400, (const char *)said.ptr, SPAN("/x"), NULL, 0,
-                  SPAN_NONE, NOW_MS);
+    problem_write(&out, &p, NOW_MS);
     span got = buf_span(&out);
     assert_int_equal(json_check(got, 16, 0, NULL), 0);
-    assert_true(span_eq(member(got, "success"), member(want, "success")));
-    assert_true(span_eq(member(got, "error"), member(want, "error")));
-    assert_time(member(got, "timestamp"));
-    buf_deinit(&said);
+    assert_int_equal(json_count(want), ARRAY_LEN(names));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_true(span_eq(member(got, names[i]), member(want, names[i])));
+    }
+    assert_true(span_eq(member(got, "detail"), SPAN("\"not so\"")));
     buf_deinit(&out);
+}
+
+static void seconds_are_whole_below_the_paths_of_home(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        bool home;
+    } rows[] = {
+        {"/api/v1/rooms", true},       {"/api/v1/rooms/", true},
+        {"/api/v1/rooms/7/x", true},   {"/api/v1/entities/light.a/history", true},
+        {"/api/v1/scenes", true},      {"/api/v1/websocket/stats", true},
+        {"/api/v1/roomsx", false},     {"/api/v1/room", false},
+        {"/api/v1/chat/rooms", false}, {"/api/v1/sockets/rooms", false},
+        {"/rooms", false},             {"/", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        span path = span_str(rows[i].path);
+        buf out = {0};
+        assert_int_equal(home_path(path), rows[i].home);
+        problem_write(&out, &(struct problem){.error = ERR_NOT_FOUND, .status = 404, .path = path},
+                      NOW_MS);
+        envelope_write(&out, path, SPAN("1"), SPAN_NONE, NOW_MS);
+        buf_append_byte(&out, '\0');
+        bool whole = strstr((char *)out.ptr, "\"timestamp\":\"2025-07-16T21:30:00Z\"") != NULL;
+        bool parts = strstr((char *)out.ptr, "2025-07-16T21:30:00.123Z") != NULL;
+        assert_int_equal(whole, rows[i].home);
+        assert_int_equal(parts, !rows[i].home);
+        buf_deinit(&out);
+    }
 }
 
 static void a_problem_reads_exactly_so(void **state)
@@ -101,8 +124,10 @@ static void a_problem_reads_exactly_so(void **state)
     };
     span want = golden("tests/golden/rest_problem.json");
     buf out = {0};
-    problem_write(&out, ERR_INVALID_REQUEST, 400, "say \"please\"", SPAN("/api/v1/auth/login"),
-                  faults, 2, SPAN_NONE, NOW_MS);
+    const struct problem p = {.error = ERR_INVALID_REQUEST, .status = 400,
+                              .detail = "say \"please\"", .path = SPAN("/api/v1/auth/login"),
+                              .faults = faults, .fault_count = 2};
+    problem_write(&out, &p, NOW_MS);
     assert_int_equal(out.len, want.len);
     assert_memory_equal(out.ptr, want.ptr, want.len);
     buf_deinit(&out);
@@ -113,8 +138,9 @@ static void every_error_row_makes_valid_json(void **state)
     (void)state;
     for (unsigned e = 0; e < ERR_COUNT; e++) {
         buf out = {0};
-        problem_write(&out, (err)e, (unsigned)err_status((err)e), NULL, SPAN("/p\"\\"), NULL, 0,
-                      SPAN("{\"a\":1}"), NOW_MS);
+        const struct problem p = {.error = (err)e, .status = (unsigned)err_status((err)e),
+                                  .path = SPAN("/p\"\\"), .details = SPAN("{\"a\":1}")};
+        problem_write(&out, &p, NOW_MS);
         assert_int_equal(json_check(buf_span(&out), 16, 0, NULL), 0);
         buf_deinit(&out);
     }
@@ -123,9 +149,10 @@ static void every_error_row_makes_valid_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(success_has_the_documented_members),
+        cmocka_unit_test(success_is_as_documented),
         cmocka_unit_test(a_list_carries_its_cursor_and_nothing_is_null),
         cmocka_unit_test(failure_has_the_documented_members),
+        cmocka_unit_test(seconds_are_whole_below_the_paths_of_home),
         cmocka_unit_test(a_problem_reads_exactly_so),
         cmocka_unit_test(every_error_row_makes_valid_json),
     };

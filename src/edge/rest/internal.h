@@ -25,12 +25,28 @@ void answer_refused(struct http_exchange *x, unsigned status, const char *why);
 /* Since the request's head was complete. */
 uint64_t answer_elapsed_us(const struct rest_call *c);
 
-/* Appends an error's body. detail NULL: the row's sentence; `details` a JSON object, or empty. */
-void problem_write(buf *out, err e, unsigned status, const char *detail, span instance,
-                   const struct rest_fault *faults, unsigned fault_count, span details,
-                   int64_t now_ms);
-/* Appends {"success":true,"data":...}. */
-void envelope_write(buf *out, span data, span next_cursor, int64_t now_ms);
+/* Whether the path is one of the Home system (CONTRACT 4), whose REST has times of whole seconds
+ * (CONTRACT 1): /api/v1/ websocket, rooms, entities, scenes and what is below them, whether there
+ * is a route or not. */
+bool home_path(span path);
+/* The document's sentence for a body that cannot be read: `error` of Home's answers. */
+#define HOME_BAD_BODY "Invalid request body"
+
+/* A refusal as it is answered. */
+struct problem {
+    err error;
+    unsigned status;
+    const char *detail; /* NULL: the error's sentence */
+    const char *said;   /* the member `error`; NULL: the detail */
+    span path;          /* that was asked for */
+    const struct rest_fault *faults;
+    unsigned fault_count;
+    span details; /* a JSON object; empty: none */
+};
+/* Appends its body. */
+void problem_write(buf *out, const struct problem *p, int64_t now_ms);
+/* Appends {"success":true,"data":...}, the answer to what was asked at `path`. */
+void envelope_write(buf *out, span path, span data, span next_cursor, int64_t now_ms);
 
 /* Finds out who asks and goes on with admitted() or answers. Later, perhaps. */
 void authenticate(struct rest_call *c, void (*admitted)(struct rest_call *c));

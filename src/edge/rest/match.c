@@ -4,11 +4,26 @@
 
 #include <string.h>
 
+/* One number has one address: no leading zeros. */
+static bool int_fits(span have, int64_t *out)
+{
+    uint64_t n;
+    if (have.len == 0 || have.ptr[0] == '0' || !span_u64(have, ROUTE_INT_MAX, &n)) {
+        return false;
+    }
+    *out = (int64_t)n;
+    return true;
+}
+
 static bool segment_fits(span want, span have, struct route_params *out)
 {
     if (span_eq(want, SPAN("{uuid}"))) {
         ASSERT(out->uuid_count < ROUTE_PARAMS_MAX);
         return uuid_parse(have, &out->uuids[out->uuid_count++]);
+    }
+    if (span_eq(want, SPAN("{int}"))) {
+        ASSERT(out->int_count < ROUTE_PARAMS_MAX);
+        return int_fits(have, &out->ints[out->int_count++]);
     }
     if (span_eq(want, SPAN("{text}"))) {
         ASSERT(out->text_count < ROUTE_PARAMS_MAX);

@@ -14,6 +14,8 @@
 struct route_params {
     unsigned uuid_count;
     uuid uuids[ROUTE_PARAMS_MAX];
+    unsigned int_count;
+    int64_t ints[ROUTE_PARAMS_MAX];
     unsigned text_count;
     span texts[ROUTE_PARAMS_MAX];
     span rest;

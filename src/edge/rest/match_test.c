@@ -29,6 +29,18 @@ static void patterns_take_uuids_texts_and_rests(void **state)
         {"/d/{uuid}/m", "/d/" ID, false},
         {"/t/{text}", "/t/any thing", true},
         {"/t/{text}", "/t/", false},
+        {"/r/{int}", "/r/1", true},
+        {"/r/{int}", "/r/9007199254740992", true},
+        {"/r/{int}", "/r/9007199254740993", false},
+        {"/r/{int}", "/r/18446744073709551617", false},
+        {"/r/{int}", "/r/0", false},
+        {"/r/{int}", "/r/01", false},
+        {"/r/{int}", "/r/-1", false},
+        {"/r/{int}", "/r/+1", false},
+        {"/r/{int}", "/r/1.0", false},
+        {"/r/{int}", "/r/1e3", false},
+        {"/r/{int}", "/r/", false},
+        {"/r/{int}", "/r/one", false},
         {"/c/*", "/c/", true},
         {"/c/*", "/c/a/b.js", true},
         {"/c/*", "/c", false},
@@ -39,7 +51,12 @@ static void patterns_take_uuids_texts_and_rests(void **state)
             fail_msg("row %zu: %s with %s", i, rows[i].pattern, rows[i].path);
         }
     }
+    assert_true(route_fits("/r/{int}/{int}", SPAN("/r/7/9007199254740992"), &p));
+    assert_int_equal(p.int_count, 2);
+    assert_int_equal(p.ints[0], 7);
+    assert_int_equal(p.ints[1], ROUTE_INT_MAX);
     assert_true(route_fits("/d/{uuid}/{text}/*", SPAN("/d/" ID "/x/y/z"), &p));
+    assert_int_equal(p.int_count, 0);
     uuid want;
     assert_true(uuid_parse(SPAN(ID), &want));
     assert_int_equal(p.uuid_count, 1);
@@ -93,6 +110,9 @@ static void every_row_can_be_reached(void **state)
             } else if (strncmp(at, "{text}", 6) == 0) {
                 put = "some-text";
                 skip = 6;
+            } else if (strncmp(at, "{int}", 5) == 0) {
+                put = "7";
+                skip = 5;
             } else if (*at == '*') {
                 put = "some/rest";
             }

@@ -39,6 +39,7 @@ err body_read(struct rest_call *c, const char **detail)
     if (rc < 0) {
         *detail = rest_printf(c, "the body is not valid JSON: %s at byte %zu", json_error_name(rc),
                               at);
+        c->said = home_path(x->path) ? HOME_BAD_BODY : NULL;
         return ERR_INVALID_REQUEST;
     }
     c->json = json_root(x->body);

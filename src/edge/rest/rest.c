@@ -183,6 +183,8 @@ static void find_handler(struct rest_call *c)
         c->route = route_row(c->route_index);
         c->uuid_count = p.uuid_count;
         memcpy(c->uuids, p.uuids, sizeof c->uuids);
+        c->int_count = p.int_count;
+        memcpy(c->ints, p.ints, sizeof c->ints);
         c->text_count = p.text_count;
         memcpy(c->texts, p.texts, sizeof c->texts);
         c->rest = p.rest;

@@ -62,6 +62,8 @@ struct rest_call {
     span credential;         /* token, key or cookie as shown; in the arena */
     unsigned uuid_count;     /* {uuid} segments of the path, in order */
     uuid uuids[ROUTE_PARAMS_MAX];
+    unsigned int_count;      /* {int} segments, from 1 */
+    int64_t ints[ROUTE_PARAMS_MAX];
     unsigned text_count;     /* {text} segments, decoded, in order; not empty */
     span texts[ROUTE_PARAMS_MAX];
     span rest;               /* what a last "*" took, decoded, without a leading slash */
@@ -76,6 +78,7 @@ struct rest_call {
     const char *cache;         /* Cache-Control */
     struct idem *idem;         /* idempotency.h; NULL: no key */
     span details;              /* a problem's `details`, a JSON object; empty: none */
+    const char *said;          /* a problem's `error`; NULL: its detail */
     /* Private to edge/rest: */
     buf body;                  /* the answer's */
     enum origin_verdict origin;
@@ -146,6 +149,8 @@ void rest_move(struct rest_call *c, unsigned loop);
 void rest_member_uuid(struct json_writer *w, const char *name, uuid id);
 /* The same for a time with milliseconds; null for 0. */
 void rest_member_time(struct json_writer *w, const char *name, int64_t ms);
+/* The same in whole seconds, as all of Home's objects have it; their envelopes do by themselves. */
+void rest_member_second(struct json_writer *w, const char *name, int64_t ms);
 
 /* Text in the call's arena, for details. */
 const char *rest_printf(struct rest_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -15,16 +15,18 @@ static void name_element(span collection, const char *suffix, char *out, size_t 
 
 static void path_add(struct spec_path *p, span before, span segment)
 {
-    bool is_uuid = span_eq(segment, SPAN("{uuid}"));
+    bool is_id = span_eq(segment, SPAN("{uuid}")) || span_eq(segment, SPAN("{int}"));
     buf_append_byte(&p->text, '/');
-    if (!is_uuid && !span_eq(segment, SPAN("{text}")) && !span_eq(segment, SPAN("*"))) {
+    if (!is_id && !span_eq(segment, SPAN("{text}")) && !span_eq(segment, SPAN("*"))) {
         buf_append_span(&p->text, segment);
         return;
     }
     ASSERT(p->count < ROUTE_PARAMS_MAX);
     char *name = p->params[p->count].name;
-    p->params[p->count++].is_uuid = is_uuid;
-    name_element(before, is_uuid ? "_id" : "", name, sizeof p->params[0].name);
+    p->params[p->count++].type = !is_id                                ? MEMBER_TEXT
+                                 : span_eq(segment, SPAN("{int}")) ? MEMBER_INT
+                                                                   : MEMBER_UUID;
+    name_element(before, is_id ? "_id" : "", name, sizeof p->params[0].name);
     buf_printf(&p->text, "{%s}", name);
 }
 
@@ -45,9 +47,11 @@ void spec_path_of(const char *pattern, struct spec_path *out)
 static void put_path_params(struct json_writer *w, const struct spec_path *p)
 {
     for (unsigned i = 0; i < p->count; i++) {
-        struct member_row m = {.type = p->params[i].is_uuid ? MEMBER_UUID : MEMBER_TEXT,
+        enum member_type type = p->params[i].type;
+        struct member_row m = {.type = type,
                                .flags = MEMBER_REQUIRED,
-                               .min = p->params[i].is_uuid ? 0 : 1};
+                               .min = type == MEMBER_UUID ? 0 : 1,
+                               .max = type == MEMBER_INT ? (double)ROUTE_INT_MAX : 0};
         json_open(w, '{');
         json_member_string(w, "name", span_str(p->params[i].name));
         json_member_string(w, "in", SPAN("path"));

@@ -5,12 +5,12 @@
 #include "edge/spec/spec.h"
 #include "tables/replies.h"
 
-/* A pattern of routes.def with names in the place of {uuid}, {text} and a last *. */
+/* A pattern of routes.def with names in the place of {uuid}, {int}, {text} and a last *. */
 struct spec_path {
     buf text;
     struct {
         char name[48];
-        bool is_uuid;
+        enum member_type type;
     } params[ROUTE_PARAMS_MAX];
     unsigned count;
 };
