@@ -8,6 +8,8 @@ const WAIT_MS_MAX = 10_000 * PATIENCE;
 
 /** A WebSocket whose messages are kept; `closed` resolves to {code, reason}. */
 export class Peer {
+  static ANSWER = 'ack'; // what a frame with an id is answered by
+
   constructor(ws) {
     this.ws = ws;
     this.messages = [];
@@ -22,7 +24,7 @@ export class Peer {
   }
 
   hear(message) {
-    const waiting = message.type === 'ack' && this.acks.get(message.data.id);
+    const waiting = message.type === this.constructor.ANSWER && this.acks.get(message.data.id);
     if (waiting) {
       this.acks.delete(message.data.id);
       waiting(message.data);
@@ -84,13 +86,14 @@ export class Peer {
 }
 
 /** Opens; a refused upgrade fails with its HTTP status in `error.status`. */
-export function connect(server, target, { protocols = [], token, headers = {}, ...options } = {}) {
+export function connect(server, target,
+  { protocols = [], token, headers = {}, Kind = Peer, ...options } = {}) {
   const auth = token ? { authorization: `Bearer ${token}` } : {};
   const ws = new WebSocket(server.url.replace('http', 'ws') + target, protocols, {
     headers: { ...auth, ...headers },
     ...options,
   });
-  const peer = new Peer(ws);
+  const peer = new Kind(ws);
   const opened = new Promise((resolve, reject) => {
     ws.once('open', () => resolve(peer));
     ws.once('unexpected-response', (req, res) => {
