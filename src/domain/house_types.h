@@ -36,4 +36,12 @@ struct house_room_row {
     int64_t updated_ms;
 };
 
+/* What a device says of one of its capabilities. */
+#define HOUSE_SAYS_MAX 100 /* in one report */
+struct house_say {
+    span capability;
+    span state;      /* up to HOUSE_STATE_MAX characters */
+    span attributes; /* a JSON object; empty: as they were */
+};
+
 #endif

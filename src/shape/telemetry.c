@@ -94,8 +94,7 @@ bool telemetry_sample_of(const struct shape_telemetry_sample *in, uuid device,
 
 /* --- JSON --- */
 
-/* A rounded value, without what ends in zeros. */
-static void put_value(buf *out, double value)
+void telemetry_put_value(buf *out, double value)
 {
     int64_t units = llrint(fabs(value) * UNITS);
     int64_t fraction = units % (int64_t)UNITS;
@@ -129,7 +128,7 @@ void telemetry_put_json(buf *out, uuid device, const struct telemetry_sample *s,
     buf_append_str(out, "\",\"sensorType\":");
     json_put_string(out, s->sensor_type);
     buf_append_str(out, ",\"value\":");
-    put_value(out, s->value);
+    telemetry_put_value(out, s->value);
     buf_append_str(out, ",\"unit\":");
     json_put_string(out, s->unit);
     if (s->metadata.len > 0) {

@@ -13,6 +13,8 @@
 bool telemetry_sample_of(const struct shape_telemetry_sample *in, uuid device,
                          struct telemetry_sample *out, const char **member,
                          const char **why) MUST_CHECK;
+/* A rounded value in decimal digits, without zeros at its end. */
+void telemetry_put_value(buf *out, double value);
 /* TelemetryData: {deviceId,timestamp,sensorType,value,unit,metadata?,sampleId?}; initial:true
  * besides where that is asked for. */
 void telemetry_put_json(buf *out, uuid device, const struct telemetry_sample *s, bool initial);
