@@ -14,7 +14,8 @@ static void retry(struct deadline *d) { flush(CONTAINER_OF(d, struct behind, ret
 void behind_init(struct behind *b, struct home *h, const struct behind_ops *ops, const char *what,
                  void *owner)
 {
-    *b = (struct behind){.ops = ops, .what = what, .home = h, .owner = owner};
+    *b = (struct behind){.ops = ops, .what = what, .home = h, .owner = owner,
+                         .flying_max = FLYING_MAX};
     b->retry.fire = retry;
     list_init(&b->dirty);
 }
@@ -66,7 +67,7 @@ static void done(struct store_req *req)
 /* After a failure only the deadline tries again. */
 static bool may_write(const struct behind *b)
 {
-    return !list_empty(&b->dirty) && b->flying < FLYING_MAX && !wheel_armed(&b->retry.node);
+    return !list_empty(&b->dirty) && b->flying < b->flying_max && !wheel_armed(&b->retry.node);
 }
 
 static void flush(struct behind *b)

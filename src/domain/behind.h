@@ -45,7 +45,8 @@ struct behind {
     struct home *home;
     void *owner;
     struct list dirty;
-    unsigned flying;  /* requests on their way */
+    unsigned flying;  /* requests on their way, */
+    unsigned flying_max; /* and at most; behind_init sets what suits most */
     bool filling;
     struct deadline retry;
 };

@@ -1,7 +1,7 @@
 /*
- * Retention: what is older than its setting goes, and events beyond their number, a small batch at
- * a time, so that the writer is never held for long. One sweep visits each table until nothing old
- * is left, then rests.
+ * Retention: what is older than its setting goes, events beyond their number, and the history of
+ * entities that are gone, a small batch at a time, so that the writer is never held for long. One
+ * sweep visits each table until nothing old is left, then rests.
  */
 #include "domain/fleet_internal.h"
 
@@ -22,21 +22,53 @@ struct retention {
     unsigned table;
 };
 
-static int64_t raw(const struct domain_conf *c) { return c->retention_raw_s; }
-static int64_t minute(const struct domain_conf *c) { return c->retention_minute_s; }
-static int64_t hour(const struct domain_conf *c) { return c->retention_hour_s; }
-static int64_t events(const struct domain_conf *c) { return c->retention_events_s; }
-static int64_t answers(const struct domain_conf *c) { return (void)c, IDEMPOTENCY_S; }
-static int64_t logs(const struct domain_conf *c) { return c->retention_log_s; }
+static int64_t ago(int64_t now_ms, int64_t s) { return now_ms - s * 1000; }
+
+static int64_t raw(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_raw_s);
+}
+static int64_t minute(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_minute_s);
+}
+static int64_t hour(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_hour_s);
+}
+static int64_t events(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_events_s);
+}
+static int64_t event_count(const struct domain_conf *c, int64_t now_ms)
+{
+    return (void)now_ms, c->events_max;
+}
+static int64_t answers(const struct domain_conf *c, int64_t now_ms)
+{
+    return (void)c, ago(now_ms, IDEMPOTENCY_S);
+}
+static int64_t logs(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_log_s);
+}
+static int64_t history(const struct domain_conf *c, int64_t now_ms)
+{
+    return ago(now_ms, c->retention_history_s);
+}
+static int64_t all(const struct domain_conf *c, int64_t now_ms)
+{
+    return (void)c, (void)now_ms, INT64_MAX;
+}
 
 static const struct {
     enum query query;
-    int64_t (*keep_s)(const struct domain_conf *c);
+    int64_t (*bound)(const struct domain_conf *c, int64_t now_ms); /* first parameter */
     int64_t resolution_ms; /* third parameter, when not 0 */
     enum query next;       /* a second step, which sees to the next batch */
 } tables[] = {
     {QUERY_EVENT_EXPIRE, events, 0, QUERY_NONE},
-    {QUERY_EVENT_TRIM, NULL, 0, QUERY_NONE},
+    {QUERY_EVENT_TRIM, event_count, 0, QUERY_NONE},
     {QUERY_METRICS_EXPIRE, raw, 0, QUERY_NONE},
     {QUERY_PROCESS_EXPIRE, raw, 0, QUERY_NONE},
     {QUERY_STATE_EXPIRE, raw, 0, QUERY_NONE},
@@ -45,6 +77,9 @@ static const struct {
     {QUERY_TELEMETRY_EXPIRE, raw, 0, QUERY_TELEMETRY_EXPIRE_NEXT},
     {QUERY_TELEMETRY_ROLLUP_EXPIRE, minute, 60000, QUERY_NONE},
     {QUERY_TELEMETRY_ROLLUP_EXPIRE, hour, 3600000, QUERY_NONE},
+    {QUERY_ENTITY_HISTORY_PURGE, all, 0, QUERY_NONE},
+    {QUERY_ENTITY_GONE_END, all, 0, QUERY_NONE}, /* behind their history */
+    {QUERY_ENTITY_HISTORY_EXPIRE, history, 0, QUERY_NONE},
     {QUERY_CONNECTION_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_AUDIT_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_JOB_TARGET_EXPIRE, logs, 0, QUERY_NONE},
@@ -77,9 +112,7 @@ static void sweep(struct deadline *d)
 {
     struct retention *r = CONTAINER_OF(d, struct retention, next);
     struct home *h = r->home;
-    bool by_age = tables[r->table].keep_s != NULL;
-    int64_t bound = by_age ? clock_wall_ms(h->clock) - tables[r->table].keep_s(h->conf) * 1000
-                           : h->conf->events_max;
+    int64_t bound = tables[r->table].bound(h->conf, clock_wall_ms(h->clock));
     enum query next = tables[r->table].next;
     struct store_req *req = store_req_new(h->index, next == QUERY_NONE ? 1 : 2, swept, r);
     store_step_init(req, 0, tables[r->table].query, 1);
