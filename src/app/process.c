@@ -11,6 +11,7 @@
 #include "app/certificates.h"
 #include "base/mem.h"
 #include "domain/fleet.h"
+#include "domain/house.h"
 #include "domain/identity.h"
 #include "domain/recovery.h"
 #include "edge/rest/commands.h"
@@ -309,6 +310,12 @@ bool process_build(struct process *p, buf *why)
         p->homes[i]->identity = identity_new(p->homes[i]);
         p->homes[i]->fleet = fleet_new(p->homes[i]);
         p->homes[i]->recovery = recovery_new(p->homes[i], recoverable_until_ms);
+        (void)house_new(p->homes[i]);
+    }
+    err loaded = house_load(p->homes[HOUSE_HOME]);
+    if (loaded != ERR_NONE) {
+        buf_printf(why, "the house cannot be read: %s", err_text(loaded));
+        return false;
     }
     process_make_receivers(p);
     start_ops(p);
@@ -455,6 +462,16 @@ static bool finish(struct process *p)
     return stats.unanswered == 0;
 }
 
+static void stop_homes(struct process *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->homes[i] != NULL) {
+            fleet_stop(p->homes[i]->fleet);
+            house_stop(p->homes[i]->house);
+        }
+    }
+}
+
 void process_free(struct process *p)
 {
     process_unlisten(p);
@@ -468,11 +485,7 @@ void process_free(struct process *p)
     }
     jwks_close(p->jwks); /* who waits for keys is told, */
     webhook_http_close(p->webhook); /* who waits for a receiver, */
-    for (unsigned i = 0; i < p->count; i++) {
-        if (p->homes[i] != NULL && p->homes[i]->fleet != NULL) {
-            fleet_stop(p->homes[i]->fleet); /* and who waits for a device */
-        }
-    }
+    stop_homes(p); /* and who waits for a device or for a state to be on disk */
     (void)finish(p);
     if (p->workers != NULL) {
         workers_free(p->workers);
@@ -492,6 +505,7 @@ void process_free(struct process *p)
     }
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
+            house_free(p->homes[i]->house);
             recovery_free(p->homes[i]->recovery);
             fleet_free(p->homes[i]->fleet);
             identity_free(p->homes[i]->identity);

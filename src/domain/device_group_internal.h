@@ -29,7 +29,7 @@ void group_op_fail(struct group_op *o, err error, const char *why);
 /* Parameter `p` of a set: an id as text. */
 void group_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
 
-/* Step `step`: who has a role in the group, for group_settle; bounded by GROUP_BINDINGS_MAX. */
+/* Step `step`: who has a role in the group, for group_settle; bounded by SCOPE_BINDINGS_MAX. */
 void group_principals_step(struct store_req *req, unsigned step, uuid group);
 /* After the commit: the principals that step `step` found have other rights now. Answers when
  * every home has forgotten what it knew of them: who hears the answer finds the change in force. */

@@ -13,7 +13,7 @@ void group_principals_step(struct store_req *req, unsigned step, uuid group)
 {
     store_step_init(req, step, QUERY_BINDING_OF_GROUP, 1);
     group_set_uuid(req, step, 0, 0, group);
-    req->row_max += GROUP_BINDINGS_MAX;
+    req->row_max += SCOPE_BINDINGS_MAX;
 }
 
 struct echo {
@@ -42,7 +42,7 @@ void group_settle(struct group_op *o, unsigned step)
 {
     struct home *h = o->home;
     const struct store_req *req = o->req;
-    ASSERT(!req->more); /* GROUP_BINDINGS_MAX, kept by identity_bind */
+    ASSERT(!req->more); /* SCOPE_BINDINGS_MAX, kept by identity_bind */
     for (unsigned i = 0; i < req->steps[step].row_count; i++) {
         uuid principal;
         if (uuid_parse(store_text(store_cell(req, step, i, 0)), &principal)) {

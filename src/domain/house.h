@@ -69,7 +69,8 @@ typedef void (*house_done)(void *owner, const struct house_result *r);
  *     created_at,updated_at,version} --- */
 
 /* Ordered events of rooms: EVENT_ROOM_UPDATED {room_id,room_name,action} on the room's topic, one
- * of these two by whether it is private. Whoever may see all subscribes the patterns. */
+ * of these two by whether it is private by then. Whoever may see all subscribes the patterns; who
+ * is bound to a room subscribes both of its topics. */
 #define HOUSE_EVENTS_OPEN "home/event/+"
 #define HOUSE_EVENTS_PRIVATE "home/private/+"
 #define HOUSE_TOPIC_MAX 48
@@ -270,5 +271,7 @@ struct house_stats {
 };
 /* Of the house; any thread. */
 void house_stats(const struct home *h, struct house_stats *out);
+/* Operations of this loop's callers that are not answered yet. */
+unsigned house_asks(const struct house *s);
 
 #endif

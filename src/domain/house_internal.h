@@ -1,10 +1,11 @@
 /*
  * What the files of the house share. Nobody else includes this.
  *
- *   house.c           the house and its copies of rooms; loading; asks between loops
+ *   house.c           the house and its copies of rooms; rights; asks between loops
+ *   house_load.c      rows into memory: at the start, and after a change
  *   house_room.c      rooms: create, get, patch, delete, list
  *   house_entity.c    entities: create, get, patch (rename, move, backing), delete, list
- *   house_json.c      rooms and entities as JSON, from rows and back
+ *   house_json.c      rooms and entities as JSON; pages of lists
  *   house_state.c     states: setting them, telling followers, snapshots
  *   house_write.c     states into the store, behind; history; who waits for them
  *   house_history.c   reads of history             house_retention.c   what is too old goes
@@ -15,11 +16,15 @@
 #define SB_DOMAIN_HOUSE_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "domain/behind.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
+
+/* store_meta's name of room_last. */
+#define HOUSE_META_ROOM_LAST "home_room_last"
 
 struct house_writer;  /* house_write.c */
 struct house_devices; /* house_device.c */
@@ -76,19 +81,20 @@ struct alias {
 
 struct house {
     struct home *home;
-    struct map briefs;   /* struct house_room_brief of every room, on every loop */
+    struct map briefs;   /* struct brief of every room, on every loop */
     /* At HOUSE_HOME: */
     struct map rooms;    /* struct room */
     struct map entities; /* struct entity by entity_id */
     struct map aliases;
-    unsigned room_count, entity_count;
+    unsigned room_count, entity_count; /* those included that are being made */
     struct house_writer *writer;
     struct house_devices *devices;
     struct house_scenes *scenes;
     struct house_wishes *wishes;
     _Atomic uint64_t changes;
     _Atomic unsigned rooms_now, entities_now, unwritten_now; /* for house_stats */
-    struct list local; /* asks that this loop's callers wait for */
+    unsigned asks;       /* of this loop's callers, that are not answered */
+    int64_t room_last;   /* the newest id that was given; none is given twice */
 };
 
 /* --- house.c --- */
@@ -97,7 +103,7 @@ struct house {
  * now or later; then `done` on the loop that asked. */
 struct house_ask {
     struct mail mail;
-    struct list link;     /* in a list of `changes`, or the caller's loop's `local` */
+    struct list link;     /* in a list of `changes` */
     struct home *from;
     struct house *house;  /* at home */
     void (*at_home)(struct house_ask *a);
@@ -106,9 +112,11 @@ struct house_ask {
     struct house_result result;
     house_done done;
     void *owner;
-    unsigned loops;       /* that have not taken a change of rooms yet */
+    unsigned loops;       /* that have not taken a change of rooms yet, */
+    void (*spread)(struct house_ask *a); /* and what follows then */
 };
-/* `bytes` for a struct that begins with an ask, zeroed; house_ask_start sends it. */
+/* `bytes` for a struct that begins with an ask, zeroed; house_ask_start sends it. `who` is copied;
+ * NULL: somebody who sees and may nothing. */
 void *house_ask_new(struct home *h, size_t bytes, void (*at_home)(struct house_ask *),
                     const struct house_who *who, house_done done, void *owner);
 void house_ask_start(struct house_ask *a);
@@ -116,7 +124,25 @@ void house_answer(struct house_ask *a, err error);
 /* With member and why, static texts or NULL. */
 void house_refuse(struct house_ask *a, err error, const char *member, const char *why);
 span house_copy(struct house_ask *a, span s); /* keeps ptr NULL */
+/* At home: a change of the object is on its way, so the ask waits: its at_home runs again. */
+void house_ask_wait(struct house_ask *a, struct list *changes);
+/* At home, when that change is over: all that waited go on, in their order. The object may be gone
+ * by the end. */
+void house_asks_next(struct list *changes);
 
+/* What a change of a room is for the copies on every loop. */
+struct house_brief_change {
+    int64_t room;
+    bool there;   /* false: deleted */
+    bool private;
+};
+/* At home: every loop takes it and tells home.on_room; then `then` runs, at home. */
+void house_spread(struct house_ask *a, const struct house_brief_change *change,
+                  void (*then)(struct house_ask *a));
+/* At home, for a request that has no error: its events go out. */
+void house_publish(struct house *s, const struct store_req *req);
+
+static inline uint64_t house_hash(int64_t n) { return hash_bytes(span_of(&n, sizeof n)); }
 /* The house of the process; at HOUSE_HOME. */
 static inline struct house *house_of(struct home *h) { return h->peers[HOUSE_HOME]->house; }
 struct room *house_room_find(struct house *s, int64_t id);
@@ -138,11 +164,36 @@ static inline bool entity_private(const struct entity *e)
 /* The state that everybody sees: HOUSE_UNAVAILABLE unless it is available. */
 span entity_shown(const struct entity *e);
 
+/* --- house_load.c --- */
+
+/* What house_load puts on each loop. */
+void house_brief_put(struct house *s, int64_t room, bool private); /* house.c */
+/* Makes the room from a row, all texts copied, or gives it other members. */
+struct room *room_add(struct house *s, const struct house_room_row *row);
+void room_set(struct room *r, const struct house_room_row *row);
+void room_drop(struct house *s, struct room *r);
+/* Makes an entity without state from a row; of its texts entity_id, name and capability count. */
+struct entity *entity_add(struct house *s, int64_t number, const struct house_entity_row *row);
+/* Gives it other texts, version and times of the row; the spans may be the present ones. */
+void entity_set(struct house *s, struct entity *e, const struct house_entity_row *row);
+/* NULL: into none. */
+void entity_put_in(struct entity *e, struct room *r);
+/* What it is said to be: copied; the spans may be the present ones. Nobody is told. */
+void entity_say(struct entity *e, span state, span attributes);
+/* Not to be found any more, by name or alias; freed with the last hold. */
+void entity_drop(struct house *s, struct entity *e);
+struct alias *alias_find(struct house *s, span entity_id);
+void alias_add(struct house *s, struct entity *e, span entity_id);
+void alias_drop(struct house *s, struct alias *x);
+
 /* --- house_json.c --- */
 
 /* Each appends the object of house.h. */
 void room_json(const struct room *r, buf *out);
 void entity_json(const struct entity *e, buf *out);
+/* Puts JSON and version into the answer. */
+void house_result_room(struct house_ask *a, const struct room *r);
+void house_result_entity(struct house_ask *a, const struct entity *e);
 
 /* --- house_entity.c --- */
 

@@ -44,4 +44,23 @@ struct house_say {
     span attributes; /* a JSON object; empty: as they were */
 };
 
+/* An entity as it is shown. */
+struct house_entity_row {
+    span entity_id;
+    span name;       /* 1-100 characters */
+    int64_t room;    /* 0: none */
+    uuid device;     /* nil: none, and then no capability */
+    span capability; /* 1-100 */
+    span state;      /* 0-255 */
+    span attributes; /* a JSON object */
+    bool available;
+    int64_t changed_ms;
+    int64_t said_ms; /* last_updated: of state or attributes */
+    int64_t created_ms;
+    int64_t updated_ms;
+    int64_t version;
+    unsigned alias_count;
+    span aliases[HOUSE_ALIASES_MAX]; /* the oldest first */
+};
+
 #endif

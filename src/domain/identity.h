@@ -39,7 +39,8 @@ enum scope_kind {
     SCOPE_CHAT_ROOM,
 };
 
-/* What a permission is asked for. Home rooms are integers, stored in the id's last 8 bytes. */
+/* What a permission is asked for. Home rooms are integers, held in the id's last 8 bytes; the store
+ * has their decimal digits. */
 struct scope {
     enum scope_kind kind;
     uuid id;
@@ -60,6 +61,15 @@ static inline struct scope scope_room(int64_t room) /* of the house */
         s.id.bytes[15 - i] = (uint8_t)((uint64_t)room >> 8 * i);
     }
     return s;
+}
+
+static inline int64_t scope_room_of(struct scope s)
+{
+    uint64_t room = 0;
+    for (unsigned i = 8; i < 16; i++) {
+        room = room << 8 | s.id.bytes[i];
+    }
+    return (int64_t)room;
 }
 
 struct binding {

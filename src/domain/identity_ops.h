@@ -127,11 +127,11 @@ void identity_set_active(struct home *h, uuid principal, bool active, identity_d
                          void *owner);
 /* Every token, refresh token and console session made before now ends; device keys stay. */
 void identity_revoke_tokens(struct home *h, uuid principal, identity_done done, void *owner);
-/* Principals that may be bound to one device group, a role each: whoever they are is told when its
- * members change, in the transaction of the change. */
-#define GROUP_BINDINGS_MAX 1000
+/* Principals that may be bound to one device group or home room, a role each: whoever they are is
+ * told when a group's members change or when it is deleted, in the transaction of the change. */
+#define SCOPE_BINDINGS_MAX 1000
 /* Adding one that exists and removing one that does not are no errors. ERR_NOT_FOUND for a device
- * group that does not exist, or that has GROUP_BINDINGS_MAX already. */
+ * group or a home room that does not exist, or that has SCOPE_BINDINGS_MAX already. */
 void identity_bind(struct home *h, uuid principal, enum role role, struct scope scope,
                    identity_done done, void *owner);
 /* The last active admin's role: ERR_CONFLICT. */

@@ -1,6 +1,7 @@
 /* Status, role bindings, and lists of users: one store request each. */
 #include "domain/identity_op.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LIST_MAX 200
@@ -14,7 +15,7 @@ struct role_op {
     unsigned limit;
     span name;
     int missing_step;
-    int group_step; /* fails when there is no such group, or it has no room; -1: none */
+    int scope_step; /* fails when there is no such group or home room, or it is full; -1: none */
     struct user_row users[LIST_MAX];
 };
 
@@ -28,8 +29,9 @@ static void changed(struct role_op *r)
                    req->error == ERR_STORE_CONSTRAINT; /* a binding of nobody */
     if (missing) {
         op_finish(&r->op, ERR_NOT_FOUND, "unknown_principal");
-    } else if (req->error == ERR_CONFLICT && (int)req->failed_step == r->group_step) {
-        op_finish(&r->op, ERR_NOT_FOUND, "unknown_group");
+    } else if (req->error == ERR_CONFLICT && (int)req->failed_step == r->scope_step) {
+        op_finish(&r->op, ERR_NOT_FOUND,
+                  r->scope.kind == SCOPE_HOME_ROOM ? "unknown_room" : "unknown_group");
     } else if (req->error == ERR_CONFLICT) {
         op_finish(&r->op, ERR_CONFLICT, "last_admin");
     } else if (req->error != ERR_NONE) {
@@ -82,8 +84,23 @@ void identity_set_active(struct home *h, uuid principal, bool active, identity_d
 {
     struct role_op *r = op_new(h, sizeof *r, on_set_active, done, owner);
     r->op.result.principal = principal;
-    r->group_step = -1;
+    r->scope_step = -1;
     r->active = active;
+}
+
+/* A home room's id stands there as its decimal digits. */
+static void set_scope_id(struct role_op *r, unsigned step, unsigned param)
+{
+    struct store_req *req = r->op.task.req;
+    if (r->scope.kind == SCOPE_GLOBAL) {
+        store_set_text(req, step, 0, param, SPAN(""));
+    } else if (r->scope.kind == SCOPE_HOME_ROOM) {
+        char text[24];
+        int len = snprintf(text, sizeof text, "%lld", (long long)scope_room_of(r->scope));
+        store_set_text(req, step, 0, param, span_of(text, (size_t)len));
+    } else {
+        op_set_uuid(&r->op, step, param, r->scope.id);
+    }
 }
 
 static void put_binding(struct role_op *r, unsigned step)
@@ -92,21 +109,22 @@ static void put_binding(struct role_op *r, unsigned step)
     op_set_uuid(&r->op, step, 0, r->op.result.principal);
     store_set_text(req, step, 0, 1, span_str(role_name(r->role)));
     store_set_text(req, step, 0, 2, span_str(scopes[r->scope.kind]));
-    if (r->scope.kind == SCOPE_GLOBAL) {
-        store_set_text(req, step, 0, 3, SPAN(""));
-    } else {
-        op_set_uuid(&r->op, step, 3, r->scope.id);
-    }
+    set_scope_id(r, step, 3);
 }
 
-/* Step 0: fails unless the group is there and may have another binding. */
-static void put_group_guard(struct role_op *r)
+/* Step 0: fails unless the group or the home room is there and may have another binding. */
+static void put_scope_guard(struct role_op *r)
 {
-    store_step_init(r->op.task.req, 0, QUERY_BINDING_GROUP_ROOM, 1);
-    r->op.task.req->steps[0].expect = STORE_SOME;
-    op_set_uuid(&r->op, 0, 0, r->scope.id);
-    store_set_int(r->op.task.req, 0, 0, 1, GROUP_BINDINGS_MAX);
-    r->group_step = 0;
+    struct store_req *req = r->op.task.req;
+    bool room = r->scope.kind == SCOPE_HOME_ROOM;
+    store_step_init(req, 0, room ? QUERY_BINDING_HOME_FREE : QUERY_BINDING_GROUP_ROOM, 1);
+    req->steps[0].expect = STORE_SOME;
+    if (room) {
+        store_set_int(req, 0, 0, 0, scope_room_of(r->scope));
+    }
+    set_scope_id(r, 0, room);
+    store_set_int(req, 0, 0, room + 1u, SCOPE_BINDINGS_MAX);
+    r->scope_step = 0;
 }
 
 static void on_bind(struct task *t)
@@ -116,10 +134,10 @@ static void on_bind(struct task *t)
         changed(r);
         return;
     }
-    unsigned at = r->scope.kind == SCOPE_DEVICE_GROUP;
+    unsigned at = r->scope.kind == SCOPE_DEVICE_GROUP || r->scope.kind == SCOPE_HOME_ROOM;
     (void)task_req(t, at + 1);
     if (at == 1) {
-        put_group_guard(r);
+        put_scope_guard(r);
     }
     store_step_init(t->req, at, QUERY_BINDING_INSERT, 1);
     put_binding(r, at);
@@ -136,7 +154,7 @@ static struct role_op *binding_op(struct home *h, void (*resume)(struct task *),
     r->role = role;
     r->scope = scope;
     r->missing_step = -1;
-    r->group_step = -1;
+    r->scope_step = -1;
     return r;
 }
 

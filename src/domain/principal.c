@@ -166,6 +166,22 @@ static bool parse_role(span text, enum role *out)
     return role_parse(role, out);
 }
 
+static bool parse_scope_id(span text, struct scope *s)
+{
+    uint64_t room;
+    if (s->kind == SCOPE_GLOBAL) {
+        return true;
+    }
+    if (s->kind != SCOPE_HOME_ROOM) {
+        return uuid_parse(text, &s->id);
+    }
+    bool ok = span_u64(text, INT64_MAX, &room);
+    if (ok) {
+        *s = scope_room((int64_t)room);
+    }
+    return ok;
+}
+
 static bool parse_binding(const struct store_req *req, unsigned row, struct binding *out)
 {
     static const char *const scopes[] = {"global", "device", "device_group", "home_room",
@@ -177,8 +193,7 @@ static bool parse_binding(const struct store_req *req, unsigned row, struct bind
     for (unsigned i = 0; i < ARRAY_LEN(scopes); i++) {
         if (span_eq(scope, span_str(scopes[i]))) {
             out->scope = (struct scope){.kind = (enum scope_kind)i};
-            return i == SCOPE_GLOBAL ||
-                   uuid_parse(store_text(store_cell(req, 1, row, 2)), &out->scope.id);
+            return parse_scope_id(store_text(store_cell(req, 1, row, 2)), &out->scope);
         }
     }
     return false;

@@ -320,7 +320,7 @@ static void a_group_has_so_many_roles_bound(void **state)
     uuid group = make("Halls"), last = user_new("amy", "correct horse", ROLE_EMPLOYEE);
     char text[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     uuid_format(group, id);
-    for (unsigned i = 0; i < GROUP_BINDINGS_MAX; i++) {
+    for (unsigned i = 0; i < SCOPE_BINDINGS_MAX; i++) {
         uuid_format(device_new(), text);
         struct store_req *req = store_req_new(0, 1, NULL, NULL);
         store_step_init(req, 0, QUERY_BINDING_INSERT, 1);

@@ -399,6 +399,21 @@ uuid group_new(const char *name)
     return id;
 }
 
+int64_t room_new(int64_t id)
+{
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_HOME_ROOM_INSERT, 1);
+    store_set_int(req, 0, 0, 0, id);
+    for (unsigned p = 1; p <= 4; p++) {
+        store_set_text(req, 0, 0, p, SPAN("room"));
+    }
+    for (unsigned p = 5; p <= 7; p++) {
+        store_set_int(req, 0, 0, p, 0);
+    }
+    run_step(req);
+    return id;
+}
+
 void key_new(uuid device, struct answer *a)
 {
     *a = (struct answer){0};

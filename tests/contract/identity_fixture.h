@@ -90,6 +90,7 @@ uuid user_new(const char *name, const char *password, enum role role);
 uuid device_new(void);                       /* a principal of kind device */
 void device_row_new(uuid device);            /* its row in devices */
 uuid group_new(const char *name);            /* a device group */
+int64_t room_new(int64_t id);                /* a home room, in the store only; returns the id */
 void key_new(uuid device, struct answer *a); /* a->secret, a->credential */
 void login_as(struct answer *a, const char *name, const char *password, unsigned wants);
 void expect(const struct answer *a, err error, const char *reason);

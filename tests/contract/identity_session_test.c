@@ -132,6 +132,8 @@ static void bindings_survive_the_store(void **state)
                 char name[16];
                 snprintf(name, sizeof name, "%u", r);
                 groups[r] = s.id = group_new(name);
+            } else if (k == SCOPE_HOME_ROOM) {
+                s = scope_room(room_new(r + 1));
             }
             identity_bind(any_home(), id, (enum role)r, s, on_answer, &a);
             done_ok(&a);
@@ -145,6 +147,8 @@ static void bindings_survive_the_store(void **state)
             struct scope s = {.kind = (enum scope_kind)k, .id = {{(uint8_t)k, (uint8_t)r}}};
             if (k == SCOPE_DEVICE_GROUP) {
                 s.id = groups[r];
+            } else if (k == SCOPE_HOME_ROOM) {
+                s = scope_room(r + 1);
             }
             for (unsigned i = 0; i < PERM_COUNT; i++) {
                 enum permission p = (enum permission)i;
@@ -154,6 +158,10 @@ static void bindings_survive_the_store(void **state)
         }
     }
     grant_free(g);
+    a = (struct answer){0};
+    identity_bind(any_home(), id, ROLE_VIEWER, scope_room(77), on_answer, &a);
+    wait_answer(&a);
+    expect(&a, ERR_NOT_FOUND, "unknown_room");
 }
 
 static void the_last_admin_stays(void **state)

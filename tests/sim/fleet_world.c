@@ -4,6 +4,7 @@
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "base/mem.h"
+#include "domain/house.h"
 #include "domain/identity.h"
 #include "domain/recovery.h"
 
@@ -140,12 +141,15 @@ static void make_process(struct world *w, uint64_t seed)
         (void)identity_new(&w->homes[i]);
         (void)fleet_new(&w->homes[i]);
         (void)recovery_new(&w->homes[i], 0);
+        (void)house_new(&w->homes[i]);
     }
+    SIM_CHECK(house_load(&w->homes[HOUSE_HOME]) == ERR_NONE);
 }
 
 static void free_process(struct world *w)
 {
     for (unsigned i = 0; i < w->count; i++) {
+        house_free(w->homes[i].house);
         recovery_free(w->homes[i].recovery);
         fleet_free(w->homes[i].fleet);
         identity_free(w->homes[i].identity);
@@ -202,6 +206,7 @@ static void stop_fleets(struct world *w)
 {
     for (unsigned i = 0; i < w->count; i++) {
         fleet_stop(w->homes[i].fleet);
+        house_stop(w->homes[i].house);
     }
 }
 
@@ -239,7 +244,7 @@ struct fleet_stats world_stats(const struct world *w)
         sum.viewers += one.viewers;
         sum.timers += one.timers;
         sum.links += one.links;
-        sum.asks += one.asks;
+        sum.asks += one.asks + house_asks(w->homes[i].house);
     }
     return sum;
 }
