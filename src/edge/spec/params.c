@@ -2,14 +2,20 @@
 
 #include <string.h>
 
-/* "provisioning-keys" as "provisioning_key" and a suffix: what its element is called. */
+/* "provisioning-keys" as "provisioning_key", "entities" as "entity", and a suffix: what its element
+ * is called. */
 static void name_element(span collection, const char *suffix, char *out, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < collection.len && n + strlen(suffix) + 1 < cap; i++) {
         out[n++] = collection.ptr[i] == '-' ? '_' : (char)collection.ptr[i];
     }
-    n -= n > 1 && out[n - 1] == 's' ? 1 : 0;
+    if (n > 3 && memcmp(out + n - 3, "ies", 3) == 0) {
+        n -= 2;
+        out[n - 1] = 'y';
+    } else if (n > 1 && out[n - 1] == 's') {
+        n--;
+    }
     memcpy(out + n, suffix, strlen(suffix) + 1);
 }
 
