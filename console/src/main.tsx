@@ -1,5 +1,5 @@
 // Starts the console: who is signed in decides what is shown.
-import { Component, render, type ComponentChildren } from "preact";
+import { Component, createElement, render, type ComponentChildren, type ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import "uplot/dist/uPlot.min.css";
 import "./styles/tokens.css";
@@ -46,29 +46,29 @@ class Boundary extends Component<{ children: ComponentChildren; at: string }, { 
   }
 }
 
-// The device page brings the charts, half of all the code: it is a file of its own, fetched
-// when it is first needed or when nothing else is to do.
-type DevicePage = typeof import("./pages/device").DevicePage;
-let devicePage: DevicePage | null = null;
-
-async function loadDevicePage(): Promise<DevicePage> {
-  devicePage ??= (await import("./pages/device")).DevicePage;
-  return devicePage;
-}
-
-function DeviceLoader({ id }: { id: string }) {
-  const [state, setState] = useState<"loading" | "ready" | "failed">(devicePage ? "ready" : "loading");
-  useEffect(() => {
-    if (!devicePage) {
-      loadDevicePage().then(() => setState("ready"), () => setState("failed"));
+// The device page brings the charts, half of all the code, and Home is not everybody's: each is a
+// file of its own, fetched when it is first needed or when nothing else is to do.
+function lazily<P extends object>(fetch: () => Promise<ComponentType<P>>) {
+  let found: ComponentType<P> | null = null;
+  const load = async () => {
+    found ??= await fetch();
+  };
+  function Lazy(props: P) {
+    const [failed, setFailed] = useState(false);
+    const [, setReady] = useState(found !== null);
+    useEffect(() => {
+      load().then(() => setReady(true), () => setFailed(true));
+    }, []);
+    if (failed) {
+      throw new Error("a part of the console could not be fetched");
     }
-  }, []);
-  if (state === "failed") {
-    throw new Error("the device page could not be fetched");
+    return found ? createElement(found, props) : <div class="page" aria-busy="true" />;
   }
-  const Device = devicePage;
-  return Device ? <Device id={id} /> : <div class="page" aria-busy="true" />;
+  return { Lazy, load };
 }
+
+const device = lazily(async () => (await import("./pages/device")).DevicePage);
+const home = lazily(async () => (await import("./pages/home")).HomePage);
 
 function Page() {
   const to = route.value;
@@ -82,7 +82,9 @@ function Page() {
     case "sign-in":
       return <Devices />;
     case "device":
-      return <DeviceLoader key={to.id} id={to.id} />;
+      return <device.Lazy key={to.id} id={to.id} />;
+    case "home":
+      return <home.Lazy entity={to.entity} />;
     case "unknown":
       return <NotFound />;
   }
@@ -110,7 +112,8 @@ function App() {
 
 void loadSession().then(() => {
   if (user.peek()) {
-    setTimeout(() => void loadDevicePage().catch(() => {}), 1000); // asked for again when needed
+    // What fails is asked for again when it is needed.
+    setTimeout(() => void Promise.allSettled([device.load(), home.load()]), 1000);
   }
 });
 render(<App />, document.getElementById("app")!);

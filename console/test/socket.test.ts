@@ -24,7 +24,7 @@ class World implements Environment {
   states: SocketState[] = [];
   frames: Frame[] = [];
   private ids = 0;
-  socket = new ViewerSocket(this, ["metrics"], {
+  socket = new ViewerSocket(this, '{"type":"subscribe","channels":["metrics"]}', {
     onState: (s) => this.states.push(s),
     onFrame: (f) => this.frames.push(f),
   });

@@ -171,3 +171,6 @@ export function query(values: Record<string, string | number | null | undefined>
 
 export const isAbort = (error: unknown): boolean =>
   error instanceof DOMException && error.name === "AbortError";
+
+export const asError = (error: unknown): ApiError =>
+  error instanceof ApiError ? error : new ApiError(0, "UNKNOWN", String(error));

@@ -1,18 +1,19 @@
 // One device's page: the viewer socket, the samples it brings, the outages and how history
 // fills them, and the newest state. Made when the page opens, closed when it goes.
 import { computed, signal } from "@preact/signals";
-import { ApiError, isAbort, query, request } from "./api";
+import { asError, isAbort, query, request, type ApiError } from "./api";
 import { now } from "./clock";
 import { pointsFor, type View, edges, HOUR } from "./ranges";
 import {
   addLive, fromFrame, fromHistory, LIVE_STEP_MS, mergeHistory, trim, type Outage, type Sample,
 } from "./samples";
 import { endSession } from "./session";
-import { ViewerSocket, type Frame, type Probe, type SocketState, type Wire } from "./socket";
+import type { Frame, Probe, SocketState } from "./socket";
 import {
   time, type Device, type DeviceState, type History, type Interface, type Metrics, type Process,
   type ProcessesAt, type SystemInfo,
 } from "./types";
+import { openViewer } from "./viewer";
 
 const CHANNELS = ["metrics", "processes", "system-info", "network-interfaces"];
 const KEEP_MS = HOUR + 60_000; // the longest live window
@@ -33,10 +34,6 @@ export interface Moment {
   recordedAt: number | null;
   processes: Process[];
   load: Loaded;
-}
-
-function asError(error: unknown): ApiError {
-  return error instanceof ApiError ? error : new ApiError(0, "UNKNOWN", String(error));
 }
 
 export function createLive(id: string) {
@@ -215,31 +212,8 @@ export function createLive(id: string) {
     }
   }
 
-  const viewer = new ViewerSocket(
-    {
-      connect() {
-        const scheme = window.location.protocol === "https:" ? "wss:" : "ws:";
-        return new WebSocket(`${scheme}//${window.location.host}${api}/ws`) as unknown as Wire;
-      },
-      now: () => Date.now(),
-      random: () => Math.random(),
-      after: (ms, run) => window.setTimeout(run, ms),
-      cancel: (timer) => window.clearTimeout(timer),
-      probe,
-    },
-    CHANNELS,
-    { onState, onFrame },
-  );
-
-  const onOnline = () => viewer.retryNow();
-  const onVisible = () => {
-    if (!document.hidden) {
-      viewer.retryNow();
-      viewer.check();
-    }
-  };
-  window.addEventListener("online", onOnline);
-  document.addEventListener("visibilitychange", onVisible);
+  const viewer = openViewer(`${api}/ws`, probe, { onState, onFrame },
+    JSON.stringify({ type: "subscribe", channels: CHANNELS }));
 
   const every = window.setInterval(() => {
     if (!document.hidden) {
@@ -260,7 +234,7 @@ export function createLive(id: string) {
   return {
     device, deviceError, socket, series, outages, liveLoad, past, pastStep, pastLoad,
     processes, processesAt, interfaces, system, uptime, moment, newest,
-    retry: () => viewer.retryNow(),
+    retry: viewer.retry,
     reloadDevice: loadDevice,
     reloadLive: loadLive,
 
@@ -326,11 +300,9 @@ export function createLive(id: string) {
       closing.abort();
       pastAbort?.abort();
       momentAbort?.abort();
-      viewer.stop();
+      viewer.close();
       timers.forEach((timer) => window.clearTimeout(timer));
       window.clearInterval(every);
-      window.removeEventListener("online", onOnline);
-      document.removeEventListener("visibilitychange", onVisible);
     },
   };
 }

@@ -14,6 +14,7 @@ export const moves = signal(0);
 export type Route =
   | { name: "devices" }
   | { name: "device"; id: string }
+  | { name: "home"; entity: string | null }
   | { name: "sign-in" }
   | { name: "unknown" };
 
@@ -28,6 +29,9 @@ export const route = computed<Route>(() => {
   if (parts.length === 2 && parts[0] === "devices") {
     return { name: "device", id: decode(parts[1]!) };
   }
+  if (parts.length <= 2 && parts[0] === "home") {
+    return { name: "home", entity: parts[1] === undefined ? null : decode(parts[1]) };
+  }
   return parts.length === 1 && parts[0] === "sign-in" ? { name: "sign-in" } : { name: "unknown" };
 });
 
@@ -40,6 +44,9 @@ function decode(part: string): string {
 }
 
 export const devicePath = (id: string): string => `${BASE}devices/${encodeURIComponent(id)}`;
+
+export const HOME = BASE + "home";
+export const entityPath = (id: string): string => `${HOME}/${encodeURIComponent(id)}`;
 
 export function navigate(to: string, replace = false): void {
   const before = window.location.pathname;

@@ -19,6 +19,12 @@ export function may(permission: string): boolean {
   return me?.roles.includes("admin") || me?.permissions?.includes(permission) || false;
 }
 
+/** In a home room (0: what is in none), which a role may be bound to. */
+export function mayIn(permission: string, room: number): boolean {
+  return may(permission) ||
+    user.value?.rooms?.some((r) => r.room_id === room && r.permissions.includes(permission)) || false;
+}
+
 export const theme = signal<Theme>(rememberedTheme());
 
 export function setTheme(next: Theme): void {

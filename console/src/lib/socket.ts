@@ -1,4 +1,4 @@
-// A Monitor viewer socket that stays connected: backoff with jitter, a watchdog for half-open
+// A viewer's socket that stays connected: backoff with jitter, a watchdog for half-open
 // connections, and the server's close codes acted upon. Everything from outside (sockets,
 // time, chance) is given, so tests drive it without a network.
 
@@ -80,7 +80,8 @@ export class ViewerSocket {
 
   constructor(
     private readonly env: Environment,
-    private readonly channels: readonly string[],
+    /** Said first on every connection; null: nothing. */
+    private readonly hello: string | null,
     private readonly listener: Listener,
   ) {}
 
@@ -122,7 +123,9 @@ export class ViewerSocket {
 
   private onOpen(): void {
     this.openedAt = this.env.now();
-    this.wire?.send(JSON.stringify({ type: "subscribe", channels: this.channels }));
+    if (this.hello !== null) {
+      this.wire?.send(this.hello);
+    }
     this.watch();
     this.listener.onState({ kind: "open" });
   }
@@ -196,7 +199,7 @@ export class ViewerSocket {
       } else if (probe === "gone") {
         this.finish("This device no longer exists.", false);
       } else if (probe === "forbidden") {
-        this.finish("You are not allowed to watch this device.", false);
+        this.finish("You are not allowed to watch this.", false);
       } else {
         this.waitBackoff(probe === "unreachable" ? "The server cannot be reached" : wait, 0);
       }

@@ -6,6 +6,8 @@ export interface User {
   display_name?: string;
   roles: string[];
   permissions?: string[];
+  /** What roles that are bound to a home room permit in it. */
+  rooms?: { room_id: number; permissions: string[] }[];
 }
 
 export type Connection = "online" | "stale" | "offline";
@@ -110,6 +112,61 @@ export interface TelemetrySeries {
   unit: string;
   resolution_ms: number;
   points: { timestamp: string; value: number; n: number }[];
+}
+
+/** What a person calls a room: Home's. */
+export interface Room {
+  id: number;
+  name: string;
+  description?: string;
+  icon?: string;
+  floor?: string;
+  sort?: number;
+  private?: boolean;
+}
+
+export interface Entity {
+  entity_id: string;
+  name: string;
+  room_id: number | null;
+  device_id?: string | null;
+  capability?: string | null;
+  state: string;
+  attributes?: Record<string, unknown>;
+  last_changed?: string;
+  last_updated?: string;
+  aliases?: string[];
+}
+
+/** entity_state_changed of /ws: new_state null when it is not there any more. */
+export interface StateChange {
+  entity_id: string;
+  old_state: string | null;
+  new_state: string | null;
+  attributes?: Record<string, unknown>;
+  room_id?: number | null;
+  last_changed: string;
+  last_updated: string;
+}
+
+export interface StateRow {
+  state: string;
+  attributes?: Record<string, unknown>;
+  changed_at: string;
+}
+
+export interface Scene {
+  id: string;
+  name: string;
+  description?: string;
+  items: { entity_id: string; action?: string; state?: string }[];
+}
+
+/** What activating a scene did to one entity. */
+export interface Outcome {
+  entity_id: string;
+  ok: boolean;
+  error?: { code?: string; message?: string } | string | null;
 }
 
 /** RFC 3339 or epoch ms; null when absent or nonsense. */

@@ -135,37 +135,47 @@ export function Interfaces({ live }: { live: Live }) {
   );
 }
 
-export function System({ live }: { live: Live }) {
+function Host({ live }: { live: Live }) {
   const s = live.system.value;
-  const d = live.device.value;
+  const metrics = live.device.value?.metrics;
   const newest = live.newest.value;
-  const created = time(d?.createdAt);
-  const used = newest?.diskUsed ?? d?.metrics?.disk?.used ?? null;
-  const total = newest?.diskTotal ?? d?.metrics?.disk?.total ?? null;
-  const temperature = d?.metrics?.temperature;
-  const swap = d?.metrics?.swapUsed;
+  const used = newest?.diskUsed ?? metrics?.disk?.used ?? null;
+  const total = newest?.diskTotal ?? metrics?.disk?.total ?? null;
+  const temperature = metrics?.temperature;
+  const swap = metrics?.swapUsed;
   return (
-    <section class="panel system" aria-labelledby="system">
-      <div class="panel-head"><h2 id="system">System</h2></div>
+    <>
+      <Definition term="Hostname">{s.hostname ?? NONE}</Definition>
+      <Definition term="System">{[s.os, s.architecture].filter(Boolean).join(", ") || NONE}</Definition>
+      <Definition term="Processor cores">{number(s.cpuCores, 0)}</Definition>
+      <Definition term="Uptime">{duration(live.uptime.value)}</Definition>
+      <Definition term="Disk">
+        {total === null ? NONE : (
+          <span class="disk">
+            <Meter value={used} max={total} />
+            <span>{bytes(used)} of {bytes(total)} ({percent(used === null ? null : (100 * used) / total, 0)})</span>
+          </span>
+        )}
+      </Definition>
+      {swap != null && <Definition term="Swap used">{bytes(swap)}</Definition>}
+      {temperature != null && <Definition term="Temperature">{`${temperature.toFixed(0)}\u202f°C`}</Definition>}
+      <Definition term="Address">{s.ipAddress ?? NONE}</Definition>
+      <Definition term="MAC">{s.macAddress ?? NONE}</Definition>
+      <Definition term="Agent">{s.agentVersion ?? NONE}</Definition>
+    </>
+  );
+}
+
+export function System({ live, host }: { live: Live; host: boolean }) {
+  const d = live.device.value;
+  const created = time(d?.createdAt);
+  return (
+    <section class={host ? "panel system" : "panel"} aria-labelledby="system">
+      <div class="panel-head"><h2 id="system">{host ? "System" : "About"}</h2></div>
       <dl class="facts">
-        <Definition term="Hostname">{s.hostname ?? NONE}</Definition>
-        <Definition term="System">{[s.os, s.architecture].filter(Boolean).join(", ") || NONE}</Definition>
-        <Definition term="Processor cores">{number(s.cpuCores, 0)}</Definition>
-        <Definition term="Uptime">{duration(live.uptime.value)}</Definition>
-        <Definition term="Disk">
-          {total === null ? NONE : (
-            <span class="disk">
-              <Meter value={used} max={total} />
-              <span>{bytes(used)} of {bytes(total)} ({percent(used === null ? null : (100 * used) / total, 0)})</span>
-            </span>
-          )}
-        </Definition>
-        {swap != null && <Definition term="Swap used">{bytes(swap)}</Definition>}
-        {temperature != null && <Definition term="Temperature">{`${temperature.toFixed(0)}\u202f°C`}</Definition>}
-        <Definition term="Address">{s.ipAddress ?? NONE}</Definition>
-        <Definition term="MAC">{s.macAddress ?? NONE}</Definition>
-        <Definition term="Agent">{s.agentVersion ?? NONE}</Definition>
+        {host && <Host live={live} />}
         {d && d.tags && d.tags.length > 0 && <Definition term="Tags">{d.tags.join(", ")}</Definition>}
+        {!host && d?.capabilities && d.capabilities.length > 0 && <Definition term="Capabilities">{d.capabilities.join(", ")}</Definition>}
         <Definition term="Added">{created === null ? NONE : moment(created, now.value, false)}</Definition>
         <Definition term="Device id"><code>{d?.id ?? NONE}</code></Definition>
       </dl>

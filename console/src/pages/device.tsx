@@ -7,16 +7,15 @@ import { edges, formatView, LAST, LIVE, parseAt, parseView, zoomed, type View } 
 import { BASE, params, setQuery } from "../lib/router";
 import { bands as findBands, type Outage, type Sample } from "../lib/samples";
 import { may } from "../lib/session";
-import type { SocketState } from "../lib/socket";
 import { time } from "../lib/types";
-import { announce } from "../ui/announce";
 import { ConnectionMark, Failure, Title } from "../ui/bits";
 import { Chart, type ChartProps, type Line } from "../ui/chart";
+import { Link } from "../ui/link";
 import { TimePicker } from "../ui/time-picker";
 import { Interfaces, Processes, System } from "./device-tables";
 import { Manage } from "./manage";
 import { NotFound } from "./not-found";
-import { Telemetry } from "./telemetry";
+import { Telemetry, useReadings, type Readings } from "./telemetry";
 
 const REFRESH_MS = 30_000;
 const SILENT_MS = 90_000; // as long as a device may be silent before the server calls it stale
@@ -50,53 +49,22 @@ function useLive(id: string): Live | null {
   return live;
 }
 
-function Link({ live }: { live: Live }) {
+function DeviceLink({ live }: { live: Live }) {
   const state = live.socket.value;
   const newest = live.newest.value;
-  const before = useRef<SocketState["kind"] | null>(null);
-
-  useEffect(() => {
-    const was = before.current;
-    before.current = state.kind;
-    if (state.kind === "waiting" && was === "open") {
-      announce("Live connection lost, reconnecting");
-    } else if (state.kind === "open" && was !== null && was !== "open" && live.outages.peek().length > 0) {
-      announce("Live connection restored");
-    } else if (state.kind === "stopped") {
-      announce(`Live connection ended. ${state.why}`);
-    }
-  }, [state]);
-
-  let words;
-  let retry = false;
   // The socket may be well while the device says nothing.
-  const silent = state.kind === "open" && newest !== null && now.value - newest.ts > SILENT_MS;
+  const silent = newest !== null && now.value - newest.ts > SILENT_MS;
   const offline = live.device.value?.connectionStatus === "offline";
-  const disabled = live.device.value?.status === "disabled" && state.kind === "open";
+  const disabled = live.device.value?.status === "disabled";
+  let words;
   if (disabled) {
     words = <>Disabled <span class="dim">· the server refuses this device until it is enabled</span></>;
-  } else if (silent || (state.kind === "open" && newest === null && offline)) {
+  } else if (silent || (newest === null && offline)) {
     words = <>Waiting for the device <span class="dim">· {newest ? `newest sample ${ago(newest.ts, now.value)}` : "no sample yet"}</span></>;
-  } else if (state.kind === "open") {
-    words = newest
-      ? <>Live <span class="dim">· newest sample {ago(newest.ts, now.value)}</span></>
-      : <>Live <span class="dim">· waiting for the first sample</span></>;
-  } else if (state.kind === "connecting") {
-    words = <>Connecting…</>;
-  } else if (state.kind === "waiting") {
-    const s = Math.max(0, Math.ceil((state.retryAt - now.value) / 1000));
-    words = <>{state.why}. <span class="dim">Next attempt {s > 0 ? `in ${duration(s)}` : "now"}</span></>;
-    retry = true;
   } else {
-    words = <>{state.why} <span class="dim">Live values have stopped.</span></>;
+    words = <>Live <span class="dim">· {newest ? `newest sample ${ago(newest.ts, now.value)}` : "waiting for the first sample"}</span></>;
   }
-  return (
-    <p class={`link ${state.kind === "open" && (silent || offline || disabled) ? "connecting" : state.kind}`}>
-      <span class="lamp" aria-hidden="true" />
-      <span>{words}</span>
-      {retry && <button type="button" class="link" onClick={live.retry}>Retry now</button>}
-    </p>
-  );
+  return <Link state={state} live={words} quiet={silent || offline || disabled} retry={live.retry} />;
 }
 
 function Head({ live }: { live: Live }) {
@@ -110,6 +78,7 @@ function Head({ live }: { live: Live }) {
     .filter((a) => !a.startsWith("fe80"));
   const address = addresses.length > 0 ? addresses : s.ipAddress ? [s.ipAddress] : [];
   const facts = [
+    d?.system === null && d.type !== "host" ? d.type : null,
     s.hostname,
     s.os,
     s.architecture,
@@ -129,7 +98,7 @@ function Head({ live }: { live: Live }) {
         {d && d.status !== "active" && <span class="tag">{d.status}</span>}
         {d && may("device:device:write") && <Manage live={live} device={d} />}
       </div>
-      <ul class="facts-line" aria-label="About this host">
+      <ul class="facts-line" aria-label="About this device">
         {facts.length > 0 ? facts.map((f) => <li key={f}>{f}</li>) : <li>{"\u00a0"}</li>}
       </ul>
       {error && !d && <Failure error={error} what="The device could not be loaded." retry={() => void live.reloadDevice()} />}
@@ -240,8 +209,22 @@ function Charts({ live, view, at, onView, onPick }: {
   );
 }
 
+/** Whether the device is, or may yet be, a host that reports on itself; null: not known yet. One
+ * that only measures has no charts of a host, which would stay empty. */
+function isHost(live: Live, readings: Readings): boolean | null {
+  const d = live.device.value;
+  if (d?.system || d?.metrics || live.newest.value || live.past.value.length > 0) {
+    return true;
+  }
+  if (!d || readings.rows === null) {
+    return live.deviceError.value && !d ? true : null;
+  }
+  return d.type === "host" && readings.rows.length === 0;
+}
+
 export function DevicePage({ id }: { id: string }) {
   const live = useLive(id);
+  const readings = useReadings(id);
   const view = useMemo(() => parseView(params.value), [params.value]);
   const at = useMemo(() => parseAt(params.value), [params.value]);
 
@@ -257,21 +240,31 @@ export function DevicePage({ id }: { id: string }) {
   if (live.deviceError.value?.status === 404) {
     return <NotFound what="There is no such device, or you may not see it." />;
   }
+  const host = isHost(live, readings);
   const onView = (next: View) => setQuery(formatView(next, null));
   const onPick = (moment: number) => setQuery(formatView(view, Math.round(moment)), at !== null);
   return (
     <div class="page device">
       <Head live={live} />
-      <div class="bar">
-        <Link live={live} />
-        <TimePicker view={view} onView={onView} />
-      </div>
-      <Charts live={live} view={view} at={at} onView={onView} onPick={onPick} />
-      <Telemetry id={id} />
+      {host && (
+        <>
+          <div class="bar">
+            <DeviceLink live={live} />
+            <TimePicker view={view} onView={onView} />
+          </div>
+          <Charts live={live} view={view} at={at} onView={onView} onPick={onPick} />
+        </>
+      )}
+      <Telemetry id={id} readings={readings} />
+      {host === false && readings.rows?.length === 0 && (
+        <p class="empty">
+          {readings.error ? readings.error.message : "This device has not measured anything yet. What it sends shows up here by itself."}
+        </p>
+      )}
       <div class="panels">
-        <Processes live={live} history={view.kind !== "live"} onNewest={() => setQuery(formatView(view, null))} />
-        <Interfaces live={live} />
-        <System live={live} />
+        {host && <Processes live={live} history={view.kind !== "live"} onNewest={() => setQuery(formatView(view, null))} />}
+        {host && <Interfaces live={live} />}
+        {host !== null && <System live={live} host={host} />}
       </div>
     </div>
   );

@@ -25,12 +25,17 @@ function around(min: number, max: number): [number, number] {
   return [min - pad, max + pad];
 }
 
-function useReadings(id: string) {
-  const [rows, setRows] = useState<Reading[]>([]);
+export interface Readings {
+  rows: Reading[] | null; // null: not known yet
+  error: ApiError | null;
+}
+
+export function useReadings(id: string): Readings {
+  const [rows, setRows] = useState<Reading[] | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   useEffect(() => {
     let etag: string | null = null;
-    setRows([]);
+    setRows(null);
     return poll(EVERY_MS, async (abort) => {
       try {
         const path = `/api/v1/devices/${id}/telemetry/latest`;
@@ -45,6 +50,7 @@ function useReadings(id: string) {
           setRows([]); // not for this person
         } else if (!isAbort(e)) {
           setError(e instanceof ApiError ? e : new ApiError(0, "UNKNOWN", String(e)));
+          setRows((known) => known ?? []);
         }
       }
     });
@@ -108,11 +114,10 @@ function Hour({ id, reading }: { id: string; reading: Reading }) {
   );
 }
 
-export function Telemetry({ id }: { id: string }) {
-  const { rows, error } = useReadings(id);
+export function Telemetry({ id, readings: { rows, error } }: { id: string; readings: Readings }) {
   const [chosen, setChosen] = useState<string | null>(null);
-  const reading = rows.find((r) => r.sensorType === chosen) ?? rows[0];
-  if (reading === undefined) {
+  const reading = rows?.find((r) => r.sensorType === chosen) ?? rows?.[0];
+  if (!rows || reading === undefined) {
     return null;
   }
   return (

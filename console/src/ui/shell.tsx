@@ -1,7 +1,7 @@
 // What surrounds every page: skip link, header with the account menu, the main landmark.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { BASE, route } from "../lib/router";
+import { BASE, HOME, route } from "../lib/router";
 import { setTheme, signOut, theme, user } from "../lib/session";
 import type { Theme } from "../lib/theme";
 import { announce } from "./announce";
@@ -120,6 +120,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </a>
         <nav aria-label="Main">
           <a href={BASE} aria-current={route.value.name === "devices" ? "page" : undefined}>Devices</a>
+          <a href={HOME} aria-current={route.value.name === "home" && !route.value.entity ? "page" : undefined}>Home</a>
         </nav>
         <Account />
       </header>
