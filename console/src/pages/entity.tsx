@@ -2,13 +2,13 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { asError, isAbort, request, type ApiError } from "../lib/api";
 import { now } from "../lib/clock";
-import { ago, duration, moment, NONE } from "../lib/format";
+import { duration, moment, NONE } from "../lib/format";
 import { entityApi, roomOf, type House } from "../lib/house";
 import { loadPast, SPANS, type Past } from "../lib/past";
 import { devicePath, entityPath, HOME, navigate } from "../lib/router";
 import { mayIn } from "../lib/session";
 import { isAway, isNothing, isQuantity, said, shares, steps, stretches, switchable, type Stretch } from "../lib/states";
-import { time, type Entity } from "../lib/types";
+import { time, type Device, type Entity } from "../lib/types";
 import { Definition, Failure, Title } from "../ui/bits";
 import { Link } from "../ui/link";
 import { EntityForm } from "./home-forms";
@@ -147,6 +147,14 @@ function History({ entity: e }: { entity: Entity }) {
   );
 }
 
+function DeviceName({ id }: { id: string }) {
+  const [name, setName] = useState(id);
+  useEffect(() => {
+    request<Device>("GET", `/api/v1/devices/${id}`).then((d) => setName(d.name), () => {});
+  }, []);
+  return <a href={devicePath(id)}>{name}</a>;
+}
+
 const shownAttribute = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value);
 
@@ -169,7 +177,7 @@ function Found({ house, entity: e }: { house: House; entity: Entity }) {
         </div>
       </header>
       <div class="bar">
-        <p class="now"><State entity={e} /> <span class="dim">{changed === null ? "" : `since ${ago(changed, now.value)}`}</span></p>
+        <p class="now"><State entity={e} /> <span class="dim">{changed === null ? "" : `for ${duration(Math.max(0, now.value - changed) / 1000)}`}</span></p>
         {switchable(e) && (
           <div class="buttons">
             {control.note !== "" && <p class={control.failed ? "field-error" : "hint"} role="alert">{control.note}</p>}
@@ -190,11 +198,8 @@ function Found({ house, entity: e }: { house: House; entity: Entity }) {
               <Definition key={key} term={key.replace(/_/g, " ")}>{shownAttribute(value)}</Definition>
             ))}
             <Definition term="Room">{room?.name ?? NONE}</Definition>
-            {e.device_id && (
-              <Definition term="Device">
-                <a href={devicePath(e.device_id)}>{e.capability || e.device_id}</a>
-              </Definition>
-            )}
+            {e.device_id && <Definition term="Device"><DeviceName key={e.device_id} id={e.device_id} /></Definition>}
+            {e.capability && <Definition term="Capability">{e.capability}</Definition>}
             <Definition term="Entity id"><code>{e.entity_id}</code></Definition>
             {e.aliases && e.aliases.length > 0 && <Definition term="Earlier ids"><code>{e.aliases.join(", ")}</code></Definition>}
           </dl>
