@@ -16,12 +16,19 @@ struct house *house_new(struct home *h)
     struct house *s = mem_calloc(1, sizeof *s);
     s->home = h;
     h->house = s;
+    if (h->index == HOUSE_HOME) {
+        house_states_start(s);
+        house_writer_start(s);
+    }
     return s;
 }
 
 void house_stop(struct house *s)
 {
     ASSERT(s->home->house == s);
+    if (s->writer != NULL) {
+        house_writer_stop(s);
+    }
 }
 
 static void briefs_free(struct house *s)
@@ -47,6 +54,8 @@ static void rows_free(struct house *s)
 
 void house_free(struct house *s)
 {
+    house_writer_free(s);
+    house_states_end(s);
     rows_free(s);
     briefs_free(s);
     s->home->house = NULL;
@@ -60,6 +69,7 @@ void house_stats(const struct home *h, struct house_stats *out)
         .rooms = atomic_load_explicit(&s->rooms_now, memory_order_relaxed),
         .entities = atomic_load_explicit(&s->entities_now, memory_order_relaxed),
         .changes = atomic_load_explicit(&s->changes, memory_order_relaxed),
+        .merged = atomic_load_explicit(&s->merged, memory_order_relaxed),
         .unwritten = atomic_load_explicit(&s->unwritten_now, memory_order_relaxed),
     };
 }

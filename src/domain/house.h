@@ -191,7 +191,8 @@ void house_state_set(struct home *h, const struct house_state_change *in,
  * members that are not anonymous want those (hub_sink.wants). */
 enum house_blob { /* blob.event of what is not logged, of wire Home */
     HOUSE_STATE_CHANGED,
-    HOUSE_SNAPSHOT,  /* {room_id,entities[],pos}: what subscribe_room with snapshot is answered */
+    HOUSE_SNAPSHOT,  /* {room_id,entities[],pos}: what subscribe_room with snapshot is answered, of
+                        {entity_id,name,state,attributes,last_changed,last_updated} */
     HOUSE_HEARTBEAT, /* the edge's, as below */
     HOUSE_STATUS,
 };
@@ -211,8 +212,9 @@ struct house_history_filter {
     span after;
     unsigned limit;
 };
-/* {state,attributes,changed_at,changed_by}, oldest first, the row that holds at from_ms before them
- * on the first page. Reads everything acknowledged before the call. */
+/* {state,attributes,changed_at,changed_by}, oldest first: a row for each change of state or
+ * attributes that followers were told of, changed_by null for a device's; the row that holds at
+ * from_ms before them on the first page. Reads everything told before the call. */
 void house_history(struct home *h, const struct house_history_filter *in,
                    const struct house_who *who, house_done done, void *owner);
 
@@ -267,6 +269,7 @@ struct house_stats {
     unsigned rooms;
     unsigned entities;
     uint64_t changes;  /* of states, told to followers */
+    uint64_t merged;    /* of them, missing in history: the store was too slow */
     unsigned unwritten; /* entities whose newest state is not on disk */
 };
 /* Of the house; any thread. */

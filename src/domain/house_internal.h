@@ -6,9 +6,9 @@
  *   house_room.c      rooms: create, get, patch, delete, list
  *   house_entity.c    entities: create, get, patch (rename, move, backing), delete, list
  *   house_json.c      rooms and entities as JSON; pages of lists
- *   house_state.c     states: setting them, telling followers, snapshots
+ *   house_state.c     states: changing them, telling followers, snapshots
+ *   house_set.c       states that somebody sets    house_history.c     reads of history
  *   house_write.c     states into the store, behind; history; who waits for them
- *   house_history.c   reads of history             house_retention.c   what is too old goes
  *   house_device.c    the devices behind entities: their telemetry, states and presence
  *   house_action.c    actions                      house_scene.c       scenes
  */
@@ -67,9 +67,16 @@ struct entity {
     bool changing;
     struct list changes;
     struct behind_item write; /* house_write.c, as below */
-    struct list unwritten;    /* struct history_row that are not on their way yet */
+    struct list unwritten;    /* struct history_row that are not on disk, the oldest first; */
+    unsigned rows;            /* so many, */
+    unsigned rows_flying;     /* the first of them on their way */
+    int64_t row_at_ms;        /* when the newest row was; 0: none since the start */
+    int64_t row_seq;          /* and its number within that millisecond */
     struct list waiting;      /* struct house_wait */
     uint32_t change_count;    /* of its states, by which waits know what covers them */
+    uint32_t change_flying;   /* the newest that is on its way */
+    bool stored;              /* the store has a state of it, or will */
+    uuid by;                  /* who said the state; nil: a device, or not known */
 };
 
 struct alias {
@@ -91,7 +98,7 @@ struct house {
     struct house_devices *devices;
     struct house_scenes *scenes;
     struct house_wishes *wishes;
-    _Atomic uint64_t changes;
+    _Atomic uint64_t changes, merged;
     _Atomic unsigned rooms_now, entities_now, unwritten_now; /* for house_stats */
     unsigned asks;       /* of this loop's callers, that are not answered */
     int64_t room_last;   /* the newest id that was given; none is given twice */
@@ -210,9 +217,13 @@ void entity_make(struct house_ask *a, const struct house_entity_draft *in,
 bool entity_move(struct house *s, struct entity *e, span state, span attributes, int64_t at_ms,
                  uuid by);
 void entity_set_available(struct house *s, struct entity *e, bool available);
-/* It is there now, in its room and under its name; or it is not any more. */
+/* It is there now, in its room and under its name; or it is not any more. One that the store has no
+ * state of yet is written, said by e->by. */
 void entity_tell_appears(struct house *s, struct entity *e);
 void entity_tell_leaves(struct house *s, struct entity *e);
+/* What snapshots of the room say is not true any more (0: of what is in none), but for its states,
+ * whose changes see to it. */
+void house_snapshots_outdate(struct house *s, int64_t room);
 void house_states_start(struct house *s); /* owns topics; at HOUSE_HOME, from house_new */
 void house_states_end(struct house *s);
 
@@ -226,13 +237,19 @@ struct house_wait {
     void (*ready)(struct house_wait *w, err error);
 };
 void house_written(struct house *s, struct entity *e, struct house_wait *w);
-/* The entity's state changed: it will be written, with a row of history if `shown` did. False: too
- * much waits for the store; the row of history takes the place of the newest one waiting. */
+/* The entity's state or attributes changed: it will be written, with a row of history if that was
+ * `shown`. When too much waits for the store the row takes the place of the newest one waiting. */
 void entity_touch(struct house *s, struct entity *e, bool shown, uuid by);
-/* The newest writes are given up, for the entity is deleted. */
+/* So much waits that it does: who can be refused should be. */
+bool house_write_full(const struct house *s);
+/* The newest writes are given up, for the entity is deleted; who waits is told that it is not
+ * there. Its history goes later: ENTITY_GONE_INSERT belongs to the deleting transaction. */
 void entity_write_forget(struct house *s, struct entity *e);
-void house_writer_start(struct house *s);
+void house_writer_start(struct house *s); /* at HOUSE_HOME, from house_new */
+/* The process ends: who waits for a store that fails is answered. What waits is still written as
+ * long as the store answers. */
 void house_writer_stop(struct house *s);
+/* Before the entities are freed; nothing is on its way. */
 void house_writer_free(struct house *s);
 
 /* --- house_device.c --- */

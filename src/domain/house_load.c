@@ -77,6 +77,7 @@ void entity_set(struct house *s, struct entity *e, const struct house_entity_row
     e->version = row->version;
     e->row_created_ms = row->created_ms;
     e->row_updated_ms = row->updated_ms;
+    house_snapshots_outdate(s, entity_room(e));
     if (renamed) {
         map_put(&s->entities, hash_bytes(e->entity_id), &e->node);
     }

@@ -4,8 +4,8 @@
  */
 #include "domain/fleet_internal.h"
 #include "domain/telemetry.h"
+#include "domain/time_cursor.h"
 
-#include "base/base64.h"
 #include "base/mem.h"
 #include "shape/telemetry.h"
 #include "shape/telemetry_series.h"
@@ -17,11 +17,7 @@
 /* Buckets of samples are made of at most so long a time, for each sample is looked at. */
 #define SAMPLES_MS_MAX (6 * HOUR_MS)
 
-/* A place among samples, in base64url: a mark of its form, the timestamp and the key, the high
- * byte first. */
 #define CURSOR_MARK 't'
-#define CURSOR_BYTES 17
-#define CURSOR_TEXT ((CURSOR_BYTES * 8 + 5) / 6)
 
 struct reading {
     struct mail mail; /* of a refusal */
@@ -48,44 +44,6 @@ static void refused(struct mail *m)
     finish(r, &(struct telemetry_page){.error = ERR_INVALID_REQUEST});
 }
 
-/* --- cursors --- */
-
-static void put_number(uint8_t *out, int64_t value)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        out[i] = (uint8_t)((uint64_t)value >> (56 - 8 * i));
-    }
-}
-
-static int64_t get_number(const uint8_t *in)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        value = value << 8 | in[i];
-    }
-    return (int64_t)value;
-}
-
-static span cursor_make(int64_t at_ms, int64_t key, char text[BASE64_SIZE(CURSOR_BYTES)])
-{
-    uint8_t raw[CURSOR_BYTES] = {CURSOR_MARK};
-    put_number(raw + 1, at_ms);
-    put_number(raw + 9, key);
-    return span_of(text, base64url_encode(span_of(raw, sizeof raw), text));
-}
-
-static bool cursor_read(span cursor, int64_t *at_ms, int64_t *key)
-{
-    uint8_t raw[BASE64_SIZE(CURSOR_BYTES)];
-    if (cursor.len != CURSOR_TEXT || base64url_decode(cursor, raw) != CURSOR_BYTES ||
-        raw[0] != CURSOR_MARK) {
-        return false;
-    }
-    *at_ms = get_number(raw + 1);
-    *key = get_number(raw + 9);
-    return true;
-}
-
 /* --- samples --- */
 
 /* Columns of TELEMETRY_RANGE: key, sensor_type, timestamp, value, unit, metadata, sample_id. */
@@ -100,7 +58,7 @@ static struct telemetry_sample sample_of(const struct store_value *cells)
 }
 
 static span put_samples(const struct reading *r, const struct store_req *req, buf *out,
-                        char next[BASE64_SIZE(CURSOR_BYTES)])
+                        char next[TIME_CURSOR_SIZE])
 {
     unsigned rows = req->steps[1].row_count;
     unsigned count = rows > r->q.limit ? r->q.limit : rows; /* one more was asked for, to know */
@@ -114,7 +72,7 @@ static span put_samples(const struct reading *r, const struct store_req *req, bu
     }
     buf_append_byte(out, ']');
     return rows <= count ? SPAN_NONE
-                         : cursor_make(store_int(store_cell(req, 1, count - 1, 2)),
+                         : time_cursor(CURSOR_MARK, store_int(store_cell(req, 1, count - 1, 2)),
                                        store_int(store_cell(req, 1, count - 1, 0)), next);
 }
 
@@ -190,7 +148,7 @@ static void put_buckets(const struct reading *r, struct store_req *req, buf *out
 static void on_rows(struct store_req *req)
 {
     struct reading *r = req->owner;
-    char next[BASE64_SIZE(CURSOR_BYTES)];
+    char next[TIME_CURSOR_SIZE];
     struct telemetry_page p = {.error = req->error};
     buf out = {0};
     if (p.error == ERR_NONE && req->steps[0].row_count == 0) {
@@ -264,7 +222,8 @@ void telemetry_read(struct home *h, const struct telemetry_query *q, telemetry_p
     ASSERT(q->points <= TELEMETRY_POINTS_MAX);
     ASSERT(q->points > 0 || (q->limit >= 1 && q->limit <= TELEMETRY_ROWS_MAX));
     struct reading *r = reading_new(h, q, done, owner);
-    if (q->after.len > 0 && !cursor_read(q->after, &r->after_ms, &r->after_key)) {
+    if (q->after.len > 0 &&
+        !time_cursor_read(CURSOR_MARK, q->after, &r->after_ms, &r->after_key)) {
         r->mail.run = refused;
         post_mail(h->post, h->index, &r->mail);
         return;

@@ -1,0 +1,56 @@
+/* States that somebody sets: told at once, answered when they are on disk. */
+#include "domain/house_internal.h"
+
+struct setting {
+    struct house_ask ask;
+    struct house_state_change in; /* spans in the arena */
+    struct house_wait wait;
+    struct entity *entity; /* held */
+};
+
+static void on_disk(struct house_wait *w, err error)
+{
+    struct setting *x = CONTAINER_OF(w, struct setting, wait);
+    entity_release(x->ask.house, x->entity);
+    house_answer(&x->ask, error);
+}
+
+/* The answer shows what is waited for, whatever comes after it. */
+static void await(struct setting *x, struct entity *e)
+{
+    x->entity = e;
+    entity_hold(e);
+    house_result_entity(&x->ask, e);
+    house_written(x->ask.house, e, &x->wait);
+}
+
+static void set_at_home(struct house_ask *a)
+{
+    struct setting *x = (struct setting *)a;
+    struct house *s = a->house;
+    struct entity *e = house_entity_for(a, x->in.entity_id);
+    if (e == NULL) {
+        return;
+    }
+    if (!uuid_is_nil(e->device)) {
+        house_refuse(a, ERR_CONFLICT, "entity_id", "a device says its state");
+    } else if (house_write_full(s)) {
+        house_answer(a, ERR_RATE_LIMIT_EXCEEDED);
+    } else {
+        (void)entity_move(s, e, x->in.state, x->in.attributes, 0, a->who.actor.id);
+        await(x, e);
+    }
+}
+
+void house_state_set(struct home *h, const struct house_state_change *in,
+                     const struct house_who *who, house_done done, void *owner)
+{
+    struct setting *x = house_ask_new(h, sizeof *x, set_at_home, who, done, owner);
+    x->in = *in;
+    x->in.entity_id = house_copy(&x->ask, in->entity_id);
+    x->in.state = house_copy(&x->ask, in->state);
+    x->in.attributes = house_copy(&x->ask, in->attributes);
+    x->wait.ready = on_disk;
+    list_init(&x->wait.link);
+    house_ask_start(&x->ask);
+}
