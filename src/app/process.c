@@ -92,6 +92,18 @@ static struct eio_conf engineio_conf(const struct config *c)
     };
 }
 
+static struct home_wire_conf home_wire_conf(const struct config *c)
+{
+    return (struct home_wire_conf){
+        .message_bytes_max = (uint32_t)config_int(c, CONFIG_home_message_bytes_max),
+        .ping_ms = (uint32_t)config_int(c, CONFIG_home_ping_ms),
+        .idle_ms = (uint32_t)config_int(c, CONFIG_home_idle_ms),
+        .write_ms = (uint32_t)config_int(c, CONFIG_home_write_ms),
+        .queue_max = (uint32_t)config_int(c, CONFIG_home_queue_max),
+        .subscriptions_max = (uint32_t)config_int(c, CONFIG_home_subscriptions_max),
+    };
+}
+
 void process_limits(const struct config *c, struct net_limits *out, struct edge_conf *edge)
 {
     bool outside = config_int(c, CONFIG_conformance) != 0;
@@ -133,6 +145,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .sio_acks_max = (uint32_t)config_int(c, CONFIG_sio_acks_max),
         .sio_rooms_max = (uint32_t)config_int(c, CONFIG_sio_rooms_max),
         .eio = engineio_conf(c),
+        .home = home_wire_conf(c),
         .app_events = (unsigned)config_int(c, CONFIG_app_events),
         .app_event_bytes_max = (uint32_t)config_int(c, CONFIG_app_event_bytes_max),
         .app_namespaces = config_str(c, CONFIG_app_namespaces),

@@ -384,6 +384,17 @@ static bool check_engineio(const struct settings *s, buf *why)
     return true;
 }
 
+static bool check_home(const struct settings *s, buf *why)
+{
+    const struct config *c = &s->config;
+    if (config_int(c, CONFIG_home_ping_ms) >= config_int(c, CONFIG_home_idle_ms)) {
+        buf_printf(why, "%s: home_ping_ms: must be less than home_idle_ms",
+                   s->sources[CONFIG_home_ping_ms]);
+        return false;
+    }
+    return true;
+}
+
 bool settings_check(const struct settings *s, buf *why)
 {
     const struct config *c = &s->config;
@@ -399,7 +410,7 @@ bool settings_check(const struct settings *s, buf *why)
     if (!certificates_check(c, why)) {
         return false;
     }
-    if (!check_engineio(s, why)) {
+    if (!check_engineio(s, why) || !check_home(s, why)) {
         return false;
     }
     const char *store = config_str(c, CONFIG_store);

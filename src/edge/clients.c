@@ -220,7 +220,34 @@ bool clients_walk(struct edge *e, struct clients_at *at,
     return true;
 }
 
-/* A name is that of client_name, or a Socket.IO socket's id. */
+struct sought {
+    span socket_id;
+    bool found;
+};
+
+static void compare(void *arg, const struct client_row *row)
+{
+    struct sought *s = arg;
+    s->found = s->found || span_eq(row->socket_id, s->socket_id);
+}
+
+/* Of a client with a UUID (Home): somebody who is ended by hand may cost a walk. */
+static struct client *find_shown(struct edge *e, span socket_id)
+{
+    struct sought sought = {.socket_id = socket_id};
+    for (uint32_t slot = 0; slot < e->clients->cap; slot++) {
+        struct client *c = e->clients->by_slot[slot];
+        if (c != NULL && c->ops->wire == STATS_HOME) {
+            c->ops->each(c->peer, compare, &sought);
+            if (sought.found) {
+                return c;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* A name is that of client_name, a Socket.IO socket's id, or a client's UUID. */
 static struct client *find_named(struct edge *e, span socket_id)
 {
     struct sio_socket *s = sio_find(e, socket_id);
@@ -228,8 +255,12 @@ static struct client *find_named(struct edge *e, span socket_id)
         return find(e, conn_slot(sio_engine(s)->conn));
     }
     uint64_t slot;
+    uuid id;
     span rest = socket_id;
     char name[CLIENT_NAME_MAX];
+    if (uuid_parse(socket_id, &id)) {
+        return find_shown(e, socket_id);
+    }
     (void)span_cut(&rest, '-');
     if (!span_u64(span_cut(&rest, '-'), UINT32_MAX, &slot)) {
         return NULL;

@@ -1,7 +1,7 @@
 /*
- * Who is connected to this loop, on any wire that knows its peers (Socket.IO, Monitor, SSE), by the
- * slot of the connection: what GET /api/v1/connections shows and DELETE ends, the counts beside it,
- * and connection_logs of those who are no device (domain/connection_log.h).
+ * Who is connected to this loop, on any wire that knows its peers (Socket.IO, Monitor, SSE, Home),
+ * by the slot of the connection: what GET /api/v1/connections shows and DELETE ends, the counts
+ * beside it, and connection_logs of those who are no device (domain/connection_log.h).
  *
  *     wire: identified --clients_join--> here --clients_leave--> gone
  *                                         | clients_walk: rows from a slot on, a bounded number
@@ -81,7 +81,7 @@ struct client_seen {
 };
 bool clients_walk(struct edge *e, struct clients_at *at,
                   bool (*take)(void *arg, const struct client_seen *seen), void *arg);
-/* Ends the connection of that socket id; false: it is not of this loop. */
+/* Ends the connection of that socket id (of Home: its client_id); false: it is not of this loop. */
 bool clients_kick(struct edge *e, span socket_id);
 
 /* The loop's counts now. Rates are those of the last whole minute. */

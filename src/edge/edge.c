@@ -9,6 +9,7 @@
 #include "edge/conformance/eio_echo.h"
 #include "edge/conformance/sio_fixture.h"
 #include "edge/engineio/engine.h"
+#include "edge/home/home.h"
 #include "edge/monitor/wrap.h"
 #include "edge/rest/commands.h"
 #include "edge/rest/idempotency.h"
@@ -32,6 +33,7 @@ static void wrap_text(const struct edge *e, const struct blob *b, buf *out)
 static const wrap_fn wraps[WIRE_COUNT] = {
     [WIRE_TEXT] = wrap_text,
     [WIRE_MONITOR] = monitor_wrap,
+    [WIRE_HOME] = home_wrap,
     [WIRE_SSE] = sse_wrap,
     [WIRE_SIO] = sio_wrap,
     [WIRE_SIO_POLL] = sio_wrap_poll,
@@ -43,6 +45,7 @@ static const wrap_fn wraps[WIRE_COUNT] = {
 static const enum stats_wire stats_wires[WIRE_COUNT] = {
     [WIRE_TEXT] = STATS_CONFORMANCE,
     [WIRE_MONITOR] = STATS_MONITOR,
+    [WIRE_HOME] = STATS_HOME,
     [WIRE_SSE] = STATS_SSE,
     [WIRE_SIO] = STATS_SOCKETIO,
     [WIRE_SIO_POLL] = STATS_SOCKETIO,
@@ -103,6 +106,9 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     if (wire == WIRE_MONITOR) {
         return b->event < HOST_CHANNEL_COUNT ? channels[b->event] : FRAME_UNKNOWN;
     }
+    if (wire == WIRE_HOME) {
+        return home_frame(b);
+    }
     if (stats_wires[wire] != STATS_SOCKETIO) {
         return FRAME_MESSAGE;
     }
@@ -111,7 +117,10 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
 
 static bool sink_wants(struct hub_sink *s, uint32_t member, const struct blob *b)
 {
-    return issuer_is_result(b) ? issuer_wants(of_sink(s), member, b) : emit_wants(s, member, b);
+    struct edge *e = of_sink(s);
+    return issuer_is_result(b) ? issuer_wants(e, member, b)
+           : home_is_some(b)   ? home_wants(e, member, b)
+                               : emit_wants(s, member, b);
 }
 
 static bool sink_among(struct hub_sink *s, const struct blob *b, struct hub_picks *picks)
@@ -119,6 +128,9 @@ static bool sink_among(struct hub_sink *s, const struct blob *b, struct hub_pick
     if (issuer_is_result(b)) {
         issuer_among(of_sink(s), b, picks);
         return true;
+    }
+    if (home_is_some(b)) {
+        return home_among(of_sink(s), b, picks);
     }
     return emit_among(s, b, picks);
 }
@@ -225,6 +237,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     }
     product_init(e);
     app_init(e);
+    home_wire_init(e);
 }
 
 void edge_deinit(struct edge *e)
@@ -233,6 +246,7 @@ void edge_deinit(struct edge *e)
     eio_deinit(e);
     sio_deinit(e);
     app_deinit(e);
+    home_wire_deinit(e);
     emit_deinit(e);
     commands_deinit(e);
     clients_deinit(e);

@@ -20,6 +20,7 @@
 enum edge_wire {
     WIRE_TEXT, /* the payload as one text frame: conformance */
     WIRE_MONITOR,
+    WIRE_HOME,
     WIRE_SSE,
     /* Socket.IO: frames of a WebSocket, packets of a polling payload, frames of revision 3; and
      * connections that speak msgpack. */
@@ -45,6 +46,16 @@ struct eio_conf {
     const char *cookie; /* its name; NULL or empty: none */
 };
 
+/* The wire /ws: settings of the same names (edge/home/). */
+struct home_wire_conf {
+    uint32_t message_bytes_max;
+    uint32_t ping_ms;
+    uint32_t idle_ms;
+    uint32_t write_ms;
+    uint32_t queue_max;
+    uint32_t subscriptions_max;
+};
+
 struct edge_conf {
     bool conformance;
     bool conformance_clients; /* the fixtures are those of the client packages' suites */
@@ -61,6 +72,7 @@ struct edge_conf {
     uint32_t sio_namespaces_max;
     uint32_t sio_acks_max;
     struct eio_conf eio;
+    struct home_wire_conf home;
     unsigned app_events; /* bits of enum app_ways (edge/socketio/app.h) */
     uint32_t app_event_bytes_max;
     const char *app_namespaces; /* app_nsp_next */
@@ -73,6 +85,7 @@ struct edge_conf {
 };
 
 struct clients; /* edge/clients.h */
+struct home_wire; /* edge/home/session.h */
 struct limiter;
 struct http1_compressor;
 struct engine; /* edge/engineio/internal.h */
@@ -101,6 +114,7 @@ struct edge {
     struct list command_waits; /* of rest/commands.c */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
+    struct home_wire *home_wire; /* owned: of edge/home/ */
     struct sio_loop *sio; /* owned: of socketio/ */
     struct app *app; /* owned: of socketio/app.c */
 };

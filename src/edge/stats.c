@@ -46,6 +46,7 @@ const char *stats_wire_name(enum stats_wire w)
                                         [STATS_MONITOR] = "monitor",
                                         [STATS_SSE] = "sse",
                                         [STATS_SOCKETIO] = "socketio",
+                                        [STATS_HOME] = "home",
                                         [STATS_CONFORMANCE] = "conformance"};
     _Static_assert(ARRAY_LEN(names) == STATS_WIRE_COUNT, "a name each");
     return names[w];

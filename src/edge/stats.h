@@ -32,8 +32,8 @@ struct stats_names {
 };
 
 /* Who counts: one label value of `wire`. */
-enum stats_wire { STATS_HTTP, STATS_MONITOR, STATS_SSE, STATS_SOCKETIO, STATS_CONFORMANCE,
-                  STATS_WIRE_COUNT };
+enum stats_wire { STATS_HTTP, STATS_MONITOR, STATS_SSE, STATS_SOCKETIO, STATS_HOME,
+                  STATS_CONFORMANCE, STATS_WIRE_COUNT };
 
 /* One message of so many is timed in its handler: reading the clock twice costs as much as some
  * of them. A power of two. */
@@ -87,7 +87,7 @@ static inline bool stats_timed(struct edge_stats *s)
 }
 /* `name` must live as long as the process. O(names). */
 void stats_name(struct stats_names *s, const char *name);
-/* "http", "monitor", "sse", "socketio", "conformance" */
+/* "http", "monitor", "sse", "socketio", "home", "conformance" */
 const char *stats_wire_name(enum stats_wire w);
 const char *stats_client_name(enum stats_client k);   /* "client", "device" */
 /* A WebSocket or stream of a wire opens; and ends after so long. */

@@ -93,6 +93,12 @@ static void open_edge(struct world *w)
                                       .ws_fragments_max = 64,
                                       .outbox_messages_max = 1024,
                                       .outbox_bytes_max = 1 << 20,
+                                      .home = {.message_bytes_max = 512,
+                                               .ping_ms = 54000,
+                                               .idle_ms = 60000,
+                                               .write_ms = 10000,
+                                               .queue_max = 256,
+                                               .subscriptions_max = 3},
                                       .listeners = &w->bound,
                                       .listener_count = 1};
     w->limits = (struct net_limits){.connections_max = 1000, .http_header_ms = 10000,

@@ -87,6 +87,7 @@ static void put_counts(struct rest_call *c, struct json_writer *w, const struct 
     json_member_u64(w, "socketio", of_wire(n, STATS_SOCKETIO));
     json_member_u64(w, "monitor", of_wire(n, STATS_MONITOR));
     json_member_u64(w, "sse", of_wire(n, STATS_SSE));
+    json_member_u64(w, "home", of_wire(n, STATS_HOME));
     json_close(w, '}');
     json_member_open(w, "node", '{');
     json_key_span(w, span_str(c->edge->conf->node));

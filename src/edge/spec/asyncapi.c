@@ -19,19 +19,25 @@ struct wire {
     const char *address;
     const char *text;
     bool framed;         /* messages are {type,data,...}; else data stands alone */
+    bool stamped;        /* what the server says has a timestamp beside these */
 };
 
 static const struct wire wires[] = {
     {"socketio", "Socket.IO", "/socket.io/",
      "Socket.IO protocol 5, namespace /. An event has one argument, the payload. With an ack id it "
      "is answered {ok:true,...} or {ok:false,error}; without one a refusal is the event `error`.",
-     false},
+     false, false},
     {"monitor", "Monitor", "/api/v1/devices/{deviceUuid}/ws",
      "WebSocket, one JSON document a text frame: {type,data}. A frame with a top-level `id` of a "
      "device is answered by `ack`.",
-     true},
+     true, false},
+    {"home", "Home", "/ws",
+     "WebSocket, one JSON document a text frame: {type,data}, what the server says with an outer "
+     "`timestamp` in whole seconds. A frame with a top-level `id` is answered by one `result`.",
+     true, true},
     {"stream", "SSE", "/api/v1/events",
-     "Server-sent events: `event` is the name, `data` the payload, `id` the position.", false},
+     "Server-sent events: `event` is the name, `data` the payload, `id` the position.", false,
+     false},
 };
 
 /* One row, of whichever table. */
@@ -168,8 +174,9 @@ static bool is_delivered(const struct message *m)
            m->row_out == event_out_row(OUT_DEVICE_CONFIG_UPDATE);
 }
 
-static void put_frame(struct json_writer *w, const struct message *m)
+static void put_frame(struct json_writer *w, const struct wire *wire, const struct message *m)
 {
+    bool stamped = wire->stamped && !m->in;
     bool channels = m->in && m->row_in->schema == SCHEMA_channels;
     json_open(w, '{');
     json_member_string(w, "type", SPAN("object"));
@@ -197,11 +204,17 @@ static void put_frame(struct json_writer *w, const struct message *m)
         json_member_string(w, "type", SPAN("integer"));
         json_close(w, '}');
     }
+    if (stamped) {
+        put_string(w, "timestamp");
+    }
     json_close(w, '}');
     json_member_open(w, "required", '[');
     json_write_string(w, SPAN("type"));
     if (!m->in) {
         json_write_string(w, SPAN("data"));
+    }
+    if (stamped) {
+        json_write_string(w, SPAN("timestamp"));
     }
     json_close(w, ']');
     json_close(w, '}');
@@ -288,7 +301,7 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
     put_rules(w, m);
     json_key(w, "payload");
     if (wire->framed) {
-        put_frame(w, m);
+        put_frame(w, wire, m);
     } else if (m->ordered && m->payload != NULL) {
         put_ordered(w, m);
     } else {
