@@ -57,6 +57,9 @@ static void store_late(struct command_call *x, const struct command_row *found)
     row.late = true;
     row.response = r->result;
     row.executed_ms = clock_wall_ms(h->clock);
+    if (r->status == RESPONSE_SUCCESS) {
+        watch_result(x->ask.device, row.parameters, r->result);
+    }
     store_step_init(req, 0, QUERY_COMMAND_SET_LATE, 1);
     req->steps[0].expect = STORE_SOME;
     req_set_uuid(req, 0, 0, 0, row.id);
@@ -108,6 +111,9 @@ static void look_up(struct command_call *x, struct device *d)
 static void apply_final(struct command *c, const struct command_response *r, int64_t now)
 {
     c->row.executed_ms = now;
+    if (r->status == RESPONSE_SUCCESS) {
+        watch_result(c->device, c->row.parameters, r->result);
+    }
     if (r->result.len > 0) {
         command_set_response(c, r->result);
     }

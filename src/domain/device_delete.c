@@ -44,6 +44,7 @@ static void finish(struct deletion *x, err error)
     ask_answer(&x->ask, error);
     device_release(d);
     if (error == ERR_NONE) {
+        watch_deleted(h->fleet, id);
         identity_changed(h, id);
     } else {
         ask_start(ask_new(h, sizeof(struct ask), id, at_home_again, NULL, NULL));
@@ -173,6 +174,7 @@ static void at_home_delete(struct ask *a, struct device *d)
     a->device = d;
     device_hold(d);
     presence_close(d, CLOSE_REVOKED);
+    watch_deleting(d);
     presence_drop_viewers(d);
     host_channels_drop(d);
     telemetry_drop(d);

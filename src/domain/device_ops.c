@@ -212,6 +212,9 @@ static void apply(struct patch *p, struct device *d)
         if (!was_disabled) {
             presence_close(d, CLOSE_DISABLED);
             commands_disabled(d);
+            if (d->watch != NULL) {
+                watch_presence(d); /* also of one that flaps */
+            }
         }
         identity_changed(h, d->id);
     }

@@ -39,6 +39,7 @@ struct fleet *fleet_new(struct home *h)
     hub_own(h->hub, SPAN("m/"), &host_topic_owner, f);
     hub_own(h->hub, SPAN("t/"), &telemetry_topic_owner, f);
     f->telemetry = telemetry_new(h);
+    f->watches = watches_new(h);
     f->retention = h->index == 0 ? retention_new(h) : NULL;
     f->budget = h->index == 0 ? budget_new(h) : NULL;
     h->fleet = f;
@@ -77,6 +78,7 @@ void fleet_free(struct fleet *f)
     struct map_node *n;
     partings_drop(f);
     jobs_stop(f);
+    watches_free(f->watches);
     behind_deinit(&f->presence);
     connection_logs_drop(f);
     behind_deinit(&f->logs);

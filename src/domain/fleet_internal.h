@@ -7,6 +7,7 @@
  *   device_events.c    the ordered events of devices
  *   device_config.c    what is desired of a device, and what it reports
  *   device_link.c      sockets and homes, between loops
+ *   device_watch.c     devices that the house follows   device_says.c  what they say of states
  *   presence.c         the live link, deadlines, flapping
  *   presence_write.c   what the store and the event log say of it
  *   connection_log.c   connection_logs
@@ -124,6 +125,8 @@ struct device {
     struct channel *channels; /* HOST_CHANNEL_COUNT, or NULL: never subscribed */
     struct device_telemetry *telemetry; /* NULL: nobody has asked */
     struct commands *commands; /* NULL until there was one */
+    struct watch *watch; /* NULL: the house does not follow it */
+    bool deleting;
 };
 
 struct fleet {
@@ -142,6 +145,7 @@ struct fleet {
     struct list watched; /* devices with viewers */
     struct list local; /* asks that this loop's callers wait for */
     struct telemetry *telemetry;
+    struct watches *watches; /* device_watch.c */
     struct behind commands; /* their changes of phase */
     uint64_t command_last;  /* the newest number of a token */
     struct command_sweep *sweep; /* home 0 only */
@@ -268,6 +272,29 @@ bool presence_deliver(struct device *d, const struct link_delivery *what);
 enum token_owner { TOKEN_NONE, TOKEN_COMMAND, TOKEN_CONFIG };
 #define TOKEN(owner, number) ((uint64_t)(owner) << 56 | (number))
 #define TOKEN_OF(token) ((enum token_owner)((token) >> 56))
+
+/* --- device_watch.c: of devices with d->watch --- */
+
+struct device_news;
+
+struct telemetry_sample;
+/* A sensor's newest value has changed. */
+void watch_value(struct device *d, const struct telemetry_sample *s);
+/* Presence or status may have. */
+void watch_presence(struct device *d);
+/* It is being deleted, which may fail; it is deleted. */
+void watch_deleting(struct device *d);
+void watch_deleted(struct fleet *f, uuid id);
+/* News to be filled in, whose texts live in *arena; NULL: the house does not follow that device. */
+struct device_news *watch_says(struct fleet *f, uuid id, struct arena **arena);
+/* Of a home; owned by the caller. */
+struct watches *watches_new(struct home *h);
+void watches_free(struct watches *ws);
+
+/* --- device_says.c --- */
+
+/* It did a command, whose parameters may name a capability, and answered so. */
+void watch_result(struct device *d, span parameters, span result);
 
 /* --- presence.c --- */
 

@@ -19,6 +19,8 @@ struct house *house_new(struct home *h)
     if (h->index == HOUSE_HOME) {
         house_states_start(s);
         house_writer_start(s);
+        house_devices_start(s);
+        house_scenes_start(s);
     }
     return s;
 }
@@ -54,6 +56,10 @@ static void rows_free(struct house *s)
 
 void house_free(struct house *s)
 {
+    if (s->devices != NULL) {
+        house_scenes_free(s);
+        house_devices_free(s);
+    }
     house_writer_free(s);
     house_states_end(s);
     rows_free(s);

@@ -227,9 +227,9 @@ struct house_action {
     uint32_t wait_ms; /* for the device's result */
 };
 /* Of an entity with a device: a command of that name with the parameters, `entity_id` and
- * `capability`. Result: {entity_id,action,command: CommandResult}; ERR_NONE as long as it has not
- * failed within the wait. Of others: turn_on, turn_off, toggle and set_state change the state;
- * ERR_INVALID_REQUEST for the rest. */
+ * `capability`. Result: {entity_id,action,reason?,command: CommandResult}; ERR_NONE as long as it
+ * has not failed within the wait. Of others: turn_on, turn_off, toggle and set_state change the
+ * state; ERR_INVALID_REQUEST for the rest. */
 void house_act(struct home *h, const struct house_action *in, const struct house_who *who,
                house_done done, void *owner);
 
@@ -250,7 +250,7 @@ void house_scene_delete(struct home *h, uuid id, int64_t version, const struct h
 void house_scene_list(struct home *h, span text, span after, unsigned limit,
                       const struct house_who *who, house_done done, void *owner);
 /* All its items at once; each by who may control that entity's room. Result: {scene_id,results:
- * [{entity_id,ok,error?,command?}]}. */
+ * [{entity_id,ok,error?:{code,message,reason?},command?}]}. */
 void house_scene_activate(struct home *h, uuid id, uint32_t wait_ms, const struct house_who *who,
                           house_done done, void *owner);
 

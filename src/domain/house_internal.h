@@ -259,6 +259,31 @@ void entity_back(struct house *s, struct entity *e, uuid device, span capability
 void house_devices_start(struct house *s);
 void house_devices_free(struct house *s);
 
+/* --- house_action.c --- */
+
+/* One action of one entity, also as part of a scene. Who may do it is the caller's question, and
+ * the audit log. */
+struct house_deed {
+    struct house *house;
+    struct entity *entity; /* held by the caller */
+    span action;           /* house_action_ok; these borrowed until it is done */
+    span parameters;       /* a JSON object; empty: none */
+    uint32_t wait_ms;
+    const struct actor *who;
+    struct arena *arena;   /* takes `command` */
+    void (*done)(struct house_deed *d); /* at home, maybe inside house_deed_start */
+    /* ERR_NONE; ERR_INVALID_REQUEST: `member`; ERR_COMMAND_EXECUTION_FAILED: `reason`;
+     * ERR_NOT_FOUND; ERR_DEVICE_NOT_FOUND; ERR_RATE_LIMIT_EXCEEDED; the store's. */
+    err error;
+    const char *member;
+    const char *why;
+    const char *reason; /* as of a command (command.h) */
+    span command; /* CommandResult; empty: the entity has no device, or nothing was recorded */
+    struct house_wait wait; /* private */
+    uuid device;            /* private: whose command it is, if the entity has one */
+};
+void house_deed_start(struct house_deed *d);
+
 /* --- house_scene.c --- */
 
 /* At HOUSE_HOME, from house_new. */

@@ -314,6 +314,15 @@ static err load_last(struct loading *l)
     return error;
 }
 
+static void back_entities(struct house *s)
+{
+    struct map_node *n = NULL;
+    while ((n = map_next(&s->entities, n)) != NULL) {
+        struct entity *e = CONTAINER_OF(n, struct entity, node);
+        entity_back(s, e, e->device, e->capability);
+    }
+}
+
 err house_load(struct home *first)
 {
     static const struct {
@@ -329,6 +338,10 @@ err house_load(struct home *first)
     err error = load_last(&l);
     for (unsigned i = 0; error == ERR_NONE && i < ARRAY_LEN(tables); i++) {
         error = each(&l, tables[i].query, tables[i].take);
+    }
+    if (error == ERR_NONE) {
+        back_entities(l.house);
+        error = house_scenes_load(l.house);
     }
     for (struct map_node *n; (n = map_pop(&l.numbers)) != NULL;) {
         mem_free(CONTAINER_OF(n, struct numbered, node));

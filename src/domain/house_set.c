@@ -38,6 +38,7 @@ static void set_at_home(struct house_ask *a)
         house_answer(a, ERR_RATE_LIMIT_EXCEEDED);
     } else {
         (void)entity_move(s, e, x->in.state, x->in.attributes, 0, a->who.actor.id);
+        entity_set_available(s, e, true); /* its device may be gone: now people say it */
         await(x, e);
     }
 }

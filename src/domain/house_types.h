@@ -63,4 +63,36 @@ struct house_entity_row {
     span aliases[HOUSE_ALIASES_MAX]; /* the oldest first */
 };
 
+/* `^[a-z][a-z0-9_]{0,63}$` */
+bool house_action_ok(span action);
+
+struct house_scene_row {
+    uuid id;
+    span name;        /* 1-100 characters, unique */
+    span description; /* 0-500 */
+    span icon;        /* 0-100 */
+    int64_t version;
+    int64_t created_ms;
+    int64_t updated_ms;
+};
+
+/* What a scene does to one entity: an action, or a state that it is to have. */
+struct house_scene_item {
+    span entity_id;
+    span action;     /* empty: a state */
+    span parameters; /* a JSON object; empty: none */
+    span state;      /* ptr NULL: as it is */
+    span attributes; /* a JSON object; empty: as they are */
+};
+
+/* What became of one when its scene was activated. */
+struct house_scene_outcome {
+    span entity_id;
+    bool ok;
+    const char *code;  /* without ok: as on the wires, "COMMAND_EXECUTION_FAILED" */
+    const char *why;   /* without ok: a sentence */
+    const char *reason; /* of a device's failure, else NULL: "TIMEOUT" */
+    span command;      /* CommandResult; empty: it has no device, or nothing was sent */
+};
+
 #endif

@@ -176,6 +176,9 @@ void presence_touch(struct device *d)
     if (d->state == DEVICE_GONE) {
         return;
     }
+    if (d->watch != NULL) {
+        watch_presence(d);
+    }
     if (!behind_pending(&d->write)) {
         device_hold(d); /* until it is written */
     }

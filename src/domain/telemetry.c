@@ -159,6 +159,9 @@ static void take(struct device *d, const struct put *p)
         struct sensor *s = telemetry_take(d, &p->samples[i]);
         if (s != NULL) {
             telemetry_publish(d, s);
+            if (d->watch != NULL) {
+                watch_value(d, &s->newest);
+            }
         }
     }
 }

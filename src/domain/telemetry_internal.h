@@ -46,6 +46,8 @@ void telemetry_need(struct device *d, struct wait *w);
 /* Takes the sample if it is newer than what is known of its sensor, which is returned then; NULL:
  * it is not. */
 struct sensor *telemetry_take(struct device *d, const struct telemetry_sample *s);
+/* The sensor of that name; NULL: nothing is known of it. d->telemetry is ready. */
+struct sensor *telemetry_sensor(struct device *d, span name);
 
 /* --- telemetry_topics.c --- */
 

@@ -86,15 +86,19 @@ static struct sensor *sensor_new(struct device *d, const struct telemetry_sample
     return s;
 }
 
+struct sensor *telemetry_sensor(struct device *d, span name)
+{
+    struct map_node *n = map_get(&d->telemetry->sensors, hash_bytes(name), same_sensor, &name);
+    return n == NULL ? NULL : CONTAINER_OF(n, struct sensor, node);
+}
+
 struct sensor *telemetry_take(struct device *d, const struct telemetry_sample *in)
 {
     struct device_telemetry *t = d->telemetry;
-    struct map_node *n =
-        map_get(&t->sensors, hash_bytes(in->sensor_type), same_sensor, &in->sensor_type);
-    if (n == NULL) {
+    struct sensor *s = telemetry_sensor(d, in->sensor_type);
+    if (s == NULL) {
         return sensor_new(d, in);
     }
-    struct sensor *s = CONTAINER_OF(n, struct sensor, node);
     if (in->at_ms <= s->newest.at_ms) {
         return NULL;
     }
