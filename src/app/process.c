@@ -101,6 +101,9 @@ static struct home_wire_conf home_wire_conf(const struct config *c)
         .write_ms = (uint32_t)config_int(c, CONFIG_home_write_ms),
         .queue_max = (uint32_t)config_int(c, CONFIG_home_queue_max),
         .subscriptions_max = (uint32_t)config_int(c, CONFIG_home_subscriptions_max),
+        .heartbeat_ms = (uint32_t)config_int(c, CONFIG_home_heartbeat_ms),
+        .status_ms = (uint32_t)config_int(c, CONFIG_home_status_ms),
+        .broadcasts_per_min = (uint32_t)config_int(c, CONFIG_home_broadcasts_per_min),
     };
 }
 

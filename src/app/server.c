@@ -29,7 +29,7 @@ struct server {
 };
 
 /* SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. SIGPIPE is an
- * error of one write. */
+ * error of one write, and so is SIGXFSZ, of a file that may not grow. */
 static int block_signals(void)
 {
     sigset_t set;
@@ -39,6 +39,7 @@ static int block_signals(void)
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 

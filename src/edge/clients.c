@@ -94,6 +94,11 @@ static uint32_t *count_of(struct clients *all, const struct client *c)
     return &all->count.by[c->ops->wire][c->type];
 }
 
+static void note_active(struct edge *e, const struct client *c)
+{
+    stats_set(&e->stats.active_ms[c->ops->wire], (uint64_t)loop_wall_ms(e->loop));
+}
+
 static struct client *find(const struct edge *e, uint32_t slot)
 {
     return slot < e->clients->cap ? e->clients->by_slot[slot] : NULL;
@@ -143,6 +148,7 @@ void clients_join(struct edge *e, struct conn *conn, const struct client_ops *op
     c->type = client_type_of(grant);
     ++*count_of(all, c);
     second_now(e)->joined++;
+    note_active(e, c);
     if (c->type != CLIENT_DEVICE) { /* whose home logs it */
         log_open(e, c, grant, socket_id);
     }
@@ -167,6 +173,7 @@ void clients_leave(struct edge *e, const struct conn *conn, close_reason reason)
     e->clients->by_slot[conn_slot(conn)] = NULL;
     --*count_of(e->clients, c);
     second_now(e)->left++;
+    note_active(e, c);
     client_log_close(&c->log, reason);
     mem_free(c);
 }
@@ -218,6 +225,22 @@ bool clients_walk(struct edge *e, struct clients_at *at,
         at->number = 0;
     }
     return true;
+}
+
+void *clients_peer(const struct edge *e, enum stats_wire wire, uint32_t slot)
+{
+    const struct client *c = find(e, slot);
+    return c != NULL && c->ops->wire == wire ? c->peer : NULL;
+}
+
+void clients_slots(const struct edge *e, enum stats_wire wire, uint32_t phase, uint32_t of,
+                   buf *out)
+{
+    for (uint32_t slot = phase; slot < e->clients->cap; slot += of) {
+        if (clients_peer(e, wire, slot) != NULL) {
+            buf_append(out, &slot, sizeof slot);
+        }
+    }
 }
 
 struct sought {

@@ -81,6 +81,12 @@ struct client_seen {
 };
 bool clients_walk(struct edge *e, struct clients_at *at,
                   bool (*take)(void *arg, const struct client_seen *seen), void *arg);
+/* Appends to `out` the slots (uint32_t) of a wire's connections, of those that leave `phase` when
+ * divided by `of`: a part of them at a time. O(slots / of). */
+void clients_slots(const struct edge *e, enum stats_wire wire, uint32_t phase, uint32_t of,
+                   buf *out);
+/* The wire's own of a connection; NULL: there is none of that wire. */
+void *clients_peer(const struct edge *e, enum stats_wire wire, uint32_t slot);
 /* Ends the connection of that socket id (of Home: its client_id); false: it is not of this loop. */
 bool clients_kick(struct edge *e, span socket_id);
 

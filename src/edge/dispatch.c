@@ -319,6 +319,7 @@ void event_dispatch(struct event_call *in)
     uint64_t began_ns = stats_timed(&e->stats) ? loop_clock_ns(e->loop) : 0;
     enum frame what = dispatch(in); /* which may close the peer */
     stats_add(&e->stats.messages_in[wire][what], 1);
+    stats_set(&e->stats.active_ms[wire], (uint64_t)in->now_ms);
     LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", in->slot),
         LOG_STR("wire", stats_wire_name(wire)), LOG_STR("event", frame_name(what)),
         LOG_U64("bytes", in->bytes));

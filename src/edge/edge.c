@@ -9,7 +9,9 @@
 #include "edge/conformance/eio_echo.h"
 #include "edge/conformance/sio_fixture.h"
 #include "edge/engineio/engine.h"
+#include "edge/home/broadcast.h"
 #include "edge/home/home.h"
+#include "edge/home/news.h"
 #include "edge/monitor/wrap.h"
 #include "edge/rest/commands.h"
 #include "edge/rest/idempotency.h"
@@ -238,6 +240,8 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     product_init(e);
     app_init(e);
     home_wire_init(e);
+    broadcast_init(e);
+    news_init(e);
 }
 
 void edge_deinit(struct edge *e)
@@ -246,6 +250,8 @@ void edge_deinit(struct edge *e)
     eio_deinit(e);
     sio_deinit(e);
     app_deinit(e);
+    news_deinit(e);
+    broadcast_deinit(e);
     home_wire_deinit(e);
     emit_deinit(e);
     commands_deinit(e);

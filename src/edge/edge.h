@@ -54,6 +54,9 @@ struct home_wire_conf {
     uint32_t write_ms;
     uint32_t queue_max;
     uint32_t subscriptions_max;
+    uint32_t heartbeat_ms; /* 0: none, and no status (tests) */
+    uint32_t status_ms;
+    uint32_t broadcasts_per_min;
 };
 
 struct edge_conf {
@@ -84,7 +87,9 @@ struct edge_conf {
     unsigned listener_count;
 };
 
+struct broadcasts; /* edge/home/broadcast.h */
 struct clients; /* edge/clients.h */
+struct home_news; /* edge/home/news.h */
 struct home_wire; /* edge/home/session.h */
 struct limiter;
 struct http1_compressor;
@@ -114,7 +119,9 @@ struct edge {
     struct list command_waits; /* of rest/commands.c */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
-    struct home_wire *home_wire; /* owned: of edge/home/ */
+    struct home_wire *home_wire; /* owned: of edge/home/, as the next two */
+    struct broadcasts *broadcasts;
+    struct home_news *news;
     struct sio_loop *sio; /* owned: of socketio/ */
     struct app *app; /* owned: of socketio/app.c */
 };

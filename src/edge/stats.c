@@ -60,6 +60,7 @@ const char *stats_client_name(enum stats_client k)
 void stats_open(struct edge_stats *s, enum stats_wire w, enum stats_client k)
 {
     stats_add(&s->open[w][k], 1);
+    stats_add(&s->opened[w], 1);
 }
 
 void stats_close(struct edge_stats *s, enum stats_wire w, enum stats_client k, uint64_t us)

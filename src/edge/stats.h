@@ -44,6 +44,8 @@ enum stats_client { STATS_CLIENT, STATS_DEVICE, STATS_CLIENT_COUNT };
 
 struct edge_stats {
     _Atomic uint64_t open[STATS_WIRE_COUNT][STATS_CLIENT_COUNT]; /* WebSockets and streams now */
+    _Atomic uint64_t opened[STATS_WIRE_COUNT];    /* of them, since the start */
+    _Atomic uint64_t active_ms[STATS_WIRE_COUNT]; /* epoch: a peer came, spoke or went; 0: none */
     _Atomic uint64_t requests[ROUTE_COUNT + 1][6]; /* [route, or none][status / 100] */
     struct stats_times request_times;
     _Atomic uint64_t errors[STATS_WIRE_COUNT][ERR_COUNT];

@@ -175,6 +175,9 @@ void hub_member_topics(struct hub *h, uint32_t member,
 void hub_publish(struct hub *h, unsigned home, span topic, struct blob *b);
 /* Sends to one local member, in order with topic messages of this turn; takes one reference. */
 void hub_send(struct hub *h, uint32_t member, struct blob *b);
+/* The same to several, which is encoded once a wire; those that are not open are passed over. Takes
+ * one reference. Like a topic's message it may wait for those of later turns. */
+void hub_send_many(struct hub *h, const uint32_t *members, uint32_t count, struct blob *b);
 /* The same for bytes that are already a whole wire message (acks, pongs); copied. */
 void hub_send_bytes(struct hub *h, uint32_t member, span message, enum blob_class cls);
 /* The same without the copy: append one whole wire message to the buffer that hub_compose

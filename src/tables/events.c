@@ -59,7 +59,9 @@ const char *event_class_name(enum event_class c)
 const char *event_name(enum event e) { return ordered[e].name; }
 enum event event_spoken(enum event e)
 {
-    return e == EVENT_COMMAND_RESULT_ISSUER ? EVENT_COMMAND_RESULT : e;
+    return e == EVENT_COMMAND_RESULT_ISSUER ? EVENT_COMMAND_RESULT
+           : e == EVENT_HOME_BROADCAST_SOME ? EVENT_HOME_BROADCAST
+                                            : e;
 }
 const char *event_description(enum event e) { return ordered[e].text; }
 
@@ -69,14 +71,34 @@ bool event_for_some(enum event e)
            e == EVENT_HOME_BROADCAST_SOME;
 }
 
+static bool is_name(const char *text, const char *name, size_t len)
+{
+    return strlen(text) == len && memcmp(text, name, len) == 0;
+}
+
 enum event event_by_name(const char *name, size_t len)
 {
     for (unsigned i = 0; i < EVENT_COUNT; i++) {
-        if (strlen(ordered[i].name) == len && memcmp(ordered[i].name, name, len) == 0) {
+        if (is_name(ordered[i].name, name, len)) {
             return (enum event)i;
         }
     }
     return EVENT_COUNT;
+}
+
+bool event_is_spoken(enum event_peer peer, const char *name, size_t len)
+{
+    bool found = false;
+    for (unsigned i = 0; i < EVENT_COUNT; i++) {
+        found = found || ((ordered[i].to & 1u << peer) != 0 && is_name(ordered[i].name, name, len));
+    }
+    for (unsigned i = 0; i < OUT_COUNT; i++) {
+        found = found || ((outs[i].to & 1u << peer) != 0 && is_name(outs[i].name, name, len));
+    }
+    for (unsigned i = 0; i < IN_COUNT; i++) {
+        found = found || ((ins[i].from & 1u << peer) != 0 && is_name(ins[i].name, name, len));
+    }
+    return found;
 }
 
 /* Longer names are nobody's: hashing one costs no more than this. */
@@ -122,8 +144,7 @@ enum event_in event_in_find(const struct event_index *ix, enum event_peer peer, 
     }
     for (unsigned at = slot_of(name, len); ix->slots[at] != 0; at = (at + 1) % EVENT_INDEX_SLOTS) {
         unsigned i = ix->slots[at] - 1u;
-        if ((ins[i].from & 1u << peer) != 0 && strlen(ins[i].name) == len &&
-            memcmp(ins[i].name, name, len) == 0) {
+        if ((ins[i].from & 1u << peer) != 0 && is_name(ins[i].name, name, len)) {
             return (enum event_in)i;
         }
     }

@@ -89,12 +89,16 @@ const char *event_class_name(enum event_class c); /* "ordered" */
 bool event_for_some(enum event e);
 /* Of an ordered event: as the log spells it, and the wires if it is spoken. */
 const char *event_name(enum event e);
-/* As what peers hear it: itself, but COMMAND_RESULT for COMMAND_RESULT_ISSUER. */
+/* As what peers hear it: itself, but COMMAND_RESULT for COMMAND_RESULT_ISSUER, and HOME_BROADCAST
+ * for HOME_BROADCAST_SOME. */
 enum event event_spoken(enum event e);
 /* One sentence for the documentation. */
 const char *event_description(enum event e);
 /* EVENT_COUNT when there is none of that name (a log written by a newer program). */
 enum event event_by_name(const char *name, size_t len);
+
+/* Whether a peer of that kind says or hears something of that name. */
+bool event_is_spoken(enum event_peer peer, const char *name, size_t len);
 
 /* Rows of IN by the hash of their name; made once, read by anybody. */
 #define EVENT_INDEX_SLOTS 256 /* a power of two, and at least twice IN_COUNT (asserted) */

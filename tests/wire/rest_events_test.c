@@ -190,7 +190,9 @@ static void bad_wishes_are_refused(void **state)
     expect_refusal("?since=nonsense", admin, "", 400, "INVALID_REQUEST");
     expect_refusal("", admin, "Last-Event-ID: 1-2\r\n", 400, "INVALID_REQUEST");
     expect_refusal("?device_id=7", admin, "", 400, "INVALID_REQUEST");
-    expect_refusal("?room_id=7", admin, "", 400, "INVALID_REQUEST");
+    expect_refusal("?room_id=7", admin, "", 404, "NOT_FOUND");
+    expect_refusal("?room_id=0", admin, "", 400, "INVALID_REQUEST");
+    expect_refusal("?room_id=kitchen", admin, "", 400, "INVALID_REQUEST");
     expect_refusal("", "", "", 401, "UNAUTHENTICATED");
     expect_refusal("", "nonsense", "", 401, "AUTHENTICATION_FAILED");
     world_ask(&world, request("POST", "", admin, ""), &a);

@@ -3,6 +3,7 @@
  * what a loop has of the wire.
  */
 #include "edge/clients.h"
+#include "edge/home/news.h"
 #include "edge/home/session.h"
 
 #include "base/mem.h"
@@ -109,6 +110,7 @@ bool home_open(struct home_client *m, struct rest_call *c, const struct home_adm
     edge_join(e, m->conn, WIRE_HOME, e->conf->home.queue_max);
     clients_join(e, m->conn, &client_ops, m, m->session.grant, span_of(id, UUID_TEXT_LEN));
     home_connection(m, a);
+    news_greet(e, m->conn);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "codec/json/read.h"
 #include "codec/json/write.h"
 #include "domain/house.h"
+#include "edge/home/broadcast.h"
 #include "edge/home/session.h"
 
 enum frame home_frame(const struct blob *b)
@@ -75,11 +76,11 @@ bool home_is_some(const struct blob *b)
 
 bool home_wants(struct edge *e, uint32_t member, const struct blob *b)
 {
-    const struct home_client *m = home_client_of(e, member);
-    if (m == NULL || b->pos != 0) {
-        return false; /* broadcasts to some: see home_among */
+    if (b->pos != 0) {
+        return broadcast_wants(e, member, b);
     }
-    return m->session.grant->kind != PRINCIPAL_ANONYMOUS; /* a private room's state */
+    const struct home_client *m = home_client_of(e, member);
+    return m != NULL && m->session.grant->kind != PRINCIPAL_ANONYMOUS; /* a private room's state */
 }
 
 /* Everybody who has the topic is asked; a broadcast to a few clients could name them here. */

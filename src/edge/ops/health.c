@@ -8,26 +8,43 @@
 #include "edge/ops/process.h"
 #include "edge/rest/handlers.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define JSON_TYPE "application/json"
 /* Of connections_max; above it the alert of CONTRACT 7. */
 #define CONNECTIONS_WARN_PERCENT 80
 #define DAY_S 86400
 
-enum health { HEALTHY, DEGRADED, UNHEALTHY };
-
-static const char *const health_names[] = {"healthy", "degraded", "unhealthy"};
-
-static enum health worse(enum health a, enum health b) { return a > b ? a : b; }
-
-static enum health component(struct json_writer *w, const char *name, enum health status,
-                             const char *detail, double latency_ms)
+const char *health_name(enum health h)
 {
-    json_member_open(w, name, '{');
-    json_member_string(w, "status", span_str(health_names[status]));
-    json_member_string(w, "detail", span_str(detail));
-    json_member_double(w, "latency_ms", latency_ms);
-    json_close(w, '}');
-    return status;
+    static const char *const names[] = {
+        [HEALTH_GOOD] = "healthy", [HEALTH_DEGRADED] = "degraded", [HEALTH_BAD] = "unhealthy"};
+    return names[h];
+}
+
+const char *health_part_name(enum health_part p)
+{
+    static const char *const names[HEALTH_PART_COUNT] = {
+        [HEALTH_SERVER] = "server", [HEALTH_CONNECTIONS] = "connections", [HEALTH_STORE] = "store",
+        [HEALTH_ROUTER] = "router", [HEALTH_AUTH] = "auth",               [HEALTH_TLS] = "tls",
+        [HEALTH_WEBHOOK] = "webhook"};
+    return names[p];
+}
+
+/* --- the components --- */
+
+PRINTF_LIKE(4, 5)
+static void set(struct health_report *r, enum health_part p, enum health status, const char *fmt,
+                ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(r->parts[p].detail, HEALTH_DETAIL_MAX, fmt, args);
+    va_end(args);
+    r->parts[p].there = true;
+    r->parts[p].status = status;
+    r->all = status > r->all ? status : r->all;
 }
 
 static bool alerted(const struct ops *o, enum alert a)
@@ -35,131 +52,143 @@ static bool alerted(const struct ops *o, enum alert a)
     return atomic_load_explicit(&o->alerts[a], memory_order_relaxed);
 }
 
-static enum health server_component(struct json_writer *w, const struct ops *o)
+static void server_part(struct health_report *r, const struct ops *o)
 {
     bool draining = atomic_load_explicit(&o->draining, memory_order_relaxed);
     bool failing = alerted(o, ALERT_ERRORS);
-    return component(w, "server", draining || failing ? DEGRADED : HEALTHY,
-                     draining  ? "draining"
-                     : failing ? "more than 5 % of requests and messages are refused"
-                               : "accepting",
-                     0);
+    set(r, HEALTH_SERVER, draining || failing ? HEALTH_DEGRADED : HEALTH_GOOD, "%s",
+        draining  ? "draining"
+        : failing ? "more than 5 % of requests and messages are refused"
+                  : "accepting");
 }
 
-static enum health router_component(struct json_writer *w, const struct ops *o)
+static void router_part(struct health_report *r, const struct ops *o)
 {
     bool late = alerted(o, ALERT_DELIVERY);
-    return component(w, "router", late ? DEGRADED : HEALTHY,
-                     late ? "more than 1 % of deliveries take over 100 ms" : "delivering", 0);
+    set(r, HEALTH_ROUTER, late ? HEALTH_DEGRADED : HEALTH_GOOD, "%s",
+        late ? "more than 1 % of deliveries take over 100 ms" : "delivering");
 }
 
 /* Known principals are served from memory; new ones need the store. */
-static enum health auth_component(struct json_writer *w, const struct ops *o, bool known_only)
+static void auth_part(struct health_report *r, const struct ops *o, bool known_only)
 {
     bool failing = alerted(o, ALERT_AUTH_FAILURES);
-    return component(w, "auth", known_only || failing ? DEGRADED : HEALTHY,
-                     known_only ? "principals in memory only"
-                     : failing  ? "many credentials are refused"
-                                : "working",
-                     0);
+    set(r, HEALTH_AUTH, known_only || failing ? HEALTH_DEGRADED : HEALTH_GOOD, "%s",
+        known_only ? "principals in memory only"
+        : failing  ? "many credentials are refused"
+                   : "working");
 }
 
-static enum health connections_component(struct json_writer *w, struct rest_call *c,
-                                         const struct ops *o)
+static void connections_part(struct health_report *r, const struct ops *o)
 {
     uint64_t count = ops_connections(o);
-    enum health status = HEALTHY;
-    if (o->connections_max > 0 && count * 100 > (uint64_t)o->connections_max *
-                                                    CONNECTIONS_WARN_PERCENT) {
-        status = count >= o->connections_max ? UNHEALTHY : DEGRADED; /* nobody new gets in */
+    uint32_t max = atomic_load_explicit(&o->connections_max, memory_order_relaxed);
+    enum health status = HEALTH_GOOD;
+    if (max > 0 && count * 100 > (uint64_t)max * CONNECTIONS_WARN_PERCENT) {
+        status = count >= max ? HEALTH_BAD : HEALTH_DEGRADED; /* nobody new gets in */
     }
-    return component(w, "connections", status,
-                     rest_printf(c, "%llu of %u", (unsigned long long)count, o->connections_max),
-                     0);
+    set(r, HEALTH_CONNECTIONS, status, "%llu of %u", (unsigned long long)count, max);
 }
 
 /* *stats is what the store says of itself; the answer for `auth` needs it too. */
-static enum health store_component(struct json_writer *w, const struct ops *o,
-                                   struct store_stats *stats)
+static void store_part(struct health_report *r, const struct ops *o, struct store_stats *stats)
 {
     if (o->store == NULL) {
-        return component(w, "store", DEGRADED, "none", 0);
+        set(r, HEALTH_STORE, HEALTH_DEGRADED, "none");
+        return;
     }
     o->store->stats(o->store, stats);
-    return component(w, "store", stats->health == ERR_NONE ? HEALTHY : DEGRADED,
-                     stats->health == ERR_NONE ? "writable" : err_text(stats->health),
-                     (double)stats->commit_ns_last / 1e6);
+    set(r, HEALTH_STORE, stats->health == ERR_NONE ? HEALTH_GOOD : HEALTH_DEGRADED, "%s",
+        stats->health == ERR_NONE ? "writable" : err_text(stats->health));
+    r->parts[HEALTH_STORE].latency_ms = (double)stats->commit_ns_last / 1e6;
 }
 
 /* Only where TLS is spoken. */
-static enum health tls_component(struct json_writer *w, struct rest_call *c)
+static void tls_part(struct health_report *r, const struct edge *own)
 {
-    const struct tls_server *tls = net_tls_server(c->edge->net);
-    int64_t now_s = loop_wall_ms(c->edge->loop) / 1000;
+    const struct tls_server *tls = net_tls_server(own->net);
+    int64_t now_s = loop_wall_ms(own->loop) / 1000;
     if (tls == NULL) {
-        return HEALTHY;
+        return;
     }
     int64_t left_s = tls_server_ends_s(tls) - now_s;
-    return component(w, "tls", alert_certificate(tls, now_s) ? DEGRADED : HEALTHY,
-                     left_s <= 0 ? "a certificate has expired"
-                                 : rest_printf(c, "certificates for %lld days",
-                                               (long long)(left_s / DAY_S)),
-                     0);
+    enum health status = alert_certificate(tls, now_s) ? HEALTH_DEGRADED : HEALTH_GOOD;
+    if (left_s <= 0) {
+        set(r, HEALTH_TLS, status, "a certificate has expired");
+    } else {
+        set(r, HEALTH_TLS, status, "certificates for %lld days", (long long)(left_s / DAY_S));
+    }
 }
 
 /* Only where applications' events are posted to somebody. */
-static enum health webhook_component(struct json_writer *w, const struct rest_call *c)
+static void webhook_part(struct health_report *r, const struct edge *own)
 {
-    const struct home *h = c->edge->home;
+    const struct home *h = own->home;
     if (h == NULL || h->app_receiver == NULL || h->conf->app_receiver.url[0] == '\0') {
-        return HEALTHY;
+        return;
     }
     bool called = atomic_load_explicit(&receiver_state(h->app_receiver)->breaker,
                                        memory_order_relaxed) == BREAKER_CLOSED;
-    return component(w, "webhook", called ? HEALTHY : DEGRADED,
-                     called ? "calling" : "spared after too many failures", 0);
+    set(r, HEALTH_WEBHOOK, called ? HEALTH_GOOD : HEALTH_DEGRADED, "%s",
+        called ? "calling" : "spared after too many failures");
 }
 
-static double memory_percent(void)
+void ops_health(const struct ops *o, const struct edge *own, struct health_report *out)
+{
+    struct store_stats stats = {0};
+    *out = (struct health_report){.all = HEALTH_GOOD};
+    server_part(out, o);
+    connections_part(out, o);
+    store_part(out, o, &stats);
+    router_part(out, o);
+    auth_part(out, o, stats.health != ERR_NONE);
+    tls_part(out, own);
+    webhook_part(out, own);
+}
+
+double ops_memory_percent(void)
 {
     struct process_facts p;
     process_read(&p);
-    if (p.memory_bytes == 0) {
-        return 0;
-    }
-    double percent = (double)p.rss_bytes * 100 / (double)p.memory_bytes;
-    return (double)(int64_t)(percent * 100 + 0.5) / 100; /* two decimals say enough */
+    return p.memory_bytes == 0 ? 0 : (double)p.rss_bytes * 100 / (double)p.memory_bytes;
 }
+
+uint64_t ops_uptime_s(const struct ops *o, const struct edge *own)
+{
+    return (loop_now_ns(own->loop) - o->started_ns) / 1000000000;
+}
+
+/* --- the routes --- */
 
 void rest_health(struct rest_call *c)
 {
-    struct ops *o = c->edge->ops;
-    struct store_stats stats = {0};
+    const struct ops *o = c->edge->ops;
+    struct health_report r;
     if (o == NULL) {
         rest_error(c, ERR_SERVER_ERROR, NULL);
         return;
     }
-    buf parts = {0};
-    struct json_writer w = json_writer_of(&parts);
+    ops_health(o, c->edge, &r);
+    struct json_writer w = json_writer_of(&c->data);
     json_open(&w, '{');
-    enum health all = server_component(&w, o);
-    all = worse(all, connections_component(&w, c, o));
-    all = worse(all, store_component(&w, o, &stats));
-    all = worse(all, router_component(&w, o));
-    all = worse(all, auth_component(&w, o, stats.health != ERR_NONE));
-    all = worse(all, tls_component(&w, c));
-    all = worse(all, webhook_component(&w, c));
+    json_member_string(&w, "status", span_str(health_name(r.all)));
+    json_member_open(&w, "components", '{');
+    for (unsigned p = 0; p < HEALTH_PART_COUNT; p++) {
+        if (r.parts[p].there) {
+            json_member_open(&w, health_part_name((enum health_part)p), '{');
+            json_member_string(&w, "status", span_str(health_name(r.parts[p].status)));
+            json_member_string(&w, "detail", span_str(r.parts[p].detail));
+            json_member_double(&w, "latency_ms", r.parts[p].latency_ms);
+            json_close(&w, '}');
+        }
+    }
     json_close(&w, '}');
-
-    w = json_writer_of(&c->data);
-    json_open(&w, '{');
-    json_member_string(&w, "status", span_str(health_names[all]));
-    json_member_raw(&w, "components", buf_span(&parts));
-    json_member_u64(&w, "uptime", (loop_now_ns(c->edge->loop) - o->started_ns) / 1000000000);
-    json_member_double(&w, "memory_usage", memory_percent());
+    json_member_u64(&w, "uptime", ops_uptime_s(o, c->edge));
+    /* Two decimals say enough. */
+    json_member_double(&w, "memory_usage",
+                       (double)(int64_t)(ops_memory_percent() * 100 + 0.5) / 100);
     json_close(&w, '}');
-    buf_deinit(&parts);
-    rest_raw(c, all == UNHEALTHY ? 503 : 200, JSON_TYPE, buf_span(&c->data));
+    rest_raw(c, r.all == HEALTH_BAD ? 503 : 200, JSON_TYPE, buf_span(&c->data));
 }
 
 void rest_health_live(struct rest_call *c)

@@ -1,6 +1,7 @@
 /* The process's clock of health: watches the store, writes `perf` lines. */
 #include "edge/ops/ops.h"
 
+#include "edge/home/news.h"
 #include "edge/ops/alerts.h"
 #include "edge/ops/process.h"
 
@@ -91,6 +92,7 @@ static void tick(struct timer *t)
     struct ops *o = CONTAINER_OF(t, struct ops, tick);
     watch_store(o);
     alerts_tick(o);
+    news_health(o);
     uint64_t perf_ns = loop_now_ns(o->loop) - o->perf_ns;
     if (perf_ns >= PERF_NS) {
         o->perf_ns = loop_now_ns(o->loop);

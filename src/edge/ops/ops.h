@@ -29,6 +29,33 @@ enum alert {
 const char *alert_name(enum alert a); /* "auth_failures" */
 #define ALERT_DELIVERY_US 100000 /* a bound of stats_bucket_us() */
 
+enum health { HEALTH_GOOD, HEALTH_DEGRADED, HEALTH_BAD };
+const char *health_name(enum health h); /* "healthy", "degraded", "unhealthy" */
+
+/* The components of /health. */
+enum health_part {
+    HEALTH_SERVER,
+    HEALTH_CONNECTIONS,
+    HEALTH_STORE,
+    HEALTH_ROUTER,
+    HEALTH_AUTH,
+    HEALTH_TLS,     /* where it is spoken */
+    HEALTH_WEBHOOK, /* where applications have a receiver */
+    HEALTH_PART_COUNT
+};
+const char *health_part_name(enum health_part p); /* "server" */
+
+#define HEALTH_DETAIL_MAX 80
+struct health_report {
+    enum health all; /* the worst of its parts */
+    struct {
+        bool there;
+        enum health status;
+        double latency_ms;
+        char detail[HEALTH_DETAIL_MAX];
+    } parts[HEALTH_PART_COUNT];
+};
+
 #define OPS_MINUTE_S 60
 #define OPS_HOUR_MIN 60
 
@@ -68,15 +95,24 @@ struct ops {
     struct ops_history history;
     _Atomic bool alerts[ALERT_COUNT];
     _Atomic uint64_t store_bad_ns; /* monotonic time since when the store fails; 0: it does not */
+    unsigned told;    /* what /ws was told of last: a bit per part that is not healthy, */
+    uint64_t told_ns; /* and when; 0: nothing yet */
 };
 
-/* Starts the clock of `uptime` and a timer of 1 s on `loop` that watches the store and writes a
- * `perf` line every 60 s. On that loop's thread, or before it runs. */
+/* Starts the clock of `uptime` and a timer of 1 s on `loop` that watches the store, tells /ws of
+ * the health (edge/home/news.h) and writes a `perf` line every 60 s. On that loop's thread, or
+ * before it runs. */
 void ops_start(struct ops *o, struct loop *loop);
 void ops_stop(struct ops *o);
 /* Appends every metric of tables/metrics.def in the text format 0.0.4. `own` is the edge of the
  * calling loop. */
 void ops_metrics_write(const struct ops *o, const struct edge *own, buf *out);
+/* How the process is, as the edge of the calling loop sees it. */
+void ops_health(const struct ops *o, const struct edge *own, struct health_report *out);
+/* RSS in percent of what the cgroup allows, or of the machine's memory; 0: unknown. Reads /proc. */
+double ops_memory_percent(void);
+/* Seconds since ops_start. */
+uint64_t ops_uptime_s(const struct ops *o, const struct edge *own);
 /* Connections of the process now. */
 uint64_t ops_connections(const struct ops *o);
 

@@ -36,7 +36,7 @@ void sse_wrap(const struct edge *e, const struct blob *b, buf *out)
     uuid_format(b->id, id);
     put_pos(out, pos);
     buf_append_str(out, "event: ");
-    buf_append_str(out, event_name((enum event)b->event));
+    buf_append_str(out, event_name(event_spoken((enum event)b->event)));
     buf_append_str(out, "\ndata: ");
     put_line(out, data);
     if (data.len >= 2 && out->ptr[out->len - 1] == '}') { /* payloads are objects */

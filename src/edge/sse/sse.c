@@ -2,13 +2,15 @@
  * GET /api/v1/events: the ordered events that the principal may read, as server-sent events
  * (CONTRACT 7). One stream is one member of the hub and one session of its principal.
  *
- * What it reaches is fixed when it opens: every device by a pattern, or each that the principal
- * has a binding for. When changed rights change that, the stream ends at once and says so; its
- * client comes back with Last-Event-ID, is judged anew, and has missed nothing.
+ * What it reaches is fixed when it opens: every device and every room of the house by patterns, or
+ * each that the principal has a binding for; broadcasts come with the rooms. When changed rights
+ * change that, the stream ends at once and says so; its client comes back with Last-Event-ID, is
+ * judged anew, and has missed nothing.
  */
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "domain/device.h"
+#include "domain/house.h"
 #include "edge/clients.h"
 #include "edge/reach.h"
 #include "edge/rest/devices.h"
@@ -31,9 +33,11 @@ struct sse {
     struct resume resume;
     struct edge *edge;
     struct conn *conn;
-    struct reach reach;
+    struct reach reach;        /* devices */
+    struct house_rights rooms; /* to read the house */
     bool has_device;
-    uuid device; /* of ?device_id= */
+    uuid device;  /* of ?device_id= */
+    int64_t room; /* of ?room_id=; 0: none */
     uint64_t opened_ns;
 };
 
@@ -105,11 +109,34 @@ static const struct stream_wire stream_wire = {.name = "sse",
 
 /* --- rights --- */
 
+/* Of what was asked for: no rooms where only a device was. */
+static struct house_rights rooms_of(const struct grant *g, bool has_device, int64_t room)
+{
+    struct house_rights r = {0};
+    if (room != 0 || !has_device) {
+        house_rights_of(g, PERM_HOME_READ, &r);
+    }
+    return r;
+}
+
+static bool same_rooms(const struct house_rights *a, const struct house_rights *b)
+{
+    return a->all == b->all && a->count == b->count &&
+           memcmp(a->rooms, b->rooms, a->count * sizeof a->rooms[0]) == 0;
+}
+
+static struct reach devices_of(const struct grant *g, const uuid *only, int64_t room)
+{
+    return room != 0 && only == NULL ? (struct reach){0} : reach_of(g, only);
+}
+
 static void recheck(struct sse *s)
 {
-    struct reach now = reach_of(s->session.grant, s->has_device ? &s->device : NULL);
-    bool same = reach_eq(&now, &s->reach);
-    bool nothing = !now.all && now.count == 0;
+    const struct grant *g = s->session.grant;
+    struct reach now = devices_of(g, s->has_device ? &s->device : NULL, s->room);
+    struct house_rights rooms = rooms_of(g, s->has_device, s->room);
+    bool same = reach_eq(&now, &s->reach) && same_rooms(&rooms, &s->rooms);
+    bool nothing = !now.all && now.count == 0 && !rooms.all && rooms.count == 0;
     reach_free(&now);
     if (!same) {
         conn_close(s->conn, nothing ? CLOSE_REVOKED : CLOSE_MOVED);
@@ -178,6 +205,7 @@ struct wish {
     uint64_t events; /* bit per enum event */
     bool has_device;
     uuid device;
+    int64_t room; /* 0: none */
 };
 
 /* `types`: names of events, comma separated; absent or empty: all. */
@@ -193,6 +221,9 @@ static bool read_types(struct rest_call *c, uint64_t *events)
             return false;
         }
         *events |= 1ULL << e;
+    }
+    for (unsigned e = 0; e < EVENT_COUNT; e++) { /* and what is told under these names */
+        *events |= (*events >> event_spoken((enum event)e) & 1) << e;
     }
     return true;
 }
@@ -210,10 +241,6 @@ static bool read_since(struct rest_call *c, struct resume_ask *ask)
 static bool read_device(struct rest_call *c, struct wish *w)
 {
     span text = rest_query(c, "device_id");
-    if (rest_query(c, "room_id").len > 0) {
-        device_bad_query(c, "room_id", "has no events yet");
-        return false;
-    }
     w->has_device = text.len > 0;
     if (w->has_device && !uuid_parse(text, &w->device)) {
         device_bad_query(c, "device_id", "must be a UUID");
@@ -226,9 +253,57 @@ static bool read_device(struct rest_call *c, struct wish *w)
     return true;
 }
 
+static bool read_room(struct rest_call *c, struct wish *w)
+{
+    uint64_t id = 0;
+    struct house_rights see;
+    span text = rest_query(c, "room_id");
+    if (text.len == 0) {
+        return true;
+    }
+    if (!span_u64(text, ROUTE_INT_MAX, &id) || id == 0) {
+        device_bad_query(c, "room_id", "must be a room's number");
+        return false;
+    }
+    w->room = (int64_t)id;
+    house_rights_of(c->grant, PERM_HOME_READ, &see);
+    const struct house_room_brief *room = house_room(c->edge->home, w->room);
+    /* Who comes back must hear that the room was deleted. */
+    bool there = room != NULL || w->ask.has_since;
+    if (!there || !house_may(&see, w->room, room != NULL && room->private)) {
+        rest_error(c, ERR_NOT_FOUND, "there is no such room");
+        return false;
+    }
+    return true;
+}
+
+/* Its events are on one of two topics, by whether it is private. */
+static void subscribe_room(struct sse *s, int64_t room)
+{
+    char text[HOUSE_TOPIC_MAX];
+    resume_subscribe(&s->resume, house_events_topic(room, false, text));
+    resume_subscribe(&s->resume, house_events_topic(room, true, text));
+}
+
+static void subscribe_rooms(struct sse *s)
+{
+    if (s->room != 0) {
+        subscribe_room(s, s->room);
+    } else if (s->rooms.all) {
+        resume_subscribe(&s->resume, SPAN(HOUSE_EVENTS_OPEN));
+        resume_subscribe(&s->resume, SPAN(HOUSE_EVENTS_PRIVATE));
+    } else if (s->rooms.count > 0) {
+        resume_subscribe(&s->resume, SPAN(HOUSE_EVENTS_ALL));
+        for (unsigned i = 0; i < s->rooms.count; i++) {
+            subscribe_room(s, s->rooms.rooms[i]);
+        }
+    }
+}
+
 static void subscribe(struct sse *s)
 {
     char text[DEVICE_EVENTS_TOPIC_MAX];
+    subscribe_rooms(s);
     if (s->reach.all) {
         resume_subscribe(&s->resume, SPAN(DEVICE_EVENTS_PATTERN));
     }
@@ -264,7 +339,7 @@ static void welcome(struct sse *s, const struct wish *w)
 static void begin(struct wish *w)
 {
     struct rest_call *c = w->call;
-    struct reach reach = reach_of(c->grant, w->has_device ? &w->device : NULL);
+    struct reach reach = devices_of(c->grant, w->has_device ? &w->device : NULL, w->room);
     if (reach.count > REACH_DEVICES_MAX) {
         reach_free(&reach);
         device_bad_query(c, "device_id", "is needed: your bindings name too many devices");
@@ -276,6 +351,8 @@ static void begin(struct wish *w)
     s->reach = reach;
     s->has_device = w->has_device;
     s->device = w->device;
+    s->room = w->room;
+    s->rooms = rooms_of(c->grant, w->has_device, w->room);
     s->session.on_change = on_change;
     if (!session_open(c->edge->home, &s->session, rest_take_grant(c))) {
         rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
@@ -302,7 +379,8 @@ void rest_events(struct rest_call *c)
 {
     struct wish *w = ARENA_NEW(&c->arena, struct wish);
     w->call = c;
-    if (!read_types(c, &w->events) || !read_since(c, &w->ask) || !read_device(c, w)) {
+    if (!read_types(c, &w->events) || !read_since(c, &w->ask) || !read_device(c, w) ||
+        !read_room(c, w)) {
         return;
     }
     if (w->has_device && !w->ask.has_since) {
