@@ -15,6 +15,7 @@ struct house *house_new(struct home *h)
 {
     struct house *s = mem_calloc(1, sizeof *s);
     s->home = h;
+    list_init(&s->partings);
     h->house = s;
     if (h->index == HOUSE_HOME) {
         house_states_start(s);
@@ -62,6 +63,7 @@ void house_free(struct house *s)
     }
     house_writer_free(s);
     house_states_end(s);
+    house_partings_drop(s);
     rows_free(s);
     briefs_free(s);
     s->home->house = NULL;

@@ -137,8 +137,9 @@ struct house_entity_draft {
     span state;      /* ptr NULL: HOUSE_UNKNOWN; of an entity without a device only */
     span attributes; /* a JSON object; empty: {} */
 };
-/* ERR_CONFLICT: the name is taken, as an alias too, or the device's capability is another
- * entity's. The device must exist. */
+/* ERR_CONFLICT: another entity has the name or the device's capability. The device must exist. A
+ * name that another entity had before is taken over, if the caller may change that one: whoever
+ * uses the old name means the new entity from now on. */
 void house_entity_create(struct home *h, const struct house_entity_draft *in,
                          const struct house_who *who, house_done done, void *owner);
 /* By its name or an alias, as everywhere below. */
@@ -147,7 +148,7 @@ void house_entity_get(struct home *h, span entity_id, const struct house_who *wh
 struct house_entity_change {
     int64_t version;
     span entity_id; /* ptr NULL: unchanged, as below; a new one leaves the old one as an alias, and
-                       followers hear of its end and of a beginning */
+                       followers hear of its end and of a beginning; names as for a creation */
     span name;
     bool has_room, has_backing;
     int64_t room;

@@ -3,9 +3,10 @@
  *
  *   house.c           the house and its copies of rooms; rights; asks between loops
  *   house_load.c      rows into memory: at the start, and after a change
- *   house_room.c      rooms: create, get, patch, delete, list
- *   house_entity.c    entities: create, get, patch (rename, move, backing), delete, list
- *   house_json.c      rooms and entities as JSON; pages of lists
+ *   house_room.c      rooms: create, get, patch, delete
+ *   house_entity.c    entities: get, patch (rename, move, backing), delete
+ *   house_make.c      entities: create, and what must hold of any change
+ *   house_list.c      lists of both                house_json.c        both as JSON
  *   house_state.c     states: changing them, telling followers, snapshots
  *   house_set.c       states that somebody sets    house_history.c     reads of history
  *   house_write.c     states into the store, behind; history; who waits for them
@@ -101,6 +102,7 @@ struct house {
     _Atomic uint64_t changes, merged;
     _Atomic unsigned rooms_now, entities_now, unwritten_now; /* for house_stats */
     unsigned asks;       /* of this loop's callers, that are not answered */
+    struct list partings; /* house_room.c */
     int64_t room_last;   /* the newest id that was given; none is given twice */
 };
 
@@ -202,12 +204,72 @@ void entity_json(const struct entity *e, buf *out);
 void house_result_room(struct house_ask *a, const struct room *r);
 void house_result_entity(struct house_ask *a, const struct entity *e);
 
-/* --- house_entity.c --- */
+/* --- house_list.c --- */
+
+/* The first `limit` of what is offered, and one more that shows that there are more. A list looks
+ * at all there are, 1 ms for 10,000. */
+#define HOUSE_PAGE_MAX 200
+struct house_page {
+    int (*order)(const void *a, const void *b); /* total: 0 for the same only */
+    unsigned limit;                             /* 1 to HOUSE_PAGE_MAX */
+    unsigned count;
+    const void *items[HOUSE_PAGE_MAX + 1];
+};
+void house_page_offer(struct house_page *p, const void *item);
+/* Answers with the array of what `put` appends, and with `at` of the last one as the cursor. */
+void house_page_answer(struct house_ask *a, const struct house_page *p,
+                       void (*put)(const void *item, buf *out),
+                       span (*at)(struct house_ask *a, const void *item));
+/* What `at` was, in the ask's arena; none for an empty cursor. False: it is none of ours. */
+bool house_page_after(struct house_ask *a, span cursor, span *after) MUST_CHECK;
+int house_span_order(span a, span b); /* by bytes */
+bool house_text_in(span text, span part); /* in any case of ASCII; an empty part is in all */
+
+/* --- house_room.c --- */
+
+/* Who is to be told of the end of rights is not told. */
+void house_partings_drop(struct house *s);
+
+/* --- house_make.c --- */
 
 /* Makes an entity as house_entity_create for an ask that stays the caller's: `made` runs at home,
- * with the entity held for the call, or NULL and the result's error set. */
+ * maybe inside the call, with the entity held for the call, or NULL and the ask's fault set. The
+ * spans of `in` live as long as the ask. The entity's state is being written when it runs. */
 void entity_make(struct house_ask *a, const struct house_entity_draft *in,
                  void (*made)(struct house_ask *a, struct entity *e));
+
+/* Why it cannot be, in the ask's result; and answering with that. */
+void house_fault(struct house_ask *a, err error, const char *member, const char *why);
+void house_refuse_fault(struct house_ask *a);
+
+/* Steps that a creation and a change have in common. */
+enum {
+    ENTITY_ROOM,
+    ENTITY_DEVICE,
+    ENTITY_BACKED,
+    ENTITY_TAKEN,
+    ENTITY_ALIAS,
+    ENTITY_CHANGE, /* ENTITY_INSERT or ENTITY_UPDATE */
+    ENTITY_AUDIT,
+    ENTITY_STEPS
+};
+/* Those up to ENTITY_ALIAS, for an entity of that number (0: a new one): room and device are there,
+ * nobody else has capability or name; who had the name before has it no more. */
+void entity_guards(struct store_req *req, const struct house_entity_row *row, int64_t number);
+/* The columns that both write, from parameter `first` on, and the number before them unless 0. */
+void entity_set_row(struct store_req *req, int64_t number, const struct house_entity_row *row,
+                    unsigned first);
+/* The fault of a request that failed at one of those steps. */
+void entity_fault(struct house_ask *a, const struct store_req *req);
+/* Whether the ask's caller may give an entity that room, or that name (to `e`, or to a new one:
+ * NULL); else the fault is set. An alias of an entity that the caller may change is free. */
+bool entity_room_ok(struct house_ask *a, int64_t room);
+bool entity_name_ok(struct house_ask *a, span entity_id, const struct entity *e);
+/* In memory: nobody had that name before. */
+void alias_end(struct house *s, span entity_id);
+void entity_audit(struct house_ask *a, struct store_req *req, unsigned step, const char *action,
+                  span entity_id);
+void house_expect(struct store_req *req, unsigned step, enum query q, enum store_expect e);
 
 /* --- house_state.c --- */
 
