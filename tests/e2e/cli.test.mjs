@@ -85,6 +85,7 @@ test('users and tokens are made without a server and beside one', async () => {
     assert.equal(me.status, 200, me.text);
     assert.equal(me.json.data.username, 'ana');
     assert.deepEqual(me.json.data.roles, ['viewer']);
+    assert.deepEqual(me.json.data.rooms, []);
     await server.cli('user', 'disable', '--name', 'ana');
     assert.equal((await server.request('GET', '/api/v1/auth/me', { token })).status, 401);
     const nobody = '0190a000-0000-7000-8000-000000000001';

@@ -90,6 +90,48 @@ static void write_roles(struct json_writer *w, const struct grant *g)
     json_close(w, ']');
 }
 
+/* The roles of the room that the binding at `at` names; 0 when an earlier one names it too. */
+static uint32_t room_roles(const struct grant *g, unsigned at)
+{
+    int64_t room = scope_room_of(g->bindings[at].scope);
+    uint32_t roles = 0;
+    for (unsigned i = 0; i < g->binding_count; i++) {
+        const struct binding *b = &g->bindings[i];
+        if (b->scope.kind == SCOPE_HOME_ROOM && scope_room_of(b->scope) == room) {
+            if (i < at) {
+                return 0;
+            }
+            roles |= 1u << b->role;
+        }
+    }
+    return roles;
+}
+
+/* What roles bound to home rooms permit there, so that a client need not offer more. */
+static void write_rooms(struct json_writer *w, const struct grant *g)
+{
+    json_member_open(w, "rooms", '[');
+    for (unsigned i = 0; i < g->binding_count; i++) {
+        struct scope s = g->bindings[i].scope;
+        uint32_t roles = s.kind == SCOPE_HOME_ROOM ? room_roles(g, i) : 0;
+        if (roles == 0) {
+            continue;
+        }
+        json_open(w, '{');
+        json_member_i64(w, "room_id", scope_room_of(s));
+        json_member_open(w, "permissions", '[');
+        for (unsigned p = 0; p < PERM_COUNT; p++) {
+            span name = span_str(permission_name((enum permission)p));
+            if (roles_may(roles, (enum permission)p) && span_starts(name, SPAN("home:"))) {
+                json_write_string(w, name);
+            }
+        }
+        json_close(w, ']');
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
 /* The members of a user; `req` holds PRINCIPAL_GET and USER_GET. */
 static void write_user(struct json_writer *w, const struct grant *g, const struct store_req *req)
 {
@@ -105,6 +147,7 @@ static void write_user(struct json_writer *w, const struct grant *g, const struc
     json_member_string(w, "display_name",
                        known ? store_text(store_cell(req, 0, 0, 4)) : SPAN_NONE);
     write_roles(w, g);
+    write_rooms(w, g);
 }
 
 static void write_tokens(struct json_writer *w, const struct signed_in *s)
