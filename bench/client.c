@@ -1,4 +1,4 @@
-/* The client's framing is small: no fragments, no compression, lengths up to 65,535. */
+/* The client's framing is small: no fragments, no compression, sends up to 65,535 bytes. */
 #include "client.h"
 
 #include <arpa/inet.h>
@@ -80,6 +80,9 @@ bool pool_connect(struct pool *p, uint32_t index, unsigned port, const char *pat
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (c->recv_bytes > 0) {
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &c->recv_bytes, sizeof c->recv_bytes);
+    }
     if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&from, sizeof from) != 0 ||
         connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) {
         p->failed++;
@@ -173,12 +176,15 @@ static size_t frames(struct pool *p, struct client *c, const uint8_t *b, size_t 
     while (len - at >= 2) {
         size_t n = b[at + 1] & 0x7f;
         size_t head = 2;
-        if (n == 126) {
-            if (len - at < 4) {
+        if (n >= 126) {
+            head = n == 126 ? 4 : 10;
+            if (len - at < head) {
                 break;
             }
-            n = (size_t)b[at + 2] << 8 | b[at + 3];
-            head = 4;
+            n = 0;
+            for (size_t i = 2; i < head; i++) {
+                n = n << 8 | b[at + i];
+            }
         }
         if (len - at < head + n) {
             break;
@@ -255,6 +261,30 @@ static void readable(struct pool *p, struct client *c)
     }
 }
 
+void client_pause(struct pool *p, struct client *c) { watch(p, c, EPOLL_CTL_DEL, 0); }
+
+void client_resume(struct pool *p, struct client *c) { watch(p, c, EPOLL_CTL_ADD, EPOLLIN); }
+
+static void let_go(struct client *c)
+{
+    client_tls_close(c);
+    close(c->fd);
+    c->fd = -1;
+    free(c->in);
+    free(c->out);
+    free(c->next_seq);
+    c->in = c->out = NULL;
+    c->next_seq = NULL;
+    c->in_len = c->in_cap = c->out_len = c->out_at = c->out_cap = 0;
+    c->open = c->writing = false;
+}
+
+void client_drop(struct pool *p, struct client *c)
+{
+    p->opened -= c->open;
+    let_go(c);
+}
+
 void pool_poll(struct pool *p, uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS];
@@ -276,12 +306,8 @@ void pool_close(struct pool *p)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->items[i].fd >= 0) {
-            client_tls_close(&p->items[i]);
-            close(p->items[i].fd);
+            let_go(&p->items[i]);
         }
-        free(p->items[i].in);
-        free(p->items[i].out);
-        free(p->items[i].next_seq);
     }
     free(p->items);
     close(p->epoll);

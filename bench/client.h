@@ -22,6 +22,7 @@ struct client {
     uint8_t *out; /* owned: bytes to send */
     size_t out_len, out_at, out_cap;
     uint32_t ack_next, ack_heard; /* Socket.IO: of the next event; of the next ack */
+    int recv_bytes; /* asked of the kernel when it connects; 0: what it gives by itself */
     uint32_t room;
     uint64_t *next_seq; /* owned; per publisher of the room: the number it must see next */
 };
@@ -68,6 +69,11 @@ void client_queue_frame(struct client *c, const void *text, size_t len);
  * as opened when its CONNECT is answered. Acks must come in order. */
 void sio_queue(struct client *c, const char *command, size_t len);
 void sio_hear(struct pool *p, struct client *c, const uint8_t *text, size_t len);
+/* Reads nothing, and reads on; a paused client must not send more than its socket takes. */
+void client_pause(struct pool *p, struct client *c);
+void client_resume(struct pool *p, struct client *c);
+/* Ends it as a crash would; pool_connect may open it again. Not from its own on_text. */
+void client_drop(struct pool *p, struct client *c);
 /* Waits at most wait_ns for events and serves them. */
 void pool_poll(struct pool *p, uint64_t wait_ns);
 void pool_close(struct pool *p);

@@ -1,0 +1,402 @@
+/*
+ * The storm: devices on the raw device wire say a number each that counts up, which is the state of
+ * an entity each, `rate` changes a second of all together; beside them, on /ws,
+ *
+ *   followers  of one room each, with a snapshot, from the start to the end
+ *   comers     who connect, follow a room with a snapshot for a while, and are gone as in a crash
+ *   stallers   of a room each, who read nothing for a second at a time
+ *   watchers   who follow everything, and
+ *   sleepers   who follow everything with small socket buffers and read nothing for seconds
+ *
+ * After its snapshot nobody may hear of another room, or of a number that is not newer than the
+ * last one. Followers and comers have to hear every number: each change's old state is the state
+ * before, and numbers go up by one. Slow ones may miss what was merged. At the end everybody has
+ * the last number of every entity that they follow.
+ */
+#include "home.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROOM_ENTITIES 10u
+#define DEVICE_PATH "/api/v1/devices/self/ws?token="
+#define SLEEPER_BYTES 16384   /* of its socket's receive buffer */
+#define TICK_MS 2u            /* devices whose turn it is send together */
+#define STALL_MS 1000u
+#define SLEEP_MS 3000u
+#define STAY_MS 400u          /* of a comer */
+#define SETTLE_MS 15000u      /* for the last numbers to arrive */
+
+#define NOTHING (-1)          /* not known: no snapshot yet, or a state that is not a number */
+
+enum role { FOLLOWER, COMER, STALLER, WATCHER, SLEEPER, ROLES };
+
+static const char *const role_names[ROLES] = {"followers", "comers", "stallers", "watchers",
+                                              "sleepers"};
+
+struct viewer {
+    enum role role;
+    uint32_t room;     /* from 1; 0: everything */
+    bool ready;        /* has its snapshot */
+    bool paused;
+    uint64_t next_ns;  /* when it pauses, reads on, or goes */
+    int32_t *seen;     /* of its entities; borrowed */
+};
+
+struct storm {
+    struct home_bench *b;
+    uint32_t devices;
+    uint32_t viewers;
+    struct viewer *viewer;
+    int32_t *seen;     /* of all viewers */
+    int32_t *said;     /* last number of each entity */
+    uint64_t *said_ns; /* when */
+    bool calm;         /* nothing is said any more */
+    uint64_t changes;  /* said */
+    uint64_t delivered[ROLES];
+    uint64_t missed[ROLES];   /* numbers that were skipped */
+    uint64_t backwards;       /* not newer than what was known */
+    uint64_t broken;          /* the old state is not the state before, of who hears everything */
+    uint64_t foreign;         /* of a room that is not followed */
+    uint64_t snapshots;
+    uint64_t comings;
+    uint64_t damaged;
+    struct hist age;          /* of changes at followers */
+};
+
+static uint32_t rooms(const struct storm *s) { return s->devices / ROOM_ENTITIES; }
+
+static int32_t number_of(const char *at, size_t n)
+{
+    return n == 0 || *at < '0' || *at > '9' ? NOTHING : (int32_t)strtol(at, NULL, 10);
+}
+
+/* The entity of `sensor.dN` in a frame or a part of one. */
+static bool entity_of(const uint8_t *text, size_t len, uint32_t *out)
+{
+    const char *at;
+    size_t n;
+    if (!home_member(text, len, "entity_id", &at, &n) || n < 9 || memcmp(at, "sensor.d", 8) != 0) {
+        return false;
+    }
+    *out = (uint32_t)strtoul(at + 8, NULL, 10);
+    return true;
+}
+
+static int32_t *place_of(struct storm *s, struct viewer *v, uint32_t entity)
+{
+    uint32_t at = v->room == 0 ? entity : entity - (v->room - 1) * ROOM_ENTITIES;
+    return at < (v->room == 0 ? s->devices : ROOM_ENTITIES) ? &v->seen[at] : NULL;
+}
+
+static bool hears_all(const struct viewer *v) { return v->role == FOLLOWER || v->role == COMER; }
+
+static void on_change(struct storm *s, struct viewer *v, const uint8_t *text, size_t len)
+{
+    const char *at;
+    size_t n;
+    uint32_t entity;
+    if (!entity_of(text, len, &entity) || entity >= s->devices) {
+        s->damaged++;
+        return;
+    }
+    if (!v->ready && v->room != 0) {
+        return; /* it is not in its room yet and hears everything */
+    }
+    int32_t *seen = place_of(s, v, entity);
+    if (seen == NULL) {
+        s->foreign++;
+        return;
+    }
+    int32_t old = home_member(text, len, "old_state", &at, &n) ? number_of(at, n) : NOTHING;
+    if (!home_member(text, len, "new_state", &at, &n)) {
+        s->damaged++;
+        return;
+    }
+    int32_t new = number_of(at, n);
+    s->delivered[v->role]++;
+    if (new == NOTHING) { /* unknown or unavailable: before the device said its first number */
+        s->backwards += *seen != NOTHING;
+        return;
+    }
+    s->backwards += new <= *seen;
+    if (*seen != NOTHING) {
+        s->broken += hears_all(v) && old != *seen;
+        s->missed[v->role] += new > *seen ? (uint64_t)(new - *seen - 1) : 0;
+    }
+    *seen = new;
+    if (v->role == FOLLOWER && new == s->said[entity]) {
+        hist_add(&s->age, s->b->pool.now_ns - s->said_ns[entity]);
+    }
+}
+
+/* A snapshot may not be older than what is known already. */
+static void on_snapshot(struct storm *s, struct viewer *v, const uint8_t *text, size_t len)
+{
+    static const char key[] = "\"entity_id\":";
+    const uint8_t *end = text + len;
+    uint32_t count = 0;
+    for (const uint8_t *p = memmem(text, len, key, sizeof key - 1); p != NULL;) {
+        const uint8_t *next = memmem(p + 1, (size_t)(end - p) - 1, key, sizeof key - 1);
+        size_t part = (size_t)((next == NULL ? end : next) - p);
+        const char *at;
+        size_t n;
+        uint32_t entity;
+        int32_t *seen = entity_of(p, part, &entity) ? place_of(s, v, entity) : NULL;
+        if (seen == NULL || !home_member(p, part, "state", &at, &n)) {
+            s->damaged++;
+        } else {
+            int32_t now = number_of(at, n);
+            s->backwards += now < *seen;
+            *seen = now;
+            count++;
+        }
+        p = next;
+    }
+    s->damaged += count != ROOM_ENTITIES;
+    s->snapshots++;
+    v->ready = true;
+}
+
+static void on_text(struct pool *p, struct client *c, const uint8_t *text, size_t len)
+{
+    struct storm *s = ((struct home_bench *)p->user)->user;
+    if (c->index < s->devices) {
+        if (memmem(text, len, "error", 5) != NULL) {
+            fprintf(stderr, "home: device %u: %.*s\n", c->index, (int)len, (const char *)text);
+            s->damaged++;
+        }
+        return;
+    }
+    struct viewer *v = &s->viewer[c->index - s->devices];
+    if (home_is(text, len, "entity_state_changed")) {
+        on_change(s, v, text, len);
+    } else if (home_is(text, len, "room_snapshot")) {
+        on_snapshot(s, v, text, len);
+    } else if (home_is(text, len, "connection") && v->room != 0) {
+        char out[128];
+        int n = snprintf(out, sizeof out,
+                         "{\"type\":\"subscribe_room\","
+                         "\"data\":{\"room_id\":%u,\"snapshot\":true}}",
+                         v->room);
+        client_queue_frame(c, out, (size_t)n);
+    } else if (home_is(text, len, "error")) {
+        fprintf(stderr, "home: client %u: %.*s\n", c->index, (int)len, (const char *)text);
+        s->damaged++;
+    }
+}
+
+/* --- devices --- */
+
+static void open_devices(struct storm *s)
+{
+    char path[512], key[256];
+    FILE *f = fopen(s->b->devices, "re");
+    if (f == NULL) {
+        die("there is no file of devices");
+    }
+    for (uint32_t i = 0; i < s->devices; i++) {
+        if (fgets(key, sizeof key, f) == NULL) {
+            die("too few devices");
+        }
+        snprintf(path, sizeof path, DEVICE_PATH "%.*s", (int)strcspn(key, " \n"), key);
+        home_open(s->b, i, i + 1, path);
+    }
+    fclose(f);
+}
+
+static void say(struct storm *s, uint32_t device)
+{
+    struct timespec t;
+    char text[192];
+    clock_gettime(CLOCK_REALTIME, &t);
+    int n = snprintf(text, sizeof text,
+                     "{\"type\":\"telemetry\",\"data\":{\"timestamp\":%lld,"
+                     "\"sensorType\":\"level\",\"value\":%d,\"unit\":\"n\"}}",
+                     (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000, ++s->said[device]);
+    s->said_ns[device] = now_ns();
+    s->changes++;
+    client_send(&s->b->pool, &s->b->pool.items[device], text, (size_t)n);
+}
+
+/* --- viewers --- */
+
+static struct client *client_of(struct storm *s, const struct viewer *v)
+{
+    return &s->b->pool.items[s->devices + (uint32_t)(v - s->viewer)];
+}
+
+static void forget(struct storm *s, struct viewer *v)
+{
+    for (uint32_t i = 0; i < (v->room == 0 ? s->devices : ROOM_ENTITIES); i++) {
+        v->seen[i] = NOTHING;
+    }
+    v->ready = v->room == 0;
+}
+
+static void come(struct storm *s, struct viewer *v)
+{
+    struct client *c = client_of(s, v);
+    forget(s, v);
+    c->recv_bytes = v->role == SLEEPER ? SLEEPER_BYTES : 0;
+    if (!pool_connect(&s->b->pool, c->index, s->b->port, HOME_PATH)) {
+        die("a client is not let in");
+    }
+    s->comings++;
+}
+
+/* Stalls, and comes and goes, when it is its time. */
+static void live(struct storm *s, struct viewer *v, uint64_t now)
+{
+    struct client *c = client_of(s, v);
+    if (now < v->next_ns) {
+        return;
+    }
+    if (v->role == COMER) {
+        if (!v->ready) {
+            v->next_ns = now + 10 * MS; /* it stays for its snapshot */
+            return;
+        }
+        client_drop(&s->b->pool, c);
+        v->room = v->room % rooms(s) + 1;
+        come(s, v);
+        v->next_ns = now + STAY_MS * MS;
+    } else if (v->role == STALLER || v->role == SLEEPER) {
+        uint64_t ms = v->role == STALLER ? STALL_MS : SLEEP_MS;
+        if (v->paused) {
+            client_resume(&s->b->pool, c);
+        } else {
+            client_pause(&s->b->pool, c);
+        }
+        v->paused = !v->paused;
+        v->next_ns = now + (v->paused ? ms : ms / 2) * MS;
+    }
+}
+
+static void wake_all(struct storm *s)
+{
+    for (uint32_t i = 0; i < s->viewers; i++) {
+        struct viewer *v = &s->viewer[i];
+        if (v->paused) {
+            client_resume(&s->b->pool, client_of(s, v));
+            v->paused = false;
+        }
+    }
+}
+
+/* Entities whose last number somebody does not have. */
+static uint64_t behind(struct storm *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < s->viewers; i++) {
+        struct viewer *v = &s->viewer[i];
+        for (uint32_t e = 0; e < s->devices; e++) {
+            const int32_t *seen = place_of(s, v, e);
+            count += seen != NULL && *seen != s->said[e];
+        }
+    }
+    return count;
+}
+
+static void arrange(struct storm *s)
+{
+    const uint32_t counts[ROLES] = {s->b->conns * 6 / 10, s->b->conns * 2 / 10,
+                                    s->b->conns * 2 / 10, 2, 2};
+    for (unsigned r = 0; r < ROLES; r++) {
+        s->viewers += counts[r];
+    }
+    s->viewer = calloc(s->viewers, sizeof *s->viewer);
+    s->seen = calloc((size_t)s->viewers * s->devices, sizeof *s->seen);
+    s->said = calloc(s->devices, sizeof *s->said);
+    s->said_ns = calloc(s->devices, sizeof *s->said_ns);
+    pool_init(&s->b->pool, s->devices + s->viewers);
+    s->b->pool.on_text = on_text;
+    uint64_t now = now_ns();
+    for (uint32_t i = 0, r = 0, n = 0; i < s->viewers; i++, n++) {
+        for (; n == counts[r]; n = 0) {
+            r++;
+        }
+        s->viewer[i] = (struct viewer){
+            .role = (enum role)r, .room = r >= WATCHER ? 0 : i % rooms(s) + 1,
+            .seen = s->seen + (size_t)i * s->devices,
+            .next_ns = now + (STAY_MS + i * 7 % 1000) * MS};
+    }
+}
+
+/* Numbers at an even rate, each device in its turn. */
+static double blow(struct storm *s)
+{
+    uint64_t begin = now_ns();
+    uint64_t total = (uint64_t)(s->b->seconds * s->b->rate);
+    uint64_t tick = begin;
+    for (uint64_t sent = 0; sent < total;) {
+        uint64_t now = now_ns();
+        uint64_t due = (uint64_t)((double)(now - begin) / 1e9 * s->b->rate);
+        for (; sent < due && sent < total; sent++) {
+            say(s, (uint32_t)(sent % s->devices));
+        }
+        for (uint32_t i = 0; now >= tick && i < s->viewers; i++) {
+            live(s, &s->viewer[i], now);
+        }
+        tick = now >= tick ? now + TICK_MS * 5 * MS : tick;
+        pool_poll(&s->b->pool, TICK_MS * MS / 2);
+    }
+    return (double)(now_ns() - begin) / 1e9;
+}
+
+int storm_run(struct home_bench *b)
+{
+    static struct storm s;
+    s.b = b;
+    s.devices = b->entities / ROOM_ENTITIES * ROOM_ENTITIES;
+    b->user = &s;
+    if (s.devices == 0 || b->devices == NULL || b->rate == 0) {
+        die("the storm needs --entities, at least 10, --rate and --devices");
+    }
+    arrange(&s);
+    open_devices(&s);
+    for (uint32_t i = 0; i < s.viewers; i++) {
+        come(&s, &s.viewer[i]);
+        pool_poll(&b->pool, MS);
+    }
+    home_serve(b, (uint64_t)(b->rest_s * 1000));
+    uint64_t cpu = cpu_ns_of(b->pid);
+    double seconds = blow(&s);
+    double used = (double)(cpu_ns_of(b->pid) - cpu) / 1e9;
+    wake_all(&s);
+    uint64_t calm = now_ns();
+    uint64_t late = behind(&s);
+    for (; late > 0 && now_ns() < calm + SETTLE_MS * MS; late = behind(&s)) {
+        home_serve(b, 50);
+    }
+    uint64_t delivered = 0;
+    for (unsigned r = 0; r < ROLES; r++) {
+        delivered += s.delivered[r];
+    }
+    bool lost = s.missed[FOLLOWER] + s.missed[COMER] > 0;
+    bool failed = lost || s.backwards + s.broken + s.foreign + s.damaged + late > 0 ||
+                  b->pool.failed > 0;
+    printf("{\"entities\":%u,\"viewers\":%u,\"changes\":%llu,\"seconds\":%.2f,\"cores\":%.3f,"
+           "\"delivered\":%llu,\"snapshots\":%llu,\"comings\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
+           "\"max_ms\":%.1f,\"settled_ms\":%.0f,\"backwards\":%llu,\"broken\":%llu,"
+           "\"foreign\":%llu,\"damaged\":%llu,\"wrong_at_the_end\":%llu,\"failed\":%u",
+           s.devices, s.viewers, (unsigned long long)s.changes, seconds, used / seconds,
+           (unsigned long long)delivered, (unsigned long long)s.snapshots,
+           (unsigned long long)s.comings, (double)hist_at(&s.age, 0.5) / 1e6,
+           (double)hist_at(&s.age, 0.99) / 1e6, (double)s.age.max_ns / 1e6,
+           (double)(now_ns() - calm) / 1e6, (unsigned long long)s.backwards,
+           (unsigned long long)s.broken, (unsigned long long)s.foreign,
+           (unsigned long long)s.damaged, (unsigned long long)late, b->pool.failed);
+    for (unsigned r = 0; r < ROLES; r++) {
+        printf(",\"missed_%s\":%llu", role_names[r], (unsigned long long)s.missed[r]);
+    }
+    puts("}");
+    pool_close(&b->pool);
+    free(s.viewer);
+    free(s.seen);
+    free(s.said);
+    free(s.said_ns);
+    return failed;
+}
