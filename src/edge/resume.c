@@ -33,7 +33,16 @@ static void on_error(struct journal_reader *reader, err error)
     conn_close(r->conn, CLOSE_SLOW);
 }
 
-static const struct journal_reader_ops reader_ops = {.on_gap = on_gap, .on_error = on_error};
+static void on_live(struct journal_reader *reader)
+{
+    struct resume *r = CONTAINER_OF(reader, struct resume, reader);
+    if (r->wire->on_live != NULL) {
+        r->wire->on_live(r);
+    }
+}
+
+static const struct journal_reader_ops reader_ops = {
+    .on_gap = on_gap, .on_error = on_error, .on_live = on_live};
 
 void resume_open(struct resume *r, const struct resume_wire *wire, struct conn *conn,
                  uuid principal, const struct resume_ask *ask, const struct pos *kept)
@@ -102,6 +111,14 @@ void resume_writable(struct resume *r)
 {
     if (r->reading) {
         journal_writable(&r->reader);
+    }
+}
+
+void resume_settle(struct resume *r)
+{
+    if (r->reading) {
+        journal_close(&r->reader);
+        r->reading = false;
     }
 }
 

@@ -40,6 +40,9 @@ struct resume_wire {
     const char *name; /* of static duration: "monitor"; part of what a pid means */
     /* What lies between is not kept any more: say so in the wire's words. */
     void (*on_gap)(struct resume *r, struct pos from, struct pos to);
+    /* All that was missed has been handed over and the topics are live; again after each later
+     * subscription. It may settle or close it, and free its memory. May be NULL. */
+    void (*on_live)(struct resume *r);
 };
 
 /* Embedded in the edge's session, or allocated when it is needed. */
@@ -70,6 +73,9 @@ bool resume_unsubscribe(struct resume *r, span topic);
 /* Keeps `state` (JSON, the wire's own) under the pid; nothing without one. */
 void resume_save(struct resume *r, span state);
 void resume_writable(struct resume *r);
+/* From on_live: nothing is replayed any more and the reader's memory is given back. Its topics stay
+ * subscribed in the hub, at JOURNAL_HOME, where the wire changes them by itself from now on. */
+void resume_settle(struct resume *r);
 /* Empty when the session is not kept. */
 span resume_pid(const struct resume *r);
 /* Where it starts: what the client is told before it has heard anything, and from where every

@@ -31,6 +31,12 @@ static void member_time(struct json_writer *w, const char *name, int64_t epoch_m
     json_member_string(w, name, span_of(text, TIME_S_LEN));
 }
 
+static void member_pos(struct json_writer *w, const char *name, struct pos p)
+{
+    char text[POS_TEXT_MAX];
+    json_member_string(w, name, span_of(text, pos_text(p, text)));
+}
+
 static int64_t now_ms(const struct home_client *m) { return loop_wall_ms(home_edge(m)->loop); }
 
 static void send_frame(struct home_client *m, struct json_writer *w, buf *out, enum blob_class cls)
@@ -47,11 +53,24 @@ void home_connection(struct home_client *m, const struct home_admission *a)
     buf out = {0};
     char id[UUID_TEXT_LEN + 1];
     struct json_writer w = open_frame(m, &out, FRAME_CONNECTION);
-    (void)a;
     uuid_format(m->id, id);
     json_member_string(&w, "status", SPAN("connected"));
     json_member_string(&w, "client_id", span_of(id, UUID_TEXT_LEN));
     member_time(&w, "timestamp", now_ms(m));
+    member_pos(&w, "pos", resume_start(m->resume));
+    if (resume_pid(m->resume).len > 0) {
+        json_member_string(&w, "session", resume_pid(m->resume));
+        json_member_bool(&w, "resumed", a->claimed);
+    }
+    send_frame(m, &w, &out, BLOB_ORDERED);
+}
+
+void home_gap(struct home_client *m, struct pos from, struct pos to)
+{
+    buf out = {0};
+    struct json_writer w = open_frame(m, &out, FRAME_GAP);
+    member_pos(&w, "from", from);
+    member_pos(&w, "to", to);
     send_frame(m, &w, &out, BLOB_ORDERED);
 }
 

@@ -8,6 +8,15 @@
 
 #include "base/mem.h"
 
+static void on_writable(struct conn *c)
+{
+    struct home_client *m = ws_user(c);
+    edge_on_writable(c);
+    if (m->resume != NULL) {
+        resume_writable(m->resume);
+    }
+}
+
 struct home_client *home_client_of(struct edge *e, uint32_t member)
 {
     struct conn *c = conn_at(e->net, member);
@@ -26,6 +35,8 @@ static void on_close(struct conn *c, close_reason reason)
 {
     struct home_client *m = ws_user(c);
     struct edge *e = edge_of(c);
+    home_events_close(m, reason);
+    home_rooms_free(m);
     clients_leave(e, c, reason);
     edge_leave(e, c);
     stats_close(&e->stats, STATS_HOME, STATS_CLIENT, (loop_now_ns(e->loop) - m->opened_ns) / 1000);
@@ -36,10 +47,14 @@ static void on_close(struct conn *c, close_reason reason)
 
 static void recheck(struct home_client *m)
 {
-    if (!can_somewhere(m->session.grant, PERM_HOME_READ)) {
+    if (!home_sees(m->session.grant)) {
         home_tell(m, &(struct home_refusal){.code = "forbidden",
                                             .message = "the rights were changed"});
         conn_close(m->conn, CLOSE_REVOKED);
+    } else if (m->replaying) {
+        conn_close(m->conn, CLOSE_MOVED); /* it comes back at once, and is judged anew */
+    } else {
+        home_rooms_recheck(m);
     }
 }
 
@@ -101,7 +116,9 @@ bool home_open(struct home_client *m, struct rest_call *c, const struct home_adm
     if (m->conn == NULL) {
         return false;
     }
-    m->id = home_new_id(e->home);
+    if (!a->claimed || !home_kept_id(a->state, &m->id)) {
+        m->id = home_new_id(e->home);
+    }
     m->opened_ns = loop_now_ns(e->loop);
     uuid_format(m->id, id);
     stats_open(&e->stats, STATS_HOME, STATS_CLIENT);
@@ -109,7 +126,13 @@ bool home_open(struct home_client *m, struct rest_call *c, const struct home_adm
         LOG_STR("wire", "home"), LOG_STR("client_type", "client"));
     edge_join(e, m->conn, WIRE_HOME, e->conf->home.queue_max);
     clients_join(e, m->conn, &client_ops, m, m->session.grant, span_of(id, UUID_TEXT_LEN));
+    home_events_open(m, a);
     home_connection(m, a);
+    if (a->claimed) {
+        home_rooms_restore(m, a->state);
+    }
+    home_keep(m);
+    home_settle(m, NULL);
     news_greet(e, m->conn);
     return true;
 }
@@ -130,9 +153,14 @@ void home_wire_init(struct edge *e)
         .text_only = true,
         .deflate = true,
         .on_message = home_message,
-        .on_writable = edge_on_writable,
+        .on_writable = on_writable,
         .on_close = on_close,
     };
+    list_init(&e->home_wire->choosers);
+    if (e->home != NULL) { /* tests of the edge alone have none */
+        e->home->on_room = home_on_room;
+        e->home->on_room_arg = e;
+    }
 }
 
 void home_wire_deinit(struct edge *e)
