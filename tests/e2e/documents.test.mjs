@@ -127,7 +127,8 @@ function rows(page, section) {
 }
 
 test('every_event_of_the_table_is_a_message_and_an_operation', () => {
-  const wireOf = { client: 'socketio', device: 'socketio', provisioner: 'socketio', viewer: 'monitor', host: 'monitor', stream: 'stream' };
+  const wireOf = { client: 'socketio', device: 'socketio', provisioner: 'socketio', viewer: 'monitor', host: 'monitor',
+    home: 'home', stream: 'stream' };
   let count = 0;
   for (const [section, action] of [['What peers say', 'receive'], ['What the server says', 'send']]) {
     for (const [name, peers] of rows('EVENTS.md', section)) {

@@ -18,7 +18,8 @@ struct wire {
     const char *name;    /* peer_row.wire */
     const char *address;
     const char *text;
-    bool framed;         /* messages are {type,data,...}; else data stands alone */
+    const char *answer;  /* messages are {type,data,...}, and of this type is what answers one with
+                            an id; NULL: data stands alone */
     bool stamped;        /* what the server says has a timestamp beside these */
 };
 
@@ -26,17 +27,17 @@ static const struct wire wires[] = {
     {"socketio", "Socket.IO", "/socket.io/",
      "Socket.IO protocol 5, namespace /. An event has one argument, the payload. With an ack id it "
      "is answered {ok:true,...} or {ok:false,error}; without one a refusal is the event `error`.",
-     false, false},
+     NULL, false},
     {"monitor", "Monitor", "/api/v1/devices/{deviceUuid}/ws",
      "WebSocket, one JSON document a text frame: {type,data}. A frame with a top-level `id` of a "
      "device is answered by `ack`.",
-     true, false},
+     "ack", false},
     {"home", "Home", "/ws",
      "WebSocket, one JSON document a text frame: {type,data}, what the server says with an outer "
      "`timestamp` in whole seconds. A frame with a top-level `id` is answered by one `result`.",
-     true, true},
+     "result", true},
     {"stream", "SSE", "/api/v1/events",
-     "Server-sent events: `event` is the name, `data` the payload, `id` the position.", false,
+     "Server-sent events: `event` is the name, `data` the payload, `id` the position.", NULL,
      false},
 };
 
@@ -300,7 +301,7 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
     put_peers(w, wire, m->peers);
     put_rules(w, m);
     json_key(w, "payload");
-    if (wire->framed) {
+    if (wire->answer != NULL) {
         put_frame(w, wire, m);
     } else if (m->ordered && m->payload != NULL) {
         put_ordered(w, m);
@@ -308,7 +309,7 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
         put_payload(w, m);
     }
     json_close(w, '}');
-    if (is_acked(m) && !wire->framed) {
+    if (is_acked(m) && wire->answer == NULL) {
         put_ack(w, id, m);
     }
 }
@@ -334,7 +335,7 @@ static void put_channel_message(struct json_writer *w, const struct wire *wire, 
     char ack[MESSAGE_ID_MAX];
     json_key(w, id);
     put_reference(w, "#/components/messages/", id, NULL);
-    if (is_acked(m) && !wire->framed) {
+    if (is_acked(m) && wire->answer == NULL) {
         (void)snprintf(ack, sizeof ack, "%s_ack", id);
         json_key(w, ack);
         put_reference(w, "#/components/messages/", ack, NULL);
@@ -344,8 +345,11 @@ static void put_channel_message(struct json_writer *w, const struct wire *wire, 
 static void put_reply(struct json_writer *w, const struct wire *wire, const char *id)
 {
     char ack[MESSAGE_ID_MAX];
-    (void)snprintf(ack, sizeof ack, wire->framed ? "%s_out_ack" : "%s_ack",
-                   wire->framed ? wire->id : id);
+    if (wire->answer != NULL) {
+        (void)snprintf(ack, sizeof ack, "%s_out_%s", wire->id, wire->answer);
+    } else {
+        (void)snprintf(ack, sizeof ack, "%s_ack", id);
+    }
     json_member_open(w, "reply", '{');
     json_key(w, "channel");
     put_reference(w, "#/channels/", wire->id, NULL);

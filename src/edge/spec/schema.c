@@ -27,6 +27,8 @@ static void put_number(struct json_writer *w, const struct member_row *m)
 {
     if (m->max != 0 || m->min != 0) {
         put_bound(w, "minimum", m->min);
+    }
+    if (m->max > m->min || (m->max == m->min && m->max != 0)) { /* 1 and 0: from one */
         put_bound(w, "maximum", m->max);
     }
 }
