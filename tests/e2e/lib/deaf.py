@@ -1,6 +1,6 @@
-"""A viewer that stops reading: `deaf.py HOST PORT PATH [FIELD...]`. Small buffers on its side keep
-the kernel from reading for it. Subscribes to `metrics`, says "deaf", and reads again at a line on
-standard input, for two seconds; then prints one JSON line about what it got."""
+"""A viewer that stops reading: `deaf.py HOST PORT PATH [FRAME]`. Small buffers on its side keep the
+kernel from reading for it. Sends the frame, says "deaf", and reads again at a line on standard
+input, for two seconds; then prints one JSON line about what it got."""
 import base64
 import json
 import os
@@ -33,15 +33,14 @@ def text_frame(text):
 
 
 def main():
-    host, port, path, *fields = sys.argv[1:]
+    host, port, path, *says = sys.argv[1:]
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     peer.connect((host, int(port)))
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [f'GET {path} HTTP/1.1', f'Host: {host}:{port}', 'Upgrade: websocket',
-             'Connection: Upgrade', 'Sec-WebSocket-Version: 13', f'Sec-WebSocket-Key: {key}',
-             *fields]
+             'Connection: Upgrade', 'Sec-WebSocket-Version: 13', f'Sec-WebSocket-Key: {key}']
     peer.sendall('\r\n'.join([*lines, '', '']).encode())
     head = b''
     while not head.endswith(b'\r\n\r\n'):
@@ -49,7 +48,8 @@ def main():
         if not byte:
             sys.exit(f'refused: {head.decode()}')
         head += byte
-    peer.sendall(text_frame(json.dumps({'type': 'subscribe', 'channels': ['metrics']})))
+    for text in says:
+        peer.sendall(text_frame(text))
     print(json.dumps({'deaf': True, 'port': peer.getsockname()[1]}), flush=True)
 
     sys.stdin.readline()
@@ -65,15 +65,13 @@ def main():
             closed = True
             break
         data += more
-    values, code = [], None
+    messages, code = [], None
     for opcode, payload in frames(data):
         if opcode == 8:
             code = struct.unpack('>H', payload[:2])[0]
         elif opcode == 1:
-            message = json.loads(payload)
-            if message['type'] == 'metrics':
-                values.append(message['data']['memory']['used'])
-    print(json.dumps({'values': values, 'code': code, 'closed': closed}), flush=True)
+            messages.append(json.loads(payload))
+    print(json.dumps({'messages': messages, 'code': code, 'closed': closed}), flush=True)
 
 
 main()
