@@ -266,10 +266,11 @@ static void take_state(struct loading *l, const struct store_value *cells)
 {
     struct entity *e = by_number(l, store_int(&cells[0]));
     if (e != NULL) {
-        entity_say(e, store_text(&cells[2]), store_text(&cells[3]));
-        e->available = store_int(&cells[4]) != 0;
-        e->changed_ms = store_int(&cells[5]);
-        e->updated_ms = store_int(&cells[6]);
+        entity_say(e, store_text(&cells[1]), store_text(&cells[2]));
+        e->available = store_int(&cells[3]) != 0;
+        e->changed_ms = store_int(&cells[4]);
+        e->updated_ms = store_int(&cells[5]);
+        e->stored = true;
     }
 }
 

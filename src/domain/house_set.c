@@ -6,6 +6,7 @@ struct setting {
     struct house_state_change in; /* spans in the arena */
     struct house_wait wait;
     struct entity *entity; /* held */
+    bool made_before;      /* by somebody else, while this asked for it to be made */
 };
 
 static void on_disk(struct house_wait *w, err error)
@@ -24,10 +25,40 @@ static void await(struct setting *x, struct entity *e)
     house_written(x->ask.house, e, &x->wait);
 }
 
+static void set_at_home(struct house_ask *a);
+
+static void made(struct house_ask *a, struct entity *e)
+{
+    struct setting *x = (struct setting *)a;
+    if (e != NULL) {
+        a->result.created = true;
+        await(x, e);
+    } else if (a->result.error == ERR_CONFLICT && !x->made_before &&
+               house_entity_find(a->house, x->in.entity_id) != NULL) {
+        x->made_before = true;
+        set_at_home(a);
+    } else {
+        house_refuse_fault(a);
+    }
+}
+
+static void make(struct setting *x)
+{
+    entity_make(&x->ask,
+                &(struct house_entity_draft){.entity_id = x->in.entity_id,
+                                             .state = x->in.state,
+                                             .attributes = x->in.attributes},
+                made);
+}
+
 static void set_at_home(struct house_ask *a)
 {
     struct setting *x = (struct setting *)a;
     struct house *s = a->house;
+    if (x->in.create && house_entity_find(s, x->in.entity_id) == NULL) {
+        make(x);
+        return;
+    }
     struct entity *e = house_entity_for(a, x->in.entity_id);
     if (e == NULL) {
         return;

@@ -106,6 +106,27 @@ void watcher_unsubscribe(struct watcher *x, uuid device, enum host_channel c)
     sim_on_loop(x->world->sim, x->loop, do_unsubscribe, &s);
 }
 
+static void do_resume(void *arg)
+{
+    struct watcher *x = arg;
+    hub_writable(x->world->hubs[x->loop], x->member);
+}
+
+void watcher_stall(struct watcher *x, size_t room)
+{
+    x->stalls = true;
+    x->room = room;
+}
+
+void watcher_resume(struct watcher *x)
+{
+    x->stalls = false;
+    buf_append_span(&x->text, buf_span(&x->begun)); /* it ends a frame */
+    x->frames += x->begun.len > 0;
+    buf_clear(&x->begun);
+    sim_on_loop(x->world->sim, x->loop, do_resume, x);
+}
+
 static void do_close(void *arg)
 {
     struct watcher *x = arg;
@@ -120,6 +141,7 @@ void watcher_close(struct watcher *x)
     }
     x->open = false;
     buf_deinit(&x->text);
+    buf_deinit(&x->begun);
 }
 
 span watcher_last(const struct watcher *x)

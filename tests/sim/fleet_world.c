@@ -17,27 +17,42 @@
 
 /* --- loops: what edge/ does for homes and members --- */
 
+static void take(struct watcher *x, span text)
+{
+    buf_append_span(&x->text, text);
+    for (size_t k = 0; k < text.len; k++) {
+        x->frames += text.ptr[k] == '\n';
+    }
+}
+
 static size_t sink_send(struct hub_sink *self, uint32_t member, const struct iovec *iov, int count)
 {
     struct side *side = CONTAINER_OF(self, struct side, sink);
     struct watcher *x = side->members[member];
     size_t sent = 0;
-    for (int i = 0; i < count; i++) {
-        const char *text = iov[i].iov_base;
-        buf_append(&x->text, text, iov[i].iov_len);
-        for (size_t k = 0; k < iov[i].iov_len; k++) {
-            x->frames += text[k] == '\n';
-        }
-        sent += iov[i].iov_len;
+    for (int i = 0; i < count && x->begun.len == 0; i++) {
+        size_t len = iov[i].iov_len;
+        size_t n = x->stalls && x->room < len ? x->room : len;
+        take(x, span_of(iov[i].iov_base, n));
+        x->room -= x->stalls ? n : 0;
+        sent += n;
     }
     return sent;
 }
 
 static void sink_rest(struct hub_sink *self, uint32_t member, span bytes)
 {
+    struct side *side = CONTAINER_OF(self, struct side, sink);
+    SIM_CHECK(side->members[member]->stalls);
+    buf_append_span(&side->members[member]->begun, bytes);
+}
+
+static bool sink_wants(struct hub_sink *self, uint32_t member, const struct blob *b)
+{
     (void)self;
     (void)member;
-    SIM_CHECK(bytes.len == 0);
+    (void)b;
+    return true;
 }
 
 static void sink_encode(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out)
@@ -50,10 +65,13 @@ static void sink_encode(struct hub_sink *self, unsigned wire, const struct blob 
 
 static void sink_close(struct hub_sink *self, uint32_t member, close_reason reason)
 {
-    (void)self;
-    (void)member;
-    (void)reason;
-    SIM_CHECK(!"nobody here is slow");
+    struct side *side = CONTAINER_OF(self, struct side, sink);
+    struct watcher *x = side->members[member];
+    SIM_CHECK(x->patient && reason == CLOSE_SLOW);
+    x->slow = true;
+    x->open = false;
+    hub_member_close(side->world->hubs[side->loop], member);
+    side->members[member] = NULL;
 }
 
 static void turn_end(struct loop_hook *hook)
@@ -121,7 +139,7 @@ static void make_side(struct world *w, unsigned i)
     *side = (struct side){.world = w,
                           .loop = i,
                           .sink = {.send = sink_send, .rest = sink_rest, .encode = sink_encode,
-                                   .close = sink_close},
+                                   .wants = sink_wants, .close = sink_close},
                           .hook = {.run = turn_end},
                           .timer = {.fire = tick}};
     loop_add_hook(sim_loop(w->sim, i), &side->hook);

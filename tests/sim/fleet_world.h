@@ -26,6 +26,11 @@ struct watcher {
     uint32_t member;
     buf text;
     unsigned frames;
+    bool stalls;  /* its socket takes */
+    size_t room;  /* so many bytes more; */
+    buf begun;    /* the rest of a message waits outside the hub */
+    bool patient; /* it may be too slow: then it is closed and */
+    bool slow;    /* this says so */
 };
 
 /* A device's socket. */
@@ -118,6 +123,10 @@ void watcher_unfollow(struct watcher *x, uuid device, unsigned rate);
 void watcher_subscribe_events(struct watcher *x);
 /* The same. */
 void watcher_unsubscribe(struct watcher *x, uuid device, enum host_channel c);
+/* Its socket takes that many bytes more and then none; and again all. Effects come with later
+ * steps. */
+void watcher_stall(struct watcher *x, size_t room);
+void watcher_resume(struct watcher *x);
 /* Leaves; its frames are gone. Harmless when closed. */
 void watcher_close(struct watcher *x);
 /* The last line; empty when there is none. */
