@@ -20,6 +20,7 @@ struct house *house_new(struct home *h)
     if (h->index == HOUSE_HOME) {
         house_states_start(s);
         house_writer_start(s);
+        house_deeds_start(s);
         house_devices_start(s);
         house_scenes_start(s);
     }
@@ -59,6 +60,7 @@ void house_free(struct house *s)
 {
     if (s->devices != NULL) {
         house_scenes_free(s);
+        house_deeds_free(s);
         house_devices_free(s);
     }
     house_writer_free(s);

@@ -234,6 +234,10 @@ struct house_action {
 void house_act(struct home *h, const struct house_action *in, const struct house_who *who,
                house_done done, void *owner);
 
+/* The process is about to end: who waits for a device is answered with how its command is now, and
+ * nobody waits from here on. */
+void house_hurry(struct home *h);
+
 /* JSON of a scene: {id,name,description,icon,items:[{entity_id,action,parameters}|{entity_id,state,
  * attributes}],created_at,updated_at,version}. */
 struct house_scene_draft {

@@ -8,6 +8,7 @@
 
 #include "domain/command.h"
 
+#include "base/mem.h"
 #include "shape/scene.h"
 
 /* --- a deed --- */
@@ -35,9 +36,21 @@ static void take_result(struct house_deed *d, const struct command_result *r)
     }
 }
 
+/* A deed that waits for its device. */
+struct follow {
+    struct list link; /* in house.follows, until the domain of commands has answered */
+    struct house_deed *deed; /* NULL: done already */
+};
+
 static void on_waited(void *owner, const struct command_result *r)
 {
-    struct house_deed *d = owner;
+    struct follow *f = owner;
+    struct house_deed *d = f->deed;
+    list_remove(&f->link);
+    mem_free(f);
+    if (d == NULL) {
+        return;
+    }
     if (r->error == ERR_NONE) {
         take_result(d, r);
     } else {
@@ -48,14 +61,18 @@ static void on_waited(void *owner, const struct command_result *r)
 static void on_sent(void *owner, const struct command_result *r)
 {
     struct house_deed *d = owner;
-    struct home *h = d->house->home;
-    if (r->error != ERR_NONE || d->wait_ms == 0 ||
+    struct house *s = d->house;
+    if (r->error != ERR_NONE || d->wait_ms == 0 || s->hurries ||
         command_status_of(r->phase) != COMMAND_PENDING) {
         take_result(d, r);
         return;
     }
     d->command = arena_dup(d->arena, r->json);
-    command_wait(h, d->device, r->id, d->wait_ms, on_waited, d);
+    struct follow *f = mem_calloc(1, sizeof *f);
+    f->deed = d;
+    list_init(&f->link);
+    list_push(&s->follows, &f->link);
+    command_wait(s->home, d->device, r->id, d->wait_ms, on_waited, f);
 }
 
 static void send(struct house_deed *d)
@@ -130,6 +147,47 @@ void house_deed_start(struct house_deed *d)
         send(d);
     } else {
         set(d);
+    }
+}
+
+/* --- the process --- */
+
+struct hurry {
+    struct mail mail;
+    struct house *house;
+};
+
+static void hurry_arrives(struct mail *m)
+{
+    struct house *s = CONTAINER_OF(m, struct hurry, mail)->house;
+    mem_free(CONTAINER_OF(m, struct hurry, mail));
+    s->hurries = true;
+    LIST_EACH(it, &s->follows) {
+        struct follow *f = LIST_ITEM(it, struct follow, link);
+        struct house_deed *d = f->deed;
+        f->deed = NULL;
+        if (d != NULL) {
+            d->done(d);
+        }
+    }
+}
+
+void house_hurry(struct home *h)
+{
+    struct hurry *x = mem_calloc(1, sizeof *x);
+    x->mail.run = hurry_arrives;
+    x->house = house_of(h);
+    post_mail(h->post, HOUSE_HOME, &x->mail);
+}
+
+void house_deeds_start(struct house *s) { list_init(&s->follows); }
+
+void house_deeds_free(struct house *s)
+{
+    while (!list_empty(&s->follows)) {
+        struct follow *f = LIST_ITEM(s->follows.next, struct follow, link);
+        list_remove(&f->link);
+        mem_free(f);
     }
 }
 

@@ -99,6 +99,8 @@ struct house {
     struct house_devices *devices;
     struct house_scenes *scenes;
     struct house_wishes *wishes;
+    struct list follows; /* deeds that wait for their device (house_action.c) */
+    bool hurries;        /* nobody waits for devices any more */
     _Atomic uint64_t changes, merged;
     _Atomic unsigned rooms_now, entities_now, unwritten_now; /* for house_stats */
     unsigned asks;       /* of this loop's callers, that are not answered */
@@ -345,6 +347,9 @@ struct house_deed {
     uuid device;            /* private: whose command it is, if the entity has one */
 };
 void house_deed_start(struct house_deed *d);
+void house_deeds_start(struct house *s);
+/* Nothing comes back any more. */
+void house_deeds_free(struct house *s);
 
 /* --- house_scene.c --- */
 

@@ -14,6 +14,7 @@
 #include "edge/home/news.h"
 #include "edge/monitor/wrap.h"
 #include "edge/rest/commands.h"
+#include "edge/rest/house_actions.h"
 #include "edge/rest/idempotency.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/emit.h"
@@ -232,6 +233,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     sio_init(e);
     emit_init(e);
     commands_init(e);
+    house_actions_init(e);
     if (e->conf->conformance) {
         conformance_init(e);
         eio_echo_init(e);
@@ -254,6 +256,7 @@ void edge_deinit(struct edge *e)
     broadcast_deinit(e);
     home_wire_deinit(e);
     emit_deinit(e);
+    house_actions_deinit(e);
     commands_deinit(e);
     clients_deinit(e);
     hub_free(e->hub);

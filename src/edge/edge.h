@@ -117,6 +117,7 @@ struct edge {
     struct http1_compressor *compressor; /* owned: of answers; made at the first one */
     struct map idem_held;    /* rest/idempotency.c: keys of principals whose home is here */
     struct list command_waits; /* of rest/commands.c */
+    struct list house_waits;   /* of rest/house_actions.c */
     struct emit_cache *emit; /* owned: of socketio/emit.c */
     struct engine *engine; /* owned: Engine.IO's sessions */
     struct home_wire *home_wire; /* owned: of edge/home/, as the next two */

@@ -17,6 +17,8 @@ struct host_point host_point_of(const struct shape_metrics *m, int64_t now_ms);
 /* The facts of a `state` object; interfaces and processes are written in their own form into the
  * arena. at_ms is recordedAt, timestamp or now. */
 struct host_facts host_facts_of(const struct shape_state *s, struct arena *arena, int64_t now_ms);
+/* Whether the object says anything of the host, and not of its capabilities only. */
+bool host_facts_given(const struct shape_state *s);
 /* A list that was decoded, in its own form, at most HOST_PROCESSES_MAX, in the arena. Empty when
  * the list is not given. */
 span host_processes_of(span list, struct arena *arena);

@@ -98,6 +98,13 @@ static span interfaces_of(span list, struct arena *arena)
     return keep(&out, arena);
 }
 
+bool host_facts_given(const struct shape_state *s)
+{
+    return s->has_os || s->has_architecture || s->has_uptime || s->has_hostname ||
+           s->has_ipAddress || s->has_macAddress || s->has_cpuCores || s->has_agentVersion ||
+           s->has_interfaces || s->has_top_processes || s->has_metrics || !s->has_states;
+}
+
 struct host_facts host_facts_of(const struct shape_state *s, struct arena *arena, int64_t now_ms)
 {
     return (struct host_facts){

@@ -3,6 +3,7 @@
 #include "domain/device_config.h"
 
 #include "edge/monitor/session.h"
+#include "edge/states.h"
 #include "edge/telemetry.h"
 
 #include "base/mem.h"
@@ -107,10 +108,30 @@ void event_monitor_metrics(struct event_call *in, const struct shape_metrics *s)
     }
 }
 
-void event_monitor_state(struct event_call *in, const struct shape_state *s)
+static void take_state(struct event_call *in, const struct shape_state *s)
 {
     struct host_facts f = host_facts_of(s, in->arena, in->now_ms);
     device_link_state(monitor_link(in->peer), in->id, &f);
+}
+
+/* Its states are on disk: what it says of the host follows. */
+static void states_moved(struct event_call *in)
+{
+    struct shape_ctx ctx = {.arena = in->arena, .now_ms = in->now_ms};
+    struct shape_state s;
+    bool ok = shape_decode(SCHEMA_state, in->data, &ctx, &s);
+    ASSERT(ok); /* it was read before */
+    take_state(in, &s);
+}
+
+void event_monitor_state(struct event_call *in, const struct shape_state *s)
+{
+    if (s->has_states) {
+        states_event(in, s->states, monitor_link(in->peer),
+                     host_facts_given(s) ? states_moved : NULL);
+    } else {
+        take_state(in, s);
+    }
 }
 
 void event_monitor_telemetry(struct event_call *in, struct event_many *many)

@@ -20,6 +20,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "domain/house.h"
 #include "loop/digest.h"
 
 #define WAIT_S_MAX 300
@@ -135,6 +136,7 @@ static void wait_for(struct rest_call *c, uuid command, uint32_t wait_ms, bool p
 void commands_drain(struct edge *e)
 {
     struct list waits;
+    house_hurry(e->home);
     list_init(&waits);
     list_splice(&waits, &e->command_waits);
     LIST_EACH(it, &waits) {
@@ -181,9 +183,7 @@ static bool is_draining(const struct edge *e)
     return e->ops != NULL && atomic_load_explicit(&e->ops->draining, memory_order_relaxed);
 }
 
-/* `wait`; 0 without it, and when there is no time left to wait. False when it is none, and
- * answered. */
-static bool read_wait(struct rest_call *c, uint32_t *ms)
+bool commands_wait_ms(struct rest_call *c, uint32_t *ms)
 {
     span text = rest_query(c, "wait");
     *ms = 0;
@@ -275,7 +275,7 @@ void rest_command_post(struct rest_call *c)
     char address[ADDR_TEXT_MAX];
     span made = SPAN_NONE;
     o->call = c;
-    if (!device_body(c, SCHEMA_command_post, &in) || !read_wait(c, &o->wait_ms) ||
+    if (!device_body(c, SCHEMA_command_post, &in) || !commands_wait_ms(c, &o->wait_ms) ||
         !read_key(c, &made)) {
         return;
     }
@@ -293,7 +293,7 @@ void rest_command_post(struct rest_call *c)
 void rest_command_get(struct rest_call *c)
 {
     uint32_t wait_ms;
-    if (!read_wait(c, &wait_ms)) {
+    if (!commands_wait_ms(c, &wait_ms)) {
         return;
     }
     if (wait_ms > 0) {

@@ -2,7 +2,9 @@
 #include "edge/rest/devices.h"
 #include "edge/rest/handlers.h"
 
+#include "domain/device_watch.h"
 #include "domain/hostmetrics.h"
+#include "shape/device_states.h"
 #include "shape/host.h"
 
 #define RANGE_DEFAULT_MS 3600000 /* without `from`: the hour before `to` */
@@ -90,17 +92,59 @@ static void reported(void *owner, const struct device_result *r)
     }
 }
 
+static void report(struct rest_call *c, const struct shape_state *s)
+{
+    int64_t now = loop_wall_ms(c->edge->loop);
+    struct host_facts f = host_facts_of(s, &c->arena, now);
+    struct host_point row = host_point_of(&s->metrics, now);
+    rest_later(c);
+    host_report(c->edge->home, c->uuids[0], &f, s->has_metrics ? &row : NULL, reported, c);
+}
+
+struct said {
+    struct rest_call *call;
+    struct shape_state state;
+};
+
+/* Its states are on disk: what it says of the host follows. */
+static void said(void *owner, err error, unsigned moved)
+{
+    struct said *x = owner;
+    struct rest_call *c = rest_resume(x->call);
+    if (c == NULL) {
+        return;
+    }
+    if (error != ERR_NONE) {
+        rest_error(c, error, NULL);
+    } else if (host_facts_given(&x->state)) {
+        report(c, &x->state);
+    } else {
+        rest_ok(c, span_str(rest_printf(c, "{\"ok\":true,\"moved\":%u}", moved)));
+    }
+}
+
 void rest_host_report(struct rest_call *c)
 {
     struct shape_state s;
+    struct shape_ctx ctx = {.arena = &c->arena};
+    struct house_say *says;
+    unsigned count;
     if (!device_body(c, SCHEMA_state, &s)) {
         return;
     }
-    int64_t now = loop_wall_ms(c->edge->loop);
-    struct host_facts f = host_facts_of(&s, &c->arena, now);
-    struct host_point row = host_point_of(&s.metrics, now);
+    if (!s.has_states) {
+        report(c, &s);
+        return;
+    }
+    if (!device_states_read(s.states, &ctx, &says, &count)) {
+        struct rest_fault fault = {.member = ctx.path, .detail = ctx.why};
+        rest_invalid(c, rest_printf(c, "%s %s", ctx.path, ctx.why), &fault, 1);
+        return;
+    }
+    struct said *x = ARENA_NEW(&c->arena, struct said);
+    *x = (struct said){.call = c, .state = s};
     rest_later(c);
-    host_report(c->edge->home, c->uuids[0], &f, s.has_metrics ? &row : NULL, reported, c);
+    device_says(c->edge->home, c->uuids[0], says, count, said, x);
 }
 
 static void viewers(void *owner, const struct device_result *r)

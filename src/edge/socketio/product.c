@@ -2,6 +2,7 @@
 #include "domain/device_config.h"
 #include "edge/rest/devices.h"
 #include "edge/socketio/app.h"
+#include "edge/states.h"
 #include "edge/telemetry.h"
 
 #include "base/mem.h"
@@ -254,6 +255,11 @@ void event_product_config_report(struct event_call *in, const struct shape_confi
 void event_product_telemetry(struct event_call *in, struct event_many *m)
 {
     telemetry_event(in, m, product_link(in));
+}
+
+void event_product_states(struct event_call *in, const struct shape_device_states *p)
+{
+    states_event(in, p->states, product_link(in), NULL);
 }
 
 /* --- provisioning keys --- */
