@@ -169,6 +169,17 @@ void client_send(struct pool *p, struct client *c, const void *text, size_t len)
     client_flush(p, c);
 }
 
+static void closed(struct pool *p, struct client *c, unsigned code)
+{
+    c->ended = true;
+    if (p->on_close != NULL) {
+        p->on_close(p, c, code);
+        return;
+    }
+    fprintf(stderr, "client %u: closed by the server, code %u\n", c->index, code);
+    p->failed++;
+}
+
 /* Frames at the start of the bytes; returns what was consumed. */
 static size_t frames(struct pool *p, struct client *c, const uint8_t *b, size_t len)
 {
@@ -198,9 +209,7 @@ static size_t frames(struct pool *p, struct client *c, const uint8_t *b, size_t 
             queue_frame(c, OP_PONG, b + at + head, n);
             p->pings++;
         } else if (op == OP_CLOSE) {
-            fprintf(stderr, "client %u: closed by the server, code %u\n", c->index,
-                    n >= 2 ? (unsigned)b[at + head] << 8 | b[at + head + 1] : 0);
-            p->failed++;
+            closed(p, c, n >= 2 ? (unsigned)b[at + head] << 8 | b[at + head + 1] : 0);
         }
         at += head + n;
     }
@@ -227,9 +236,11 @@ static void readable(struct pool *p, struct client *c)
     ssize_t n = take(c);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN) {
-            fprintf(stderr, "client %u: connection lost\n", c->index);
             watch(p, c, EPOLL_CTL_DEL, 0);
-            p->failed++;
+            if (!c->ended) {
+                fprintf(stderr, "client %u: connection lost\n", c->index);
+                p->failed++;
+            }
         }
         return;
     }
@@ -276,7 +287,7 @@ static void let_go(struct client *c)
     c->in = c->out = NULL;
     c->next_seq = NULL;
     c->in_len = c->in_cap = c->out_len = c->out_at = c->out_cap = 0;
-    c->open = c->writing = false;
+    c->open = c->writing = c->ended = false;
 }
 
 void client_drop(struct pool *p, struct client *c)

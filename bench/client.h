@@ -15,6 +15,7 @@ struct client {
     int fd;
     uint32_t index;
     bool open;    /* the handshake is done */
+    bool ended;   /* the server has closed it */
     bool writing; /* waits for the socket to take bytes */
     struct ssl_st *tls; /* owned; NULL: plain */
     uint8_t *in;  /* owned: unparsed bytes; NULL when none */
@@ -38,6 +39,8 @@ struct pool {
     struct ssl_ctx_st *tls; /* owned; NULL: plain */
     uint64_t now_ns; /* when the bytes that are being read arrived */
     void (*on_text)(struct pool *p, struct client *c, const uint8_t *text, size_t len);
+    /* Closed by the server; NULL: that counts as failed. */
+    void (*on_close)(struct pool *p, struct client *c, unsigned code);
     void *user;
 };
 

@@ -6,8 +6,8 @@
  *          [--rest S] [--changes K] [--entities E --rate R --devices FILE]
  *
  *   idle   memory of each
- *   beat   heartbeats for --seconds: CPU time of each, and how long the loop answered nothing: an
- *          echo every 2 ms beside them (the server runs with --conformance on and one loop)
+ *   beat   heartbeats for --seconds: CPU time of each; and for as long again how long the loop
+ *          answers nothing: an echo every 2 ms beside them (--conformance on, one loop)
  *   fan    --changes of one entity, set over REST (HOME_TOKEN), each told to all
  *   storm  bench/home_storm.c
  */
@@ -162,14 +162,11 @@ static void on_beat(struct pool *p, struct client *c, const uint8_t *text, size_
     }
 }
 
-/* Echoes for a while; the CPU time that the server took, us a second. */
-static double probe_for(struct home_bench *b, struct probe *probe, double seconds)
+/* Echoes for a while. */
+static void probe_for(struct home_bench *b, struct probe *probe, double seconds)
 {
-    uint64_t cpu = cpu_ns_of(b->pid);
     uint64_t begin = now_ns();
     uint64_t due = begin;
-    memset(&probe->round, 0, sizeof probe->round);
-    probe->echoes = 0;
     while (now_ns() < begin + (uint64_t)(seconds * SECOND)) {
         if (probe->sent_ns == 0 && now_ns() >= due) {
             probe->sent_ns = now_ns();
@@ -178,28 +175,33 @@ static double probe_for(struct home_bench *b, struct probe *probe, double second
         }
         pool_poll(&b->pool, MS / 2);
     }
-    return (double)(cpu_ns_of(b->pid) - cpu) / 1e3 / ((double)(now_ns() - begin) / 1e9);
 }
 
 static int beat_run(struct home_bench *b)
 {
-    struct probe alone = {.client = &b->pool.items[b->conns]};
-    b->user = &alone;
+    static struct probe alone, beside;
+    alone.client = beside.client = &b->pool.items[b->conns];
     b->pool.on_text = on_beat;
+    b->user = &alone;
     home_open(b, b->conns, b->conns + 1, "/conformance/pubsub");
-    double rest = probe_for(b, &alone, b->seconds / 2);
-    struct probe probe = {.client = alone.client};
+    probe_for(b, &alone, b->seconds / 2);
+    uint64_t cpu = cpu_ns_of(b->pid);
+    home_serve(b, (uint64_t)(b->seconds * 1000 / 2));
+    double rest_us = (double)(cpu_ns_of(b->pid) - cpu) / 1e3 / (b->seconds / 2);
+
     crowd_in(b);
-    b->user = &probe;
     uint64_t before = b->heartbeats;
-    double busy = probe_for(b, &probe, b->seconds);
+    cpu = cpu_ns_of(b->pid);
+    home_serve(b, (uint64_t)(b->seconds * 1000));
     double beats = (double)(b->heartbeats - before);
-    double us = beats == 0 ? 0 : (busy - rest) * b->seconds / beats;
+    double us = (double)(cpu_ns_of(b->pid) - cpu) / 1e3 - rest_us * b->seconds;
+    b->user = &beside;
+    probe_for(b, &beside, b->seconds);
     printf("{\"conns\":%u,\"heartbeats\":%.0f,\"us_each\":%.3f,\"rest_us_s\":%.0f,"
            "\"stall_ms\":%.2f,\"stall_p99_ms\":%.2f,\"rest_stall_ms\":%.2f,\"failed\":%u}\n",
-           b->conns, beats, us, rest, (double)probe.round.max_ns / 1e6,
-           (double)hist_at(&probe.round, 0.99) / 1e6, (double)alone.round.max_ns / 1e6,
-           b->pool.failed);
+           b->conns, beats, beats == 0 ? 0 : us / beats, rest_us,
+           (double)beside.round.max_ns / 1e6, (double)hist_at(&beside.round, 0.99) / 1e6,
+           (double)alone.round.max_ns / 1e6, b->pool.failed);
     return b->pool.failed > 0 || beats == 0;
 }
 

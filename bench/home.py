@@ -33,7 +33,7 @@ ROOT, OUT = crowd.ROOT, crowd.OUT
 DIR = os.path.join(OUT, 'home')
 USER = '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee'
 RUN_SECONDS_MAX = 90
-HEARTBEAT_MS = 2000     # instead of 30 s, so that a short window has several
+HEARTBEAT_MS = 1000     # instead of 30 s, so that a short window has several
 HEARTBEAT_USUAL_S = 30
 ROOM_ENTITIES = 10      # bench/home_storm.c
 STORM_VIEWERS, STORM_SECONDS, STORM_RATE = 300, 10, 10000
@@ -140,7 +140,7 @@ def follow(options):
 
 
 def beat(options):
-    got = ours(options, 'beat', '--seconds', 8,
+    got = ours(options, 'beat', '--seconds', 4,
                flags=['--home-heartbeat-ms', str(HEARTBEAT_MS)])
     return {'us_each': got['us_each'], 'us_s': got['us_each'] / HEARTBEAT_USUAL_S,
             'heartbeats': got['heartbeats'], 'stall_ms': got['stall_ms'],

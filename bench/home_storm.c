@@ -5,13 +5,14 @@
  *   followers  of one room each, with a snapshot, from the start to the end
  *   comers     who connect, follow a room with a snapshot for a while, and are gone as in a crash
  *   stallers   of a room each, who read nothing for a second at a time
- *   watchers   who follow everything, and
- *   sleepers   who follow everything with small socket buffers and read nothing for seconds
+ *   sleepers   of many rooms, with small socket buffers, who read nothing for seconds
+ *   watchers   who follow everything; when more waits for one than its queue holds, it is closed
+ *              (1013) and comes again
  *
- * After its snapshot nobody may hear of another room, or of a number that is not newer than the
- * last one. Followers and comers have to hear every number: each change's old state is the state
- * before, and numbers go up by one. Slow ones may miss what was merged. At the end everybody has
- * the last number of every entity that they follow.
+ * After its snapshot nobody may hear a number that is not newer than the last one, and once the
+ * subscription is answered nothing of another room. Followers and comers have to hear every number:
+ * each change's old state is the state before, and numbers go up by one. Slow ones may miss what
+ * was merged. At the end everybody has the last number of every entity that they follow.
  */
 #include "home.h"
 
@@ -23,6 +24,8 @@
 #define ROOM_ENTITIES 10u
 #define DEVICE_PATH "/api/v1/devices/self/ws?token="
 #define SLEEPER_BYTES 16384   /* of its socket's receive buffer */
+#define SLEEPER_ROOMS 20u     /* their entities fit a queue of 256 */
+#define CLOSE_SLOW 1013u
 #define TICK_MS 2u            /* devices whose turn it is send together */
 #define STALL_MS 1000u
 #define SLEEP_MS 3000u
@@ -31,15 +34,17 @@
 
 #define NOTHING (-1)          /* not known: no snapshot yet, or a state that is not a number */
 
-enum role { FOLLOWER, COMER, STALLER, WATCHER, SLEEPER, ROLES };
+enum role { FOLLOWER, COMER, STALLER, SLEEPER, WATCHER, ROLES };
 
-static const char *const role_names[ROLES] = {"followers", "comers", "stallers", "watchers",
-                                              "sleepers"};
+static const char *const role_names[ROLES] = {"followers", "comers", "stallers", "sleepers",
+                                              "watchers"};
 
 struct viewer {
     enum role role;
-    uint32_t room;     /* from 1; 0: everything */
-    bool ready;        /* has its snapshot */
+    uint32_t room;     /* the first one, from 1 */
+    uint32_t rooms;    /* 0: follows everything */
+    uint32_t snapshots, answers; /* one a room; with all answers it hears of no other room */
+    bool closed;       /* by the server, for being slow */
     bool paused;
     uint64_t next_ns;  /* when it pauses, reads on, or goes */
     int32_t *seen;     /* of its entities; borrowed */
@@ -62,6 +67,7 @@ struct storm {
     uint64_t foreign;         /* of a room that is not followed */
     uint64_t snapshots;
     uint64_t comings;
+    uint64_t slow;            /* closed with 1013 */
     uint64_t damaged;
     struct hist age;          /* of changes at followers */
 };
@@ -87,8 +93,8 @@ static bool entity_of(const uint8_t *text, size_t len, uint32_t *out)
 
 static int32_t *place_of(struct storm *s, struct viewer *v, uint32_t entity)
 {
-    uint32_t at = v->room == 0 ? entity : entity - (v->room - 1) * ROOM_ENTITIES;
-    return at < (v->room == 0 ? s->devices : ROOM_ENTITIES) ? &v->seen[at] : NULL;
+    uint32_t at = v->rooms == 0 ? entity : entity - (v->room - 1) * ROOM_ENTITIES;
+    return at < (v->rooms == 0 ? s->devices : v->rooms * ROOM_ENTITIES) ? &v->seen[at] : NULL;
 }
 
 static bool hears_all(const struct viewer *v) { return v->role == FOLLOWER || v->role == COMER; }
@@ -102,12 +108,12 @@ static void on_change(struct storm *s, struct viewer *v, const uint8_t *text, si
         s->damaged++;
         return;
     }
-    if (!v->ready && v->room != 0) {
-        return; /* it is not in its room yet and hears everything */
+    if (v->snapshots < v->rooms) {
+        return; /* it is not in its rooms yet and hears everything */
     }
     int32_t *seen = place_of(s, v, entity);
     if (seen == NULL) {
-        s->foreign++;
+        s->foreign += v->answers == v->rooms;
         return;
     }
     int32_t old = home_member(text, len, "old_state", &at, &n) ? number_of(at, n) : NOTHING;
@@ -157,7 +163,19 @@ static void on_snapshot(struct storm *s, struct viewer *v, const uint8_t *text, 
     }
     s->damaged += count != ROOM_ENTITIES;
     s->snapshots++;
-    v->ready = true;
+    v->snapshots++;
+}
+
+static void ask_rooms(const struct viewer *v, struct client *c)
+{
+    char out[128];
+    for (uint32_t i = 0; i < v->rooms; i++) {
+        int n = snprintf(out, sizeof out,
+                         "{\"type\":\"subscribe_room\",\"id\":\"s\","
+                         "\"data\":{\"room_id\":%u,\"snapshot\":true}}",
+                         v->room + i);
+        client_queue_frame(c, out, (size_t)n);
+    }
 }
 
 static void on_text(struct pool *p, struct client *c, const uint8_t *text, size_t len)
@@ -175,16 +193,26 @@ static void on_text(struct pool *p, struct client *c, const uint8_t *text, size_
         on_change(s, v, text, len);
     } else if (home_is(text, len, "room_snapshot")) {
         on_snapshot(s, v, text, len);
-    } else if (home_is(text, len, "connection") && v->room != 0) {
-        char out[128];
-        int n = snprintf(out, sizeof out,
-                         "{\"type\":\"subscribe_room\","
-                         "\"data\":{\"room_id\":%u,\"snapshot\":true}}",
-                         v->room);
-        client_queue_frame(c, out, (size_t)n);
+    } else if (home_is(text, len, "result")) {
+        v->answers++;
+        s->damaged += memmem(text, len, "\"ok\":true", 9) == NULL;
+    } else if (home_is(text, len, "connection")) {
+        ask_rooms(v, c);
     } else if (home_is(text, len, "error")) {
         fprintf(stderr, "home: client %u: %.*s\n", c->index, (int)len, (const char *)text);
         s->damaged++;
+    }
+}
+
+static void on_close(struct pool *p, struct client *c, unsigned code)
+{
+    struct storm *s = ((struct home_bench *)p->user)->user;
+    if (c->index >= s->devices && code == CLOSE_SLOW) {
+        s->viewer[c->index - s->devices].closed = true;
+        s->slow++;
+    } else {
+        fprintf(stderr, "home: client %u: closed with %u\n", c->index, code);
+        p->failed++;
     }
 }
 
@@ -230,10 +258,11 @@ static struct client *client_of(struct storm *s, const struct viewer *v)
 
 static void forget(struct storm *s, struct viewer *v)
 {
-    for (uint32_t i = 0; i < (v->room == 0 ? s->devices : ROOM_ENTITIES); i++) {
+    for (uint32_t i = 0; i < s->devices; i++) {
         v->seen[i] = NOTHING;
     }
-    v->ready = v->room == 0;
+    v->snapshots = v->answers = 0;
+    v->closed = v->paused = false;
 }
 
 static void come(struct storm *s, struct viewer *v)
@@ -251,11 +280,17 @@ static void come(struct storm *s, struct viewer *v)
 static void live(struct storm *s, struct viewer *v, uint64_t now)
 {
     struct client *c = client_of(s, v);
+    if (v->closed) {
+        client_drop(&s->b->pool, c);
+        come(s, v);
+        v->next_ns = now + STALL_MS * MS;
+        return;
+    }
     if (now < v->next_ns) {
         return;
     }
     if (v->role == COMER) {
-        if (!v->ready) {
+        if (v->snapshots < v->rooms) {
             v->next_ns = now + 10 * MS; /* it stays for its snapshot */
             return;
         }
@@ -286,6 +321,17 @@ static void wake_all(struct storm *s)
     }
 }
 
+/* Those that were closed at last come again. */
+static void serve(struct storm *s, uint64_t ms)
+{
+    for (uint32_t i = 0; i < s->viewers; i++) {
+        if (s->viewer[i].closed) {
+            live(s, &s->viewer[i], now_ns());
+        }
+    }
+    home_serve(s->b, ms);
+}
+
 /* Entities whose last number somebody does not have. */
 static uint64_t behind(struct storm *s)
 {
@@ -303,7 +349,7 @@ static uint64_t behind(struct storm *s)
 static void arrange(struct storm *s)
 {
     const uint32_t counts[ROLES] = {s->b->conns * 6 / 10, s->b->conns * 2 / 10,
-                                    s->b->conns * 2 / 10, 2, 2};
+                                    s->b->conns * 2 / 10, 4, 2};
     for (unsigned r = 0; r < ROLES; r++) {
         s->viewers += counts[r];
     }
@@ -313,13 +359,16 @@ static void arrange(struct storm *s)
     s->said_ns = calloc(s->devices, sizeof *s->said_ns);
     pool_init(&s->b->pool, s->devices + s->viewers);
     s->b->pool.on_text = on_text;
+    s->b->pool.on_close = on_close;
     uint64_t now = now_ns();
     for (uint32_t i = 0, r = 0, n = 0; i < s->viewers; i++, n++) {
         for (; n == counts[r]; n = 0) {
             r++;
         }
+        uint32_t span = r == WATCHER ? 0 : r == SLEEPER ? SLEEPER_ROOMS : 1;
+        span = span > rooms(s) ? rooms(s) : span;
         s->viewer[i] = (struct viewer){
-            .role = (enum role)r, .room = r >= WATCHER ? 0 : i % rooms(s) + 1,
+            .role = (enum role)r, .room = i % (rooms(s) - span + 1) % rooms(s) + 1, .rooms = span,
             .seen = s->seen + (size_t)i * s->devices,
             .next_ns = now + (STAY_MS + i * 7 % 1000) * MS};
     }
@@ -369,7 +418,7 @@ int storm_run(struct home_bench *b)
     uint64_t calm = now_ns();
     uint64_t late = behind(&s);
     for (; late > 0 && now_ns() < calm + SETTLE_MS * MS; late = behind(&s)) {
-        home_serve(b, 50);
+        serve(&s, 50);
     }
     uint64_t delivered = 0;
     for (unsigned r = 0; r < ROLES; r++) {
@@ -379,16 +428,21 @@ int storm_run(struct home_bench *b)
     bool failed = lost || s.backwards + s.broken + s.foreign + s.damaged + late > 0 ||
                   b->pool.failed > 0;
     printf("{\"entities\":%u,\"viewers\":%u,\"changes\":%llu,\"seconds\":%.2f,\"cores\":%.3f,"
-           "\"delivered\":%llu,\"snapshots\":%llu,\"comings\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
-           "\"max_ms\":%.1f,\"settled_ms\":%.0f,\"backwards\":%llu,\"broken\":%llu,"
-           "\"foreign\":%llu,\"damaged\":%llu,\"wrong_at_the_end\":%llu,\"failed\":%u",
+           "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.1f,\"settled_ms\":%.0f,\"failed\":%u",
            s.devices, s.viewers, (unsigned long long)s.changes, seconds, used / seconds,
-           (unsigned long long)delivered, (unsigned long long)s.snapshots,
-           (unsigned long long)s.comings, (double)hist_at(&s.age, 0.5) / 1e6,
-           (double)hist_at(&s.age, 0.99) / 1e6, (double)s.age.max_ns / 1e6,
-           (double)(now_ns() - calm) / 1e6, (unsigned long long)s.backwards,
-           (unsigned long long)s.broken, (unsigned long long)s.foreign,
-           (unsigned long long)s.damaged, (unsigned long long)late, b->pool.failed);
+           (double)hist_at(&s.age, 0.5) / 1e6, (double)hist_at(&s.age, 0.99) / 1e6,
+           (double)s.age.max_ns / 1e6, (double)(now_ns() - calm) / 1e6, b->pool.failed);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {
+        {"delivered", delivered},   {"snapshots", s.snapshots}, {"comings", s.comings},
+        {"closed_slow", s.slow},    {"backwards", s.backwards}, {"broken", s.broken},
+        {"foreign", s.foreign},     {"damaged", s.damaged},     {"wrong_at_the_end", late},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        printf(",\"%s\":%llu", counts[i].name, (unsigned long long)counts[i].n);
+    }
     for (unsigned r = 0; r < ROLES; r++) {
         printf(",\"missed_%s\":%llu", role_names[r], (unsigned long long)s.missed[r]);
     }
