@@ -57,7 +57,7 @@ struct house_result {
     err error;
     const char *member; /* static text, or NULL */
     const char *why;    /* static text, or NULL */
-    bool created;       /* house_state_set made the entity */
+    bool created;       /* the entity was made by it */
     int64_t id;         /* of a room */
     int64_t version;    /* what the ETag names */
     span json;          /* the object; of a list the array */

@@ -280,6 +280,7 @@ static void created(struct house_ask *a, struct entity *e)
     }
     c->entity = e;
     entity_hold(e);
+    a->result.created = true;
     house_result_entity(a, e);
     house_written(a->house, e, &c->wait);
 }
