@@ -7,6 +7,7 @@
 
 #include "domain/command.h"
 #include "domain/fleet.h"
+#include "domain/house.h"
 #include "domain/receiver.h"
 #include "tables/metrics.h"
 
@@ -307,6 +308,21 @@ static void collect_outbox_bytes(struct scrape *s)
 {
     scrape_plain(s, (double)SUM(s, hub_stats, outbox_bytes));
 }
+
+#define COLLECT_HOUSE(name, member)                                                                \
+    static void collect_home_##name(struct scrape *s)                                              \
+    {                                                                                              \
+        struct house_stats stats = {0};                                                            \
+        if (s->own->home != NULL && s->own->home->house != NULL) {                                 \
+            house_stats(s->own->home, &stats);                                                     \
+        }                                                                                          \
+        scrape_plain(s, (double)stats.member);                                                     \
+    }
+COLLECT_HOUSE(rooms, rooms)
+COLLECT_HOUSE(entities, entities)
+COLLECT_HOUSE(changes_total, changes)
+COLLECT_HOUSE(history_merged_total, merged)
+COLLECT_HOUSE(unwritten, unwritten)
 
 /* Sums one count over the journals of all loops. */
 #define JOURNAL_SUM(s, member) journal_sum(s, offsetof(struct journal_stats, member))
