@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
+#include "domain/recovery.h"
 #include "loop/addr.h"
 
 #include <netinet/in.h>
@@ -187,6 +188,9 @@ void world_close(struct world *w)
     house_free(w->home.house);
     if (w->home.fleet != NULL) {
         fleet_free(w->home.fleet);
+    }
+    if (w->home.recovery != NULL) {
+        recovery_free(w->home.recovery);
     }
     journal_free(w->journals[0]);
     edge_deinit(&w->edge);

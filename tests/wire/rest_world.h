@@ -41,8 +41,8 @@ struct world {
     char password[128]; /* of the user `admin` */
 };
 
-/* Starts on a free port of 127.0.0.1 with the user admin, and without a fleet: home.fleet is the
- * test's to make, and world_close's to free. */
+/* Starts on a free port of 127.0.0.1 with the user admin, and without a fleet and recovery:
+ * home.fleet and home.recovery are the test's to make, and world_close's to free. */
 void world_open(struct world *w);
 /* The same with another handler of requests, without a user. */
 void world_open_with(struct world *w, const struct http_handler *handler);
