@@ -13,6 +13,7 @@ const struct option_row user_options[] = {
     {"role", "ROLE", "a role; may be repeated", false},
     {"device", "UUID", "grant, revoke: the role for that device only", false},
     {"group", "UUID", "grant, revoke: the role for the devices of that group only", false},
+    {"room", "ID", "grant, revoke: the role for that room of the house only", false},
     {"password-file", "FILE", "the password is its text (-: standard input); else one is made",
      .file = true},
     {.name = NULL},
@@ -70,8 +71,9 @@ static void listed(void *owner, const struct identity_result *r)
         char since[TIME_S_LEN + 1];
         uuid_format(r->users[i].principal, id);
         time_format_s(r->users[i].created_ms, since);
-        buf_printf(&call->out, "%s  %s  %s  %.*s\n", id, since,
-                   r->users[i].active ? "active  " : "disabled", SPAN_FMT(r->users[i].username));
+        buf_printf(&call->out, "%s  %s  %s  %.*s  %.*s\n", id, since,
+                   r->users[i].active ? "active  " : "disabled", SPAN_FMT(r->users[i].username),
+                   SPAN_FMT(r->users[i].roles));
     }
     if (r->more && r->count > 0) {
         identity_user_list(call->home, r->users[r->count - 1].username, LIST_PAGE, listed, call);
@@ -89,22 +91,46 @@ static void set_password(struct command_call *call)
     }
 }
 
-/* What the roles are for: everything, or what an option names. */
+/* The scope that an option names; false, and the call ended, when its value is none. */
+static bool read_scope(struct command_call *call, enum scope_kind kind, const char *id,
+                       struct scope *out)
+{
+    uint64_t room;
+    if (kind != SCOPE_HOME_ROOM) {
+        out->kind = kind;
+        if (!uuid_parse(span_str(id), &out->id)) {
+            command_end(call, EXIT_USAGE, "that is no UUID");
+            return false;
+        }
+    } else if (!span_u64(span_str(id), INT64_MAX, &room) || room == 0) {
+        command_end(call, EXIT_USAGE, "that is no room's id, which is a whole number");
+        return false;
+    } else {
+        *out = scope_room((int64_t)room);
+    }
+    return true;
+}
+
+/* What the roles are for: everything, or what one option names. */
 static bool scope_of(struct command_call *call, struct scope *out)
 {
-    const char *device = options_get(&call->options, "device");
-    const char *group = options_get(&call->options, "group");
-    const char *id = device != NULL ? device : group;
-    *out = (struct scope){.kind = id == NULL       ? SCOPE_GLOBAL
-                                  : device != NULL ? SCOPE_DEVICE
-                                                   : SCOPE_DEVICE_GROUP};
-    if (device != NULL && group != NULL) {
-        command_end(call, EXIT_USAGE, "name a device or a group, not both");
-        return false;
-    }
-    if (id != NULL && !uuid_parse(span_str(id), &out->id)) {
-        command_end(call, EXIT_USAGE, "that is no UUID");
-        return false;
+    static const struct {
+        const char *option;
+        enum scope_kind kind;
+    } rows[] = {{"device", SCOPE_DEVICE}, {"group", SCOPE_DEVICE_GROUP}, {"room", SCOPE_HOME_ROOM}};
+    *out = SCOPE_ALL;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *id = options_get(&call->options, rows[i].option);
+        if (id == NULL) {
+            continue;
+        }
+        if (out->kind != SCOPE_GLOBAL) {
+            command_end(call, EXIT_USAGE, "name only one of a device, a group and a room");
+            return false;
+        }
+        if (!read_scope(call, rows[i].kind, id, out)) {
+            return false;
+        }
     }
     return true;
 }
@@ -117,7 +143,7 @@ static void next_role(void *owner, const struct identity_result *r)
     unsigned count;
     struct scope scope;
     if (r != NULL && r->error == ERR_NOT_FOUND) {
-        command_end(call, EXIT_FAILED, "no such group, or too many roles are bound to it");
+        command_end(call, EXIT_FAILED, "no such group or room, or too many roles are bound to it");
     } else if (r != NULL && r->error != ERR_NONE) {
         command_fail(call, r->error);
     } else if (scope_of(call, &scope) && command_roles(call, roles, &count)) {

@@ -29,6 +29,7 @@ struct user_row {
     bool active;
     int64_t created_ms;
     int64_t last_login_ms; /* 0: never */
+    span roles; /* of a list: "operator,viewer@room:7,viewer@device:0190..." */
 };
 
 /* One key of a device; the key itself is not kept. */
@@ -116,7 +117,9 @@ void identity_user_add(struct home *h, span username, span password, const enum 
 void identity_first_admin(struct home *h, identity_done done, void *owner);
 /* By username; result: users[0]. ERR_NOT_FOUND. */
 void identity_user_get(struct home *h, span username, identity_done done, void *owner);
-/* By username, after `after` (empty: from the start), at most `limit` (1-200). */
+/* By username, after `after` (empty: from the start), at most `limit` (1-200). The roles are the
+ * first USER_LIST_ROLES_MAX of all together; who has more is shown with "..." at the end. */
+#define USER_LIST_ROLES_MAX 10000
 void identity_user_list(struct home *h, span after, unsigned limit, identity_done done,
                         void *owner);
 /* Also ends the principal's tokens, refresh tokens and console sessions. */

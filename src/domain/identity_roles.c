@@ -200,16 +200,58 @@ static void read_user(const struct op *o, unsigned row, struct user_row *out)
     out->last_login_ms = store_int(store_cell(req, 0, row, 7));
 }
 
+/* A role as people name it: "viewer@room:7". */
+static void put_role(const struct store_req *req, unsigned row, buf *out)
+{
+    span kind = store_text(store_cell(req, 1, row, 2));
+    span id = store_text(store_cell(req, 1, row, 3));
+    const char *as = span_eq(kind, SPAN("device_group")) ? "group"
+                     : span_eq(kind, SPAN("home_room"))  ? "room"
+                                                         : NULL;
+    buf_append_str(out, out->len > 0 ? "," : "");
+    buf_append_span(out, store_text(store_cell(req, 1, row, 1)));
+    if (id.len > 0) {
+        buf_append_byte(out, '@');
+        buf_append_span(out, as == NULL ? kind : span_str(as));
+        buf_append_byte(out, ':');
+        buf_append_span(out, id);
+    }
+}
+
+/* Both steps list the users in one order. */
+static void read_roles(struct role_op *r, unsigned count)
+{
+    const struct store_req *req = r->op.task.req;
+    unsigned row = 0, rows = req->steps[1].row_count;
+    for (unsigned i = 0; i < count; i++) {
+        buf roles = {0};
+        uuid id;
+        while (row < rows && op_cell_uuid(&r->op, 1, row, 0, &id) &&
+               uuid_eq(id, r->users[i].principal)) {
+            put_role(req, row++, &roles);
+        }
+        if (row == rows && rows == USER_LIST_ROLES_MAX) {
+            buf_append_str(&roles, "...");
+        }
+        r->users[i].roles = arena_dup(&r->op.arena, buf_span(&roles));
+        buf_deinit(&roles);
+    }
+}
+
 static void on_users(struct task *t)
 {
     struct role_op *r = OP_OF(t, struct role_op);
     bool list = r->limit > 0;
     if (begin(r)) {
-        struct store_req *req = task_req(t, 1);
+        struct store_req *req = task_req(t, list ? 2 : 1);
         store_step_init(req, 0, list ? QUERY_USER_LIST : QUERY_USER_BY_NAME, 1);
         store_set_text(req, 0, 0, 0, r->name);
         if (list) {
             store_set_int(req, 0, 0, 1, r->limit + 1);
+            store_step_init(req, 1, QUERY_USER_LIST_ROLES, 1);
+            store_set_text(req, 1, 0, 0, r->name);
+            store_set_int(req, 1, 0, 1, r->limit + 1);
+            store_set_int(req, 1, 0, 2, USER_LIST_ROLES_MAX);
         }
         task_store(t);
         return;
@@ -222,6 +264,9 @@ static void on_users(struct task *t)
     unsigned count = list && rows > r->limit ? r->limit : rows;
     for (unsigned row = 0; row < count; row++) {
         read_user(&r->op, row, &r->users[row]);
+    }
+    if (list) {
+        read_roles(r, count);
     }
     r->op.result.users = r->users;
     r->op.result.count = count;

@@ -160,7 +160,7 @@ test('who_has_a_role_in_a_group_has_it_for_its_devices_and_nothing_else', async 
   const refused = await server.cli('user', 'grant', '--name', none.name, '--role', 'viewer', '--group', NOBODY).catch((e) => e);
   assert.match(refused.message, /no such group/);
   const both = await server.cli('user', 'grant', '--name', none.name, '--role', 'viewer', '--group', group, '--device', mine).catch((e) => e);
-  assert.match(both.message, /not both/);
+  assert.match(both.message, /only one of/);
   const bad = await server.cli('user', 'grant', '--name', none.name, '--role', 'viewer', '--device', 'x').catch((e) => e);
   assert.match(bad.message, /no UUID/);
   await server.cli('user', 'grant', '--name', none.name, '--role', 'viewer', '--device', other);

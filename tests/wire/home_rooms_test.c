@@ -355,6 +355,31 @@ static void changed_rights_change_what_is_heard(void **state)
     bind_room(hall, true);
 }
 
+static void on_list(void *owner, const struct identity_result *r)
+{
+    (void)owner;
+    for (unsigned i = 0; i < r->count; i++) {
+        char wanted[64] = "operator";
+        if (span_eq(r->users[i].username, SPAN("bob"))) {
+            snprintf(wanted, sizeof wanted, "viewer@room:%lld", (long long)hall);
+        } else if (!span_eq(r->users[i].username, SPAN("adam"))) {
+            continue;
+        }
+        assert_true(span_eq(r->users[i].roles, span_str(wanted)));
+        said.id++;
+    }
+    said.error = r->error;
+    said.done = true;
+}
+
+static void the_list_of_users_shows_their_roles(void **state)
+{
+    said.id = 0;
+    identity_user_list(&world.home, SPAN_NONE, 200, on_list, NULL);
+    wait_done();
+    assert_int_equal(said.id, 2);
+}
+
 static void who_may_see_all_may_come_to_see_one_room(void **state)
 {
     uuid id;
@@ -551,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_deleted_room_is_told_and_its_client_does_not_hear_of_all),
         cmocka_unit_test(a_room_that_becomes_private_is_none_of_anonymous_clients),
         cmocka_unit_test(changed_rights_change_what_is_heard),
+        cmocka_unit_test(the_list_of_users_shows_their_roles),
         cmocka_unit_test(who_may_see_all_may_come_to_see_one_room),
         cmocka_unit_test(rooms_are_told_with_their_position_and_replayed_from_it),
         cmocka_unit_test(a_position_of_another_log_is_a_gap),

@@ -16,19 +16,23 @@ static struct peer connect_one(void) { return peer_connect(&world, "", ""); }
 
 /* --- who is let in --- */
 
+static void expect_status(const char *query, const char *lines, int status)
+{
+    char request[1024];
+    snprintf(request, sizeof request, "GET /ws%s HTTP/1.1\r\n" PEER_HOST_LINE PEER_UPGRADE "%s\r\n",
+             query, lines);
+    world_ask(&world, request, &a);
+    assert_int_equal(a.status, status);
+}
+
 static void who_asks_without_upgrade_is_told(void **state)
 {
     world_ask(&world, "GET /ws HTTP/1.1\r\n" PEER_HOST_LINE "\r\n", &a);
     assert_int_equal(a.status, 426);
-    world_ask(&world, "GET /ws?since=no HTTP/1.1\r\n" PEER_HOST_LINE PEER_UPGRADE "\r\n", &a);
-    assert_int_equal(a.status, 400);
-    world_ask(&world, "GET /ws HTTP/1.1\r\n" PEER_HOST_LINE PEER_UPGRADE "Origin: https://evil.example\r\n\r\n",
-              &a);
-    assert_int_equal(a.status, 403);
-    world_ask(&world, "GET /ws HTTP/1.1\r\n" PEER_HOST_LINE PEER_UPGRADE "X-Forwarded-For: 10.0.0.1\r\n\r\n", &a);
-    assert_int_equal(a.status, 401);
-    world_ask(&world, "GET /ws?token=nonsense HTTP/1.1\r\n" PEER_HOST_LINE PEER_UPGRADE "\r\n", &a);
-    assert_int_equal(a.status, 401);
+    expect_status("?since=no", "", 400);
+    expect_status("", "Origin: https://evil.example\r\n", 403);
+    expect_status("", "X-Forwarded-For: 10.0.0.1\r\n", 401);
+    expect_status("?token=nonsense", "", 401);
 }
 
 static void a_client_is_welcomed_by_its_id(void **state)
@@ -52,7 +56,8 @@ static void ping_is_answered_by_pong_and_with_an_id_by_a_result(void **state)
     peer_expect(&c, "{\"type\":\"pong\"");
     peer_say(&c, "{\"type\":\"ping\",\"data\":null,\"id\":\"a\\u0000b\"}");
     peer_expect(&c, "{\"type\":\"pong\"");
-    peer_expect(&c, "{\"type\":\"result\",\"data\":{\"id\":\"a\\u0000b\",\"ok\":true},\"timestamp\":\"");
+    peer_expect(&c, "{\"type\":\"result\",\"data\":{\"id\":\"a\\u0000b\",\"ok\":true},"
+                    "\"timestamp\":\"");
     peer_leave(&c);
 }
 
