@@ -65,7 +65,8 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .recovery_ms = config_int(c, CONFIG_recovery_ms),
         .recovery_bytes_max = (uint64_t)config_int(c, CONFIG_recovery_mb) * 1000000,
         .timezone = config_str(c, CONFIG_timezone),
-        .app_receiver = process_app_receiver(c),
+        .app_receiver = process_receiver(c, CONFIG_app_webhook_url),
+        .home_receiver = process_receiver(c, CONFIG_home_webhook_url),
     };
 }
 
@@ -104,6 +105,7 @@ static struct home_wire_conf home_wire_conf(const struct config *c)
         .heartbeat_ms = (uint32_t)config_int(c, CONFIG_home_heartbeat_ms),
         .status_ms = (uint32_t)config_int(c, CONFIG_home_status_ms),
         .broadcasts_per_min = (uint32_t)config_int(c, CONFIG_home_broadcasts_per_min),
+        .custom_types = config_str(c, CONFIG_home_custom_types),
     };
 }
 

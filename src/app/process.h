@@ -74,7 +74,7 @@ void process_open_jwks(struct process *p);
 void process_free_tokens(struct process *p);
 
 /* What is configured of applications' receiver. */
-struct receiver_conf process_app_receiver(const struct config *c);
+struct receiver_conf process_receiver(const struct config *c, enum config_key url);
 /* Opens the port, before loops run and before homes are made; then what calls through it, after
  * them; frees both, when the port has closed and nothing is to be settled any more. */
 void process_open_webhook(struct process *p);

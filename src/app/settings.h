@@ -41,7 +41,7 @@ bool settings_load(struct settings *s, const char *path, char **env, buf *why) M
 bool settings_flag(struct settings *s, const char *name, const char *value, buf *why) MUST_CHECK;
 /* Rules between settings, after everything is read. */
 bool settings_check(const struct settings *s, buf *why) MUST_CHECK;
-/* Of them, those of app_* and webhook_*. */
+/* Of them, those of app_*, home_custom_types, home_webhook_url and webhook_*. */
 bool settings_check_apps(const struct settings *s, buf *why) MUST_CHECK;
 /* The roles of a comma separated list, as bits; false when one is unknown. */
 bool settings_roles(const char *list, uint32_t *out) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "app/settings.h"
 
 #include "adapters/common/curl/url.h"
+#include "edge/home/custom.h"
 #include "edge/socketio/app.h"
 #include "edge/socketio/app_nsp.h"
 
@@ -67,32 +68,67 @@ static bool check_connect(const struct settings *s, buf *why)
     return true;
 }
 
-bool settings_check_apps(const struct settings *s, buf *why)
+static bool check_url(const struct settings *s, enum config_key key, buf *why)
 {
     const struct config *c = &s->config;
-    const char *url = config_str(c, CONFIG_app_webhook_url);
-    size_t secret = strlen(config_str(c, CONFIG_webhook_secret));
+    const char *url = config_str(c, key);
+    const char *name = config_row(key)->name;
     bool plain = config_int(c, CONFIG_webhook_plain_http) != 0;
     const char *fault;
-    if (!check_app_namespaces(s, why) || !check_webhook_ca(s, why)) {
+    if (url[0] == '\0') {
+        return true;
+    }
+    if (!curl_url_check(url, plain, &fault)) {
+        buf_printf(why, "%s: %s: \"%.200s\" %s", s->sources[key], name, url, fault);
         return false;
     }
-    if (url[0] != '\0' && !curl_url_check(url, plain, &fault)) {
-        buf_printf(why, "%s: app_webhook_url: \"%.200s\" %s", s->sources[CONFIG_app_webhook_url],
-                   url, fault);
+    if (config_str(c, CONFIG_webhook_secret)[0] == '\0') {
+        buf_printf(why, "%s needs webhook_secret, by which its receiver knows who calls", name);
         return false;
     }
+    return true;
+}
+
+static bool check_secret(const struct settings *s, buf *why)
+{
+    size_t secret = strlen(config_str(&s->config, CONFIG_webhook_secret));
     if (secret > 0 && secret < WEBHOOK_SECRET_BYTES_MIN) {
         buf_printf(why, "%s: webhook_secret must have at least %d bytes",
                    s->sources[CONFIG_webhook_secret], WEBHOOK_SECRET_BYTES_MIN);
         return false;
     }
-    if (url[0] != '\0' && secret == 0) {
-        buf_append_str(why, "app_webhook_url needs webhook_secret, by which its receiver knows "
-                            "who calls");
+    return true;
+}
+
+static bool check_custom_types(const struct settings *s, buf *why)
+{
+    const char *types = config_str(&s->config, CONFIG_home_custom_types);
+    span rest = span_str(types);
+    span type;
+    bool ok;
+    while (custom_next(&rest, &type, &ok)) {
+        if (!ok) {
+            buf_printf(why,
+                       "%s: home_custom_types: \"%.*s\" is no type, or one of /ws's own",
+                       s->sources[CONFIG_home_custom_types], SPAN_FMT(type));
+            return false;
+        }
+    }
+    if (types[0] != '\0' && config_str(&s->config, CONFIG_home_webhook_url)[0] == '\0') {
+        buf_printf(why, "%s: home_custom_types needs home_webhook_url",
+                   s->sources[CONFIG_home_custom_types]);
         return false;
     }
-    if (!check_connect(s, why)) {
+    return true;
+}
+
+bool settings_check_apps(const struct settings *s, buf *why)
+{
+    const struct config *c = &s->config;
+    const char *url = config_str(c, CONFIG_app_webhook_url);
+    if (!check_app_namespaces(s, why) || !check_webhook_ca(s, why) || !check_secret(s, why) ||
+        !check_url(s, CONFIG_app_webhook_url, why) || !check_url(s, CONFIG_home_webhook_url, why) ||
+        !check_custom_types(s, why) || !check_connect(s, why)) {
         return false;
     }
     if ((config_int(c, CONFIG_app_events) & APP_TO_WEBHOOK) && url[0] == '\0') {

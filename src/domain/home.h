@@ -63,6 +63,7 @@ struct domain_conf {
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
     struct receiver_conf app_receiver; /* of applications' own events */
+    struct receiver_conf home_receiver; /* of their own messages on /ws */
 };
 
 /* What a home keeps in memory of rows in the store. */
@@ -105,6 +106,7 @@ struct home {
     struct recovery *recovery;
     struct house *house;
     struct receiver *app_receiver; /* the process's, which lives on home 0; NULL: none */
+    struct receiver *home_receiver; /* the same for what clients of /ws say */
     /* Told on this loop when a principal, so a device, is no more. NULL: nobody asks. */
     void (*on_gone)(void *arg, uuid principal);
     void *on_gone_arg; /* borrowed */

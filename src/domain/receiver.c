@@ -25,6 +25,8 @@ static const char *const names[RECEIVER_RESULT_COUNT] = {
     [RECEIVER_NONE] = "none",               [RECEIVER_CLOSED] = "closed",
 };
 
+const char *receiver_name(const struct receiver *r) { return r->name; }
+
 const char *receiver_result_name(enum receiver_result r) { return names[r]; }
 
 const struct receiver_state *receiver_state(const struct receiver *r) { return &r->state; }

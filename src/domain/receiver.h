@@ -73,6 +73,7 @@ struct receiver *receiver_new(struct home *h, const char *name,
 void receiver_free(struct receiver *r);
 /* Calls; done runs once, later, never inside this. Any loop: `from` is its home. */
 void receiver_call(struct receiver *r, const struct home *from, struct receiver_call *c);
+const char *receiver_name(const struct receiver *r); /* as it was given */
 /* Any thread. */
 const struct receiver_state *receiver_state(const struct receiver *r);
 

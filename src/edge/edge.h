@@ -57,6 +57,7 @@ struct home_wire_conf {
     uint32_t heartbeat_ms; /* 0: none, and no status (tests) */
     uint32_t status_ms;
     uint32_t broadcasts_per_min;
+    const char *custom_types; /* custom_next */
 };
 
 struct edge_conf {

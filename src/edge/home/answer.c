@@ -134,7 +134,7 @@ static bool is_too_many(struct home_client *m)
     return ++m->refusals >= HOME_REFUSALS_MAX;
 }
 
-void home_refuse(struct home_client *m, span id, const struct home_refusal *r, err error)
+void home_fail(struct home_client *m, span id, const struct home_refusal *r, err error)
 {
     stats_add(&home_edge(m)->stats.errors[STATS_HOME][error], 1);
     if (id.len == 0) {
@@ -149,6 +149,11 @@ void home_refuse(struct home_client *m, span id, const struct home_refusal *r, e
         json_close(&w, '}');
         send_frame(m, &w, &out, BLOB_ORDERED);
     }
+}
+
+void home_refuse(struct home_client *m, span id, const struct home_refusal *r, err error)
+{
+    home_fail(m, id, r, error);
     if (is_too_many(m)) {
         conn_close(m->conn, CLOSE_POLICY);
     }

@@ -9,7 +9,6 @@
 #include "edge/home/session.h"
 #include "hub/ratelimit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define MINUTE_MS 60000
@@ -142,20 +141,11 @@ static const struct broadcast *read_blob(struct edge *e, const struct blob *b)
 
 /* --- for whom --- */
 
-/* A client without a room subscription follows all it may see. */
-static bool follows(const struct edge *e, uint32_t member, int64_t room)
-{
-    char text[HOUSE_TOPIC_MAX];
-    int len = snprintf(text, sizeof text, "home/state/%lld", (long long)room);
-    return hub_subscribed(e->hub, member, SPAN("home/state/+")) ||
-           hub_subscribed(e->hub, member, span_of(text, (size_t)len));
-}
-
 static bool reaches_room(const struct edge *e, const struct home_client *m, int64_t id)
 {
     struct house_rights see;
     const struct house_room_brief *room = house_room(e->home, id);
-    if (room == NULL || !follows(e, conn_slot(m->conn), id)) {
+    if (room == NULL || (m->rooms != NULL && !home_rooms_have(m, id))) {
         return false;
     }
     house_rights_of(m->session.grant, PERM_HOME_READ, &see);

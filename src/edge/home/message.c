@@ -3,6 +3,7 @@
  * wire's answers. Silent on success; a frame with an id gets one `result`, a refusal of one
  * without is `error`, and names the member.
  */
+#include "edge/home/custom.h"
 #include "edge/home/session.h"
 
 #include "codec/json/read.h"
@@ -76,7 +77,6 @@ static bool again(struct event_call *in)
     return c != NULL;
 }
 
-/* A type that no row has may be an application's: `unknown` is where it would be taken. */
 static const struct event_wire wire = {.stats = STATS_HOME,
                                        .name = "home",
                                        .name_member = "type",
@@ -84,7 +84,7 @@ static const struct event_wire wire = {.stats = STATS_HOME,
                                        .refuse = on_refuse,
                                        .flooding = on_flooding,
                                        .again = again,
-                                       .unknown = NULL};
+                                       .unknown = custom_take};
 
 /* --- reading a frame --- */
 

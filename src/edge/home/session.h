@@ -91,6 +91,8 @@ struct home_refusal {
 /* {type:"result",data:{id,ok:false,error}} or without an id {type:"error",data:error}. It counts
  * against the client, which may be closed by it, and its memory gone. */
 void home_refuse(struct home_client *m, span id, const struct home_refusal *r, err error);
+/* The same for what failed without the client's fault: it does not count. */
+void home_fail(struct home_client *m, span id, const struct home_refusal *r, err error);
 /* As {type:"error"}, for what the client has not caused: it does not count. */
 void home_tell(struct home_client *m, const struct home_refusal *r);
 

@@ -120,15 +120,21 @@ static void tls_part(struct health_report *r, const struct edge *own)
     }
 }
 
+static bool is_called(const struct receiver *r)
+{
+    return atomic_load_explicit(&receiver_state(r)->breaker, memory_order_relaxed) ==
+           BREAKER_CLOSED;
+}
+
 /* Only where applications' events are posted to somebody. */
 static void webhook_part(struct health_report *r, const struct edge *own)
 {
     const struct home *h = own->home;
-    if (h == NULL || h->app_receiver == NULL || h->conf->app_receiver.url[0] == '\0') {
+    if (h == NULL || h->app_receiver == NULL ||
+        (h->conf->app_receiver.url[0] == '\0' && h->conf->home_receiver.url[0] == '\0')) {
         return;
     }
-    bool called = atomic_load_explicit(&receiver_state(h->app_receiver)->breaker,
-                                       memory_order_relaxed) == BREAKER_CLOSED;
+    bool called = is_called(h->app_receiver) && is_called(h->home_receiver);
     set(r, HEALTH_WEBHOOK, called ? HEALTH_GOOD : HEALTH_DEGRADED, "%s",
         called ? "calling" : "spared after too many failures");
 }

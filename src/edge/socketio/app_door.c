@@ -37,7 +37,7 @@ static void on_told(struct receiver_call *c)
 static void tell_gone(struct edge *e, span sender, uuid connect, span sid, const char *reason)
 {
     struct app_hook *h = mem_calloc(1, sizeof *h);
-    app_hook_init(h, e, on_told);
+    app_hook_init(h, e, e->home->app_receiver, on_told);
     app_body_disconnect(&h->call.body, sender, connect, sid, reason, h->call.id,
                         loop_wall_ms(e->loop));
     app_hook_begin(h);
@@ -175,7 +175,7 @@ bool app_door_ask(struct sio_socket *s, span auth, struct sio_joining *j)
         return false;
     }
     struct connect_hook *h = mem_calloc(1, sizeof *h);
-    app_hook_init(&h->hook, e, on_answer);
+    app_hook_init(&h->hook, e, e->home->app_receiver, on_answer);
     h->joining = j;
     app_body_sender(&h->sender, s);
     app_body_connect(&h->hook.call.body, buf_span(&h->sender), auth, h->hook.call.id,

@@ -4,9 +4,11 @@
 #include "edge/socketio/app_answer.h"
 #include "edge/socketio/app_body.h"
 
-void app_hook_init(struct app_hook *h, struct edge *e, void (*done)(struct receiver_call *c))
+void app_hook_init(struct app_hook *h, struct edge *e, struct receiver *to,
+                   void (*done)(struct receiver_call *c))
 {
     h->edge = e;
+    h->receiver = to;
     h->call.loop = loop_index(e->loop);
     h->call.id = home_new_id(e->home);
     h->call.done = done;
@@ -15,7 +17,7 @@ void app_hook_init(struct app_hook *h, struct edge *e, void (*done)(struct recei
 void app_hook_begin(struct app_hook *h)
 {
     h->begun_ns = loop_clock_ns(h->edge->loop);
-    receiver_call(h->edge->home->app_receiver, h->edge->home, &h->call);
+    receiver_call(h->receiver, h->edge->home, &h->call);
 }
 
 void app_hook_count(const struct app_hook *h, bool bad)
@@ -25,8 +27,9 @@ void app_hook_count(const struct app_hook *h, bool bad)
     stats_name(&e->stats.webhook_calls, label);
     stats_time(&e->stats.webhook_times, (loop_clock_ns(e->loop) - h->begun_ns) / 1000);
     if (bad) {
-        LOG(loop_log(e->loop), LOG_WARN, "webhook.failed", LOG_STR("receiver", "app"),
-            LOG_STR("result", label), LOG_STR("why", "the answer is not the JSON it should be"));
+        LOG(loop_log(e->loop), LOG_WARN, "webhook.failed",
+            LOG_STR("receiver", receiver_name(h->receiver)), LOG_STR("result", label),
+            LOG_STR("why", "the answer is not the JSON it should be"));
     }
 }
 
@@ -91,7 +94,7 @@ void app_hook_event(struct sio_socket *s, const struct sio_event *ev)
 {
     struct edge *e = sio_edge(s);
     struct event_hook *h = mem_calloc(1, sizeof *h);
-    app_hook_init(&h->hook, e, on_done);
+    app_hook_init(&h->hook, e, e->home->app_receiver, on_done);
     h->answer = sio_answer_of(s, ev);
     app_body_event(&h->hook.call.body, s, ev, h->hook.call.id, loop_wall_ms(e->loop));
     app_hook_begin(&h->hook);

@@ -13,15 +13,18 @@
 /* Calls the receiver; answers later, exactly once, if the socket is still there. */
 void app_hook_event(struct sio_socket *s, const struct sio_event *ev);
 
-/* A call of the receiver from a loop: home it by `call.done`, which gives it to app_hook_end. */
+/* A call of a receiver from a loop: home it by `call.done`, which gives it to app_hook_end. */
 struct app_hook {
     struct receiver_call call;
+    struct receiver *receiver;
     struct edge *edge;
     uint64_t begun_ns;
 };
 
-/* Fills in everything but the body, which is the caller's to write before app_hook_begin. */
-void app_hook_init(struct app_hook *h, struct edge *e, void (*done)(struct receiver_call *c));
+/* Fills in everything but the body, which is the caller's to write before app_hook_begin. The
+ * receiver is applications' (home.app_receiver) or that of /ws (home.home_receiver). */
+void app_hook_init(struct app_hook *h, struct edge *e, struct receiver *to,
+                   void (*done)(struct receiver_call *c));
 void app_hook_begin(struct app_hook *h);
 /* In done, before its outcome is used: counts it. `bad`: the answer cannot be understood. */
 void app_hook_count(const struct app_hook *h, bool bad);
