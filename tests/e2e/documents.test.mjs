@@ -161,6 +161,38 @@ test('every_route_of_the_table_is_an_operation', () => {
   assert.equal(new Set(operations.map((op) => op.operationId)).size, operations.length);
 });
 
+test('answers_and_bodies_of_the_house_are_as_documented', async () => {
+  const room = await ask('POST', '/api/v1/rooms', {
+    body: { name: 'Hall', description: 'd', icon: 'i', floor: 'ground', sort: -1, private: true },
+  });
+  assert.equal(room.status, 201, room.text);
+  const at = `/api/v1/rooms/${room.json.data.id}`;
+  assert.equal((await ask('GET', '/api/v1/rooms?floor=ground&q=h&limit=1')).json.data.length, 1);
+  assert.equal((await ask('GET', at)).status, 200);
+  assert.equal((await ask('PATCH', at, { body: { floor: null, sort: 2, version: 1 } })).status, 200);
+  assert.equal((await ask('PATCH', at, { body: { name: '' } })).status, 400);
+  assert.equal((await ask('PATCH', at, { body: { name: 'x' }, headers: { 'if-match': '"v1"' } })).status, 412);
+  const { id } = await server.addDevice('behind');
+  const backed = { entity_id: 'climate.hall', name: 'c', room_id: room.json.data.id, device_id: id, capability: 'heat' };
+  assert.equal((await ask('POST', '/api/v1/entities', { body: backed })).status, 201);
+  const plain = { entity_id: 'light.hall', state: 'off', attributes: { brightness: 5 } };
+  assert.equal((await ask('POST', '/api/v1/entities', { body: plain })).status, 201);
+  assert.equal((await ask('POST', '/api/v1/entities', { body: plain })).status, 409);
+  const light = '/api/v1/entities/light.hall';
+  assert.equal((await ask('PATCH', light, { body: { entity_id: 'light.entry', room_id: 1, name: 'l', version: 1 } })).status, 200);
+  assert.equal((await ask('PATCH', light, { body: { room_id: null } })).status, 200);
+  assert.deepEqual((await ask('GET', light)).json.data.aliases, ['light.hall']);
+  assert.equal((await ask('GET', `/api/v1/entities?domain=light&q=l&state=off&room_id=none&limit=1`)).json.data.length, 1);
+  assert.equal((await ask('GET', `/api/v1/entities?device_id=${id}`)).json.data.length, 1);
+  assert.equal((await ask('POST', `${light}/state`, { body: { state: 'on', attributes: {} } })).status, 200);
+  assert.equal((await ask('POST', '/api/v1/entities/light.other/state', { body: { state: 'on' } })).status, 201);
+  assert.equal((await ask('GET', `${light}/history?from=1&limit=1`)).json.data.length, 1);
+  assert.equal((await ask('DELETE', at)).status, 409);
+  assert.equal((await ask('DELETE', `${at}?force=1`)).status, 204);
+  assert.equal((await ask('GET', at)).status, 404);
+  assert.equal((await ask('DELETE', light)).status, 204);
+});
+
 test('answers_and_bodies_are_as_documented', async () => {
   for (const target of ['/health/live', '/health/ready', '/health']) {
     assert.equal((await ask('GET', target)).status, 200);

@@ -2,6 +2,7 @@
 #include "edge/rest/house.h"
 
 #include "edge/rest/audit.h"
+#include "edge/rest/internal.h"
 
 /* When to come back after a limit of the house: rows have to go first, or the store has to take
  * what waits for it. */
@@ -20,6 +21,12 @@ static void refuse(struct rest_call *c, const struct house_result *r, const char
     if (r->error == ERR_INVALID_REQUEST) {
         device_bad_query(c, r->member != NULL ? r->member : "cursor",
                          why != NULL ? why : "is not one of ours");
+        return;
+    }
+    if (r->member != NULL) {
+        struct rest_fault fault = {.member = r->member,
+                                   .detail = why != NULL ? why : err_text(r->error)};
+        answer_error(c, r->error, (unsigned)err_status(r->error), why, &fault, 1);
         return;
     }
     if (r->error == ERR_NOT_FOUND && why == NULL) {
