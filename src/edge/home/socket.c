@@ -157,10 +157,6 @@ void home_wire_init(struct edge *e)
         .on_close = on_close,
     };
     list_init(&e->home_wire->choosers);
-    if (e->home != NULL) { /* tests of the edge alone have none */
-        e->home->on_room = home_on_room;
-        e->home->on_room_arg = e;
-    }
 }
 
 void home_wire_deinit(struct edge *e)
