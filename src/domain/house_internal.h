@@ -275,6 +275,9 @@ void house_expect(struct store_req *req, unsigned step, enum query q, enum store
 
 /* --- house_state.c --- */
 
+/* The first HOUSE_STATE_MAX characters: a longer state would be refused by the store, and with it
+ * those that are written together. Wires refuse it before. */
+span house_state_cut(span state);
 /* Everything that changes what followers see; each tells them at once and has it written. */
 /* state.ptr NULL: unchanged; attributes likewise. `at_ms` 0: now. False: it changes nothing. `by`:
  * nil for a device. */

@@ -148,12 +148,28 @@ static int64_t time_of(struct house *s, const struct entity *e, int64_t at_ms)
     return at < e->updated_ms ? e->updated_ms : at;
 }
 
+span house_state_cut(span state)
+{
+    size_t bytes = 0;
+    if (state.len <= HOUSE_STATE_MAX) {
+        return state;
+    }
+    for (unsigned chars = 0; bytes < state.len; bytes++) {
+        chars += (state.ptr[bytes] & 0xc0) != 0x80;
+        if (chars > HOUSE_STATE_MAX) {
+            break;
+        }
+    }
+    return span_of(state.ptr, bytes);
+}
+
 bool entity_move(struct house *s, struct entity *e, span state, span attributes, int64_t at_ms,
                  uuid by)
 {
     uint8_t was[STATE_BYTES_MAX];
+    state = house_state_cut(state);
     bool other = state.ptr != NULL && !span_eq(state, e->state);
-    ASSERT(state.len <= sizeof was && e->state.len <= sizeof was);
+    ASSERT(e->state.len <= sizeof was);
     if (!other && (attributes.ptr == NULL || span_eq(attributes, e->attributes))) {
         return false;
     }

@@ -35,7 +35,7 @@ struct call {
     bool counted; /* freed with its answer */
     void (*run)(struct call *c);
     struct house_history_filter look;
-    const char *attributes;
+    const char *attributes, *text; /* text: instead of the number */
     char name[32];
 };
 
@@ -88,6 +88,7 @@ static void do_set(struct call *c)
     char text[16];
     span state = span_of(text, (size_t)snprintf(text, sizeof text, "%d", c->state));
     struct house_state_change in = {.entity_id = name(c), .state = state, .create = true};
+    in.state = c->text != NULL ? span_str(c->text) : state;
     if (c->attributes != NULL) {
         in.attributes = span_str(c->attributes);
     }
@@ -411,6 +412,33 @@ static void what_waits_for_a_failing_store_is_bounded(uint64_t seed)
     world_stop(&k.world);
 }
 
+/* Nobody's state keeps others' from the store. */
+static void a_state_is_255_characters_at_most(uint64_t seed)
+{
+    struct keep k;
+    struct call c;
+    static char state[4 * 300 + 1];
+    for (unsigned i = 0; i < 300; i++) {
+        memcpy(state + 2 * i, "\xc3\xa9", 2); /* e acute */
+    }
+    keep_start(&k, seed);
+    c = call_of(&k, ENTITIES, do_set);
+    c.text = state;
+    SIM_CHECK(finish(&c) == ERR_NONE && c.created);
+    c.entity = 0;
+    SIM_CHECK(finish(&c) == ERR_NONE && !c.created);
+    state[2 * 255] = '\0';
+    SIM_CHECK(holds(&c, state));
+    world_settle(&k.world);
+    SIM_CHECK(unwritten(&k) == 0);
+    world_crash(&k.world);
+    c.run = do_get;
+    SIM_CHECK(finish(&c) == ERR_NONE && holds(&c, state));
+    end(&c);
+    world_settle(&k.world);
+    world_stop(&k.world);
+}
+
 static void a_state_of_nothing_makes_it(uint64_t seed)
 {
     struct keep k;
@@ -442,6 +470,7 @@ int main(int argc, char **argv)
         {"what_waits_for_a_failing_store_is_bounded",
          what_waits_for_a_failing_store_is_bounded, 5},
         {"a_state_of_nothing_makes_it", a_state_of_nothing_makes_it, 10},
+        {"a_state_is_255_characters_at_most", a_state_is_255_characters_at_most, 3},
     };
-    return sim_main(argc, argv, cases, 7);
+    return sim_main(argc, argv, cases, 8);
 }
