@@ -8,6 +8,7 @@ import { until } from './lib/clients.mjs';
 import { House, SOON_MS, home } from './lib/home.mjs';
 import { Receiver, SECRET } from './lib/receiver.mjs';
 import { startServer, tempDir } from './lib/server.mjs';
+import { listen } from './lib/sse.mjs';
 
 const CLIENTS = 12; // that all of them are of one loop is one case of 2,048
 const PER_MIN = 40;
@@ -84,6 +85,43 @@ describe('broadcasts', () => {
     assert.match(first.of('news')[0].timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   });
 
+  test('a room’s reach who may see it and follows it, or nothing; a client’s itself', async (t) => {
+    const op = await house();
+    const open = await op.room('open');
+    const hidden = await op.room('hidden', { private: true });
+    const [a, b, free, both] = await clients(t, 4, { token: await token('viewer') });
+    const [nobody] = await clients(t, 1); // anonymous
+    const them = { a, b, free, both, nobody };
+    await a.does('subscribe_room', { room_id: open.id });
+    await b.does('subscribe_room', { room_id: hidden.id });
+    await both.does('subscribe_room', { room_id: open.id });
+    await both.does('subscribe_room', { room_id: hidden.id });
+    await alone(Object.values(them));
+    const cases = [
+      [{}, ['a', 'b', 'both', 'free', 'nobody']],
+      [{ room_id: open.id }, ['a', 'both', 'free', 'nobody']],
+      [{ room_id: hidden.id }, ['b', 'both', 'free']],
+      [{ client_ids: [a.id, nobody.id, crypto.randomUUID()] }, ['a', 'nobody']],
+      [{ room_id: hidden.id, client_ids: [a.id, both.id, nobody.id] }, ['both']],
+      [{ client_ids: [crypto.randomUUID()] }, []],
+    ];
+    for (const [i, [target, expected]] of cases.entries()) {
+      const data = await op.broadcast('aimed', i, target);
+      assert.equal(data.clients_count, expected.length, JSON.stringify(target));
+    }
+    await heardAll(...Object.values(them));
+    for (const [i, [target, expected]] of cases.entries()) {
+      const heard = Object.keys(them).filter((n) => them[n].of('aimed').some((m) => m.data === i));
+      assert.deepEqual(heard.sort(), expected, JSON.stringify(target));
+    }
+    // Who comes back hears what was for it.
+    for (const [query, expected] of [[{ token: await token('viewer') }, [0, 1, 2]], [{}, [0, 1]]]) {
+      const [back] = await clients(t, 1, { ...query, query: `?since=${a.pos}` });
+      await heardAll(back);
+      assert.deepEqual(back.of('aimed').map((m) => m.data), expected);
+    }
+  });
+
   test('what has expired is said once and not replayed', async (t) => {
     const op = await house();
     const [live] = await clients(t, 1, { token: await token('viewer') });
@@ -113,6 +151,50 @@ describe('broadcasts', () => {
     assert.equal(refused.length, 5);
     assert.ok(Number(refused[0].headers.get('retry-after')) >= 1);
     await (await house()).broadcast('calm', null); // somebody else may
+  });
+
+  test('who may broadcast in one room only does that', async () => {
+    const op = await house();
+    const { id } = await op.room('bound');
+    await server.cli('user', 'add', '--name', 'rita');
+    await server.cli('user', 'grant', '--name', 'rita', '--role', 'operator', '--room', String(id));
+    const rita = await server.cli('token', '--sub', 'rita');
+    const ask = async (body, as = rita) => (
+      (await server.post('/api/v1/websocket/broadcast', body, { token: as })).status);
+    assert.equal(await ask({ type: 'x', data: 1, room_id: id }), 200);
+    assert.equal(await ask({ type: 'x', data: 1 }), 403);
+    assert.equal(await ask({ type: 'x', data: 1, client_ids: [crypto.randomUUID()] }), 403);
+    const other = await op.room('other');
+    assert.equal(await ask({ type: 'x', data: 1, room_id: other.id }), 404);
+    assert.equal(await ask({ type: 'x', data: 1 }, await token('viewer')), 403);
+    assert.equal(await ask({ type: 'x', data: 1 }, null), 401);
+  });
+
+  test('streams of events hear rooms and broadcasts of those who may read them', async (t) => {
+    const op = await house();
+    const open = await op.room('heard');
+    const hidden = await op.room('unheard', { private: true });
+    const viewer = await token('viewer');
+    const all = await listen(server, '', { token: viewer });
+    const types = await listen(server, '?types=home:broadcast', { token: viewer });
+    const one = await listen(server, `?room_id=${hidden.id}`, { token: viewer });
+    t.after(() => [all, types, one].forEach((s) => s.drop()));
+    await op.rename(open.id, 'heard well');
+    await op.rename(hidden.id, 'still unheard');
+    await op.broadcast('news', 1);
+    await op.broadcast('news', 2, { room_id: hidden.id });
+    await op.broadcast('news', 3, { client_ids: [crypto.randomUUID()] });
+    await op.broadcast('news', { last: true, expires_at: '2099-01-01T00:00:00Z' });
+    await all.first((e) => e.data.data?.last);
+    await types.first((e) => e.data.data?.last);
+    await op.rename(hidden.id, 'the end');
+    await one.first((e) => e.data.room_name === 'the end');
+    const told = (s) => s.events.map((e) => e.data.room_name ?? e.data.data?.last ?? e.data.data);
+    assert.deepEqual(told(all).slice(0, 5), ['heard well', 'still unheard', 1, 2, true]);
+    assert.deepEqual(told(types), [1, 2, true]);
+    assert.deepEqual(told(one), ['still unheard', 2, 'the end']);
+    assert.deepEqual([...new Set(types.events.map((e) => e.event))], ['home:broadcast']);
+    await assert.rejects(listen(server, '?room_id=99999', { token: viewer }), { status: 404 });
   });
 });
 

@@ -119,6 +119,8 @@ bool home_open(struct home_client *m, struct rest_call *c, const struct home_adm
     if (!a->claimed || !home_kept_id(a->state, &m->id)) {
         m->id = home_new_id(e->home);
     }
+    e->home->on_room = home_on_room; /* the first does it: the home is made after the edge */
+    e->home->on_room_arg = e;
     m->opened_ns = loop_now_ns(e->loop);
     uuid_format(m->id, id);
     stats_open(&e->stats, STATS_HOME, STATS_CLIENT);
