@@ -29,8 +29,8 @@ export const route = computed<Route>(() => {
   if (parts.length === 2 && parts[0] === "devices") {
     return { name: "device", id: decode(parts[1]!) };
   }
-  if (parts.length <= 2 && parts[0] === "home") {
-    return { name: "home", entity: parts[1] === undefined ? null : decode(parts[1]) };
+  if ((parts.length === 1 || parts.length === 3) && parts[0] === "home") {
+    return { name: "home", entity: parts.length === 1 ? null : `${decode(parts[1]!)}.${decode(parts[2]!)}` };
   }
   return parts.length === 1 && parts[0] === "sign-in" ? { name: "sign-in" } : { name: "unknown" };
 });
@@ -46,7 +46,9 @@ function decode(part: string): string {
 export const devicePath = (id: string): string => `${BASE}devices/${encodeURIComponent(id)}`;
 
 export const HOME = BASE + "home";
-export const entityPath = (id: string): string => `${HOME}/${encodeURIComponent(id)}`;
+/** light.desk is at light/desk: the server takes an address with a point for a file's. */
+export const entityPath = (id: string): string =>
+  `${HOME}/${id.split(".").map(encodeURIComponent).join("/")}`;
 
 export function navigate(to: string, replace = false): void {
   const before = window.location.pathname;

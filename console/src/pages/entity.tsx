@@ -49,9 +49,9 @@ function Bands({ all, from, to }: { all: Stretch[]; from: number; to: number }) 
   return (
     <>
       <div class="bands" aria-hidden="true">
-        {all.map((s) => (
+        {all.map((s, i) => (
           <span
-            key={s.from} class={`swatch ${tone.get(s.state)}`}
+            key={i} class={`swatch ${tone.get(s.state)}`}
             style={{ left: `${(100 * (s.from - from)) / (to - from)}%`, width: `${(100 * (s.to - s.from)) / (to - from)}%` }}
             title={`${said(s.state)}, ${moment(s.from)}, ${duration((s.to - s.from) / 1000)}`}
           />
@@ -94,8 +94,9 @@ function History({ entity: e }: { entity: Entity }) {
   }, [past, e.state, e.last_changed]);
 
   const to = now.value;
-  const from = past ? Math.max(past.from, to - (SPANS[past.span]?.ms ?? to - past.from)) : to - SPANS[span]!.ms;
-  const all = stretches(rows, from, to);
+  const begin = past ? Math.max(past.from, to - (SPANS[past.span]?.ms ?? to - past.from)) : to - SPANS[span]!.ms;
+  const all = stretches(rows, begin, to);
+  const from = Math.min(all[0]?.from ?? begin, to - 1000); // what is younger than the span fills it
   const unit = (v: number) => said(String(v), e.attributes);
   const listed = all.slice(whole ? 0 : -LISTED).reverse();
   return (
@@ -129,10 +130,10 @@ function History({ entity: e }: { entity: Entity }) {
             <caption class="sr-only">Changes of state, the newest first</caption>
             <thead><tr><th scope="col">State</th><th scope="col" class="right">Since</th><th scope="col" class="right">For</th></tr></thead>
             <tbody>
-              {listed.map((s) => (
-                <tr key={s.from}>
+              {listed.map((s, i) => (
+                <tr key={all.length - i}>
                   <th scope="row">{said(s.state, s.attributes)}</th>
-                  <td class="right">{s.from === from ? "before" : moment(s.from, to)}</td>
+                  <td class="right">{s.from === begin ? "before" : moment(s.from, to)}</td>
                   <td class="right dim">{duration((s.to - s.from) / 1000)}</td>
                 </tr>
               ))}

@@ -166,6 +166,18 @@ function Scenes({ house }: { house: House }) {
 const floorWords = (f: string): string =>
   f === "" ? "Other rooms" : /^-?\d+$/.test(f) ? `Floor ${f}` : f.charAt(0).toUpperCase() + f.slice(1);
 
+/** From the cellar up; names that say nothing of height as the rooms come, none at all last. */
+function height(f: string): number {
+  return f === "" ? 1000
+    : /^-?\d+$/.test(f) ? Number(f)
+    : /^(basement|cellar|lower)/i.test(f) ? -0.5
+    : /^ground/i.test(f) ? 0
+    : /^(attic|roof|loft)/i.test(f) ? 500 : 400;
+}
+
+const floorsOf = (rooms: readonly Room[]): string[] =>
+  [...new Set(rooms.map((r) => r.floor ?? ""))].sort((a, b) => height(a) - height(b));
+
 function Floors({ house, onEdit }: { house: House; onEdit: (room: Room) => void }) {
   house.shape.value; // asked for again when entities come, go or move
   const rooms = house.rooms.value ?? [];
@@ -185,7 +197,7 @@ function Floors({ house, onEdit }: { house: House; onEdit: (room: Room) => void 
   const shown = rooms.filter((r) =>
     (floor.value === null || (r.floor ?? "") === floor.value) &&
     (wanted === "" || byRoom.has(r.id) || r.name.toLowerCase().includes(wanted)));
-  const floors = [...new Set(shown.map((r) => r.floor ?? ""))].sort((a, b) => Number(a === "") - Number(b === ""));
+  const floors = floorsOf(shown);
   const loose = floor.value === null ? (byRoom.get(0) ?? []) : [];
   if (shown.length === 0 && loose.length === 0) {
     return (
@@ -242,7 +254,7 @@ function Rooms({ house }: { house: House }) {
   const rooms = house.rooms.value;
   const error = house.error.value;
   const health = house.health.value;
-  const floors = [...new Set((rooms ?? []).map((r) => r.floor ?? ""))].filter((f) => f !== "");
+  const floors = floorsOf(rooms ?? []).filter((f) => f !== "");
   const count = house.entities.size;
   const bare = rooms !== null && rooms.length === 0 && count === 0;
   return (

@@ -1,22 +1,10 @@
 // The console by keyboard, for screen readers, large text and forced colours.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import test from 'node:test';
-import { assertSound, PHONE } from './browser.mjs';
+import { assertAccessible, assertSound, PHONE } from './browser.mjs';
 import { world } from './world.mjs';
 
 const w = world();
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-async function assertAccessible(page, what) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => window.axe.run(document, {
-    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-  }));
-  const said = violations.map((v) => `${v.id}: ${v.help}\n${v.nodes.slice(0, 3).map((n) => `  ${n.html} ${n.failureSummary}`).join('\n')}`);
-  assert.deepEqual(said, [], what);
-}
 
 async function busyDevice(name) {
   const device = await w.device(name);

@@ -1,12 +1,14 @@
 // Debian's Chromium through playwright-core, with what every browser test wants: a fresh
 // profile, no traffic but to the server under test, and a page that must not complain.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { ROOT } from '../lib/server.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const FAILED_REQUEST = /^Failed to load resource|^WebSocket connection to .* failed/;
 
 export const DESKTOP = { width: 1440, height: 900 };
@@ -64,6 +66,16 @@ export async function assertSound(page) {
   );
   assert.equal(over, 0, 'the page scrolls sideways');
   assert.deepEqual(page.faults, []);
+}
+
+/** axe-core finds nothing to complain about. */
+export async function assertAccessible(page, what) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  }));
+  const said = violations.map((v) => `${v.id}: ${v.help}\n${v.nodes.slice(0, 3).map((n) => `  ${n.html} ${n.failureSummary}`).join('\n')}`);
+  assert.deepEqual(said, [], what);
 }
 
 /** Kept under build/shots for people to look at. */

@@ -35,6 +35,10 @@ for (const [scheme, viewport] of [['light', undefined], ['dark', PHONE]]) {
     });
     const section = page.getByRole('region', { name: 'Telemetry' });
     await section.getByText('3 sensors').waitFor();
+    await page.getByRole('region', { name: 'About' }).getByText(device.id).waitFor();
+    // What is no host has no charts of one, which would stay empty.
+    assert.equal(await chart(page, 'CPU').count(), 0);
+    assert.equal(await page.getByRole('table', { name: /^Processes/ }).count(), 0);
     assert.deepEqual(await table(page).getByRole('rowheader').allInnerTexts(),
       ['a-sensor-that-stopped', 'pressure', 'temperature']);
     const row = table(page).getByRole('row', { name: /temperature/ });
