@@ -57,7 +57,8 @@ struct storm {
     struct viewer *viewer;
     int32_t *seen;     /* of all viewers */
     int32_t *said;     /* last number of each entity */
-    uint64_t *said_ns; /* when */
+    uint64_t *said_ns; /* when, by our clock, */
+    int64_t *stamp_ms; /* and as it was stamped */
     bool calm;         /* nothing is said any more */
     uint64_t changes;  /* said */
     uint64_t delivered[ROLES];
@@ -240,10 +241,13 @@ static void say(struct storm *s, uint32_t device)
     struct timespec t;
     char text[192];
     clock_gettime(CLOCK_REALTIME, &t);
+    int64_t ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    /* What is not newer than the sample before is kept, but told to nobody. */
+    s->stamp_ms[device] = ms > s->stamp_ms[device] ? ms : s->stamp_ms[device] + 1;
     int n = snprintf(text, sizeof text,
                      "{\"type\":\"telemetry\",\"data\":{\"timestamp\":%lld,"
                      "\"sensorType\":\"level\",\"value\":%d,\"unit\":\"n\"}}",
-                     (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000, ++s->said[device]);
+                     (long long)s->stamp_ms[device], ++s->said[device]);
     s->said_ns[device] = now_ns();
     s->changes++;
     client_send(&s->b->pool, &s->b->pool.items[device], text, (size_t)n);
@@ -357,6 +361,7 @@ static void arrange(struct storm *s)
     s->seen = calloc((size_t)s->viewers * s->devices, sizeof *s->seen);
     s->said = calloc(s->devices, sizeof *s->said);
     s->said_ns = calloc(s->devices, sizeof *s->said_ns);
+    s->stamp_ms = calloc(s->devices, sizeof *s->stamp_ms);
     pool_init(&s->b->pool, s->devices + s->viewers);
     s->b->pool.on_text = on_text;
     s->b->pool.on_close = on_close;
@@ -452,5 +457,6 @@ int storm_run(struct home_bench *b)
     free(s.seen);
     free(s.said);
     free(s.said_ns);
+    free(s.stamp_ms);
     return failed;
 }
