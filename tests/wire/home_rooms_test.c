@@ -304,9 +304,9 @@ static void a_deleted_room_is_told_and_its_client_does_not_hear_of_all(void **st
     subscribe(&p, room);
     room_gone(room);
     snprintf(wanted, sizeof wanted, "\"room_id\":%lld}", (long long)room);
+    peer_expect(&p, "\"action\":\"deleted\"");
     peer_expect(&p, "{\"type\":\"error\",\"data\":{\"code\":\"not_found\"");
     assert_true(peer_is_there(p.text, wanted));
-    peer_expect(&p, "\"action\":\"deleted\"");
     expect_changes(&p, NOTHING);
     unsubscribe(&p, room); /* until it gives up what it had */
     expect_changes(&p, ONLY("light.kitchen", "light.hall", "light.none"));
@@ -531,7 +531,7 @@ static void what_is_asked_in_one_go_is_answered_in_its_order(void **state)
     peer_expect(&p, "\"pong\"");
     for (unsigned i = 0; i < 4; i++) {
         char wanted[64];
-        snprintf(wanted, sizeof wanted, "\"data\":{\"id\":%u,", i);
+        snprintf(wanted, sizeof wanted, "\"data\":{\"id\":%u,\"ok\":true}", i);
         peer_expect(&p, wanted);
     }
     expect_changes(&p, ONLY("light.kitchen", "light.hall", "light.none"));

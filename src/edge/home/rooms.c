@@ -83,7 +83,7 @@ static bool is_there(const struct home_client *m, int64_t room)
     return brief != NULL && house_may(&r, room, brief->private);
 }
 
-static void tell_ended(struct home_client *m, int64_t room, const char *code)
+void home_tell_ended(struct home_client *m, int64_t room, const char *code)
 {
     home_tell(m, &(struct home_refusal){.code = code,
                                         .message = code[0] == 'f'
@@ -96,8 +96,9 @@ static void end_room(struct home_client *m, unsigned place, const char *code)
 {
     int64_t room = m->rooms->rooms[place];
     take_out(m->rooms, place);
+    m->ended++;
     house_unfollow(home_edge(m)->home, conn_slot(m->conn), room);
-    tell_ended(m, room, code);
+    home_settle(m, &(struct home_asked){.room = room, .ended = code});
 }
 
 void home_rooms_recheck(struct home_client *m)
@@ -145,7 +146,7 @@ void home_rooms_restore(struct home_client *m, span state)
         if (is_there(m, room)) {
             add(m, room);
         } else {
-            tell_ended(m, room, "not_found");
+            home_tell_ended(m, room, "not_found");
         }
     }
 }

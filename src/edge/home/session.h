@@ -48,6 +48,7 @@ struct home_client {
     uint8_t refusals;
     bool replaying;       /* what it missed of ordered events is on its way */
     uint16_t fence;       /* the newest change of what it hears */
+    uint16_t ended;       /* subscriptions that the server has ended, modulo 2^16 */
     struct home_rooms *rooms;  /* owned; NULL: it has chosen none, and hears of all it may */
     struct resume *resume;     /* owned; NULL once it has no session and nothing to catch up */
 };
@@ -103,6 +104,8 @@ void home_gap(struct home_client *m, struct pos from, struct pos to);
 
 /* Whether it may read a room at all, or what is in none. */
 bool home_sees(const struct grant *g);
+/* Tells that a room's subscription has ended, and why: "not_found", "forbidden". */
+void home_tell_ended(struct home_client *m, int64_t room, const char *code);
 /* The rights changed: what it may not hear any more is ended and told. Not without home_sees. */
 void home_rooms_recheck(struct home_client *m);
 /* Subscribes the rooms of a kept session, and tells of those that it may not have any more. */
@@ -114,10 +117,12 @@ void home_on_room(void *arg, int64_t room, int event);
 
 /* --- topics.c --- */
 
-/* A request whose answer says that what it changed is in force. */
+/* A request whose answer says that what it changed is in force; or what the server has ended, which
+ * is told in the order in which both happened. */
 struct home_asked {
     span id;      /* copied; empty: no answer */
-    int64_t room; /* that it must have then, else it is answered not_found; 0: none */
+    int64_t room; /* answered not_found when the server has ended it meanwhile; 0: none */
+    const char *ended; /* the code with which the room's end is told; NULL: it has not ended */
 };
 /* What the client is to hear (its rights, its rooms) is so in a moment: what is new is subscribed
  * now, what is over is left when the hub's homes know of it, so that nothing falls between the two.

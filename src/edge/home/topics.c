@@ -126,13 +126,20 @@ struct fence {
     struct edge *edge;
     struct conn_ref conn;
     uint16_t number;
+    uint16_t ended; /* home_client.ended, when it was asked */
     int64_t room;
+    const char *told; /* home_asked.ended */
     buf id;
 };
 
 static void answer(struct home_client *m, const struct fence *f)
 {
-    if (f->room == 0 || home_rooms_have(m, f->room)) {
+    if (f->told != NULL) {
+        home_tell_ended(m, f->room, f->told);
+        return;
+    }
+    /* What it has given up itself meanwhile was done all the same. */
+    if (f->room == 0 || home_rooms_have(m, f->room) || f->ended == m->ended) {
         home_result(m, buf_span(&f->id), SPAN_NONE);
     } else if (f->id.len > 0) {
         home_refuse(m, buf_span(&f->id),
@@ -172,10 +179,12 @@ void home_settle(struct home_client *m, const struct home_asked *asked)
     house_rights_of(m->session.grant, PERM_HOME_READ, &r);
     join_events(m, &r);
     join_states(m, &r);
-    *f = (struct fence){.edge = e, .conn = conn_ref_of(m->conn), .number = ++m->fence};
+    *f = (struct fence){.edge = e, .conn = conn_ref_of(m->conn), .number = ++m->fence,
+                        .ended = m->ended};
     if (asked != NULL) {
         buf_append_span(&f->id, asked->id);
         f->room = asked->room;
+        f->told = asked->ended;
     }
     f->mail.run = fence_arrives;
     post_mail(e->home->post, HOUSE_HOME, &f->mail);
