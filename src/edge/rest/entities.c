@@ -86,10 +86,10 @@ void rest_entity_list(struct rest_call *c)
 {
     char address[ADDR_TEXT_MAX];
     struct house_entity_filter f = {.limit = house_query_limit(c)};
-    span device = rest_query(c, "device_id");
     if (f.limit == 0 || !query_room(c, &f.room)) {
         return;
     }
+    span device = rest_query(c, "device_id");
     if (device.len > 0 && (!uuid_parse(device, &f.device) || uuid_is_nil(f.device))) {
         device_bad_query(c, "device_id", "must be a UUID");
         return;

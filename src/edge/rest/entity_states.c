@@ -70,10 +70,13 @@ static bool query_range(struct rest_call *c, struct house_history_filter *f)
 void rest_entity_history(struct rest_call *c)
 {
     char address[ADDR_TEXT_MAX];
-    struct house_history_filter f = {.entity_id = c->texts[0],
-                                     .after = rest_query(c, "cursor"),
-                                     .limit = house_query_limit(c)};
-    if (f.limit == 0 || !query_range(c, &f)) {
+    struct house_history_filter f = {.limit = house_query_limit(c)};
+    if (f.limit == 0) {
+        return;
+    }
+    f.entity_id = c->texts[0];
+    f.after = rest_query(c, "cursor");
+    if (!query_range(c, &f)) {
         return;
     }
     struct house_who who = house_caller(c, PERM_HOME_READ, address);
