@@ -21,7 +21,7 @@ struct ws_wire {
     const char *name;         /* metric and log label: "monitor" */
     struct ws_limits limits;
     uint32_t ping_ms;         /* our ping interval; 0: none */
-    uint32_t idle_ms;         /* closed after so long without any frame; 0: never */
+    uint32_t idle_ms;         /* closed after so long without a byte, so any frame; 0: never */
     uint32_t write_ms;        /* closed when a full socket takes nothing for so long; 0: never */
     bool text_only;           /* binary closes 1003 */
     bool deflate;             /* permessage-deflate may be agreed, if the setting allows it too */
