@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { connect } from './lib/monitor.mjs';
+import { House, home } from './lib/home.mjs';
+import { connect, refusal } from './lib/monitor.mjs';
 import {
   ROLES, can, canSomewhere, instance, newSecret, storeUsers, tokenOf,
 } from './lib/rights.mjs';
@@ -18,6 +19,7 @@ const REFUSALS = ['PERMISSION_DENIED', 'UNAUTHENTICATED', 'AUTHENTICATION_FAILED
 const PEERS = [
   ['client', /^people, services and robots/], ['device', /^a device in the namespace/],
   ['provisioner', /provisioning key/], ['viewer', /^who watches/], ['host', /^the device itself/],
+  ['home', /^a client of \/ws/],
 ];
 
 const peersOf = (message) => message['x-peers'].map((text) => {
@@ -45,6 +47,7 @@ describe('rights', () => {
   let target; // the device that is asked about
   let other;
   let group; // of the target, when there are groups
+  let rooms; // of the house, one of them private; roles are bound to each
   let people;
   let openapi;
   let asyncapi;
@@ -73,6 +76,13 @@ describe('rights', () => {
         scopes.push({ kind: 'device_group', id, devices: [device.id] });
       }
     }
+    const house = new House(server, admin);
+    rooms = [await house.room('open'), await house.room('hidden', { private: true })];
+    for (const room of rooms) {
+      await house.entity(`lamp.${room.name}`, { room_id: room.id, state: 'on' });
+      scopes.push({ kind: 'home_room', id: String(room.id) });
+    }
+    await house.entity('lamp.nowhere', { state: 'on' });
     await server.stop();
     const users = [{ id: randomUUID() }, ...ROLES.flatMap((role) =>
       scopes.map((scope) => ({ id: randomUUID(), role, scope })))];
@@ -118,6 +128,11 @@ describe('rights', () => {
     }));
   }
 
+  const HOUSE = /^\/api\/v1\/(rooms|entities|scenes|websocket)\b/;
+  // A role for devices means nothing in the house: it is refused, or sees nothing (below).
+  const isElsewhere = (who) => who.role !== undefined &&
+    !['global', 'home_room'].includes(who.scope.kind);
+
   function routeAllows(who, operation) {
     const permission = operation['x-permission'];
     const websocket = operation['x-websocket'];
@@ -125,7 +140,7 @@ describe('rights', () => {
       case 'global':
         return who.kind !== 'anonymous' && can(who, permission, {});
       case 'any':
-        return who.kind !== 'anonymous' && canSomewhere(who, permission);
+        return (who.kind !== 'anonymous' || websocket === true) && canSomewhere(who, permission);
       case 'device':
         return (who.kind !== 'anonymous' || websocket === true) &&
           can(who, permission, { device: target.id });
@@ -165,6 +180,7 @@ describe('rights', () => {
         const hidden = operation['x-scope'] === 'group' && code === 'NOT_FOUND';
         const allowed = !REFUSALS.includes(code) && !hidden && status !== 401 && status !== 403;
         tried += 1;
+        if (status === 403 && HOUSE.test(pattern) && isElsewhere(who)) continue;
         if (allowed !== routeAllows(who, operation)) {
           found.push(`${name(who)}: ${method} ${pattern}: ${status} ${code}`);
         }
@@ -174,6 +190,101 @@ describe('rights', () => {
       return found;
     });
     t.diagnostic(`${tried} requests of ${people.length} principals`);
+    assert.deepEqual(wrong, []);
+  });
+
+  // What is asked for where the path names one object, and what a change changes: nothing, or it is
+  // of a version that nobody has.
+  const houseBody = (method, pattern) => (
+    method === 'GET' || method === 'DELETE' ? undefined
+      : pattern.endsWith('/state') ? { state: 'on' } : {}
+  );
+
+  /** The status that the tables and CONTRACT 4 demand of a route about something in a room. */
+  function houseStatus(who, permission, room) {
+    if (who.kind === 'anonymous') return 401;
+    if (!canSomewhere(who, permission)) return 403;
+    const scope = room === null ? {} : { room: room.id };
+    if (can(who, permission, scope)) return 200;
+    return can(who, 'home:room:read', scope) ? 403 : 404;
+  }
+
+  it('every_route_about_one_room_or_entity_is_open_by_the_room', async (t) => {
+    const operations = Object.entries(openapi.paths).flatMap(([pattern, methods]) =>
+      Object.entries(methods).filter(([, operation]) => HOUSE.test(pattern) &&
+        /\{(room_id|entity)/.test(pattern) && operation['x-permission'])
+        .map(([method, operation]) => ({ pattern, method: method.toUpperCase(), operation })));
+    assert.ok(operations.length >= 8, operations.map((o) => o.pattern).join());
+    let tried = 0;
+    const wrong = await crowd(people, 8, async (who) => {
+      const found = [];
+      for (const { pattern, method, operation } of operations) {
+        for (const room of [...rooms, ...pattern.includes('{room') ? [] : [null]]) {
+          const target_ = pattern.replace(/\{room_id\}/, room?.id)
+            .replace(/\{entity[^}]*\}/, `lamp.${room?.name ?? 'nowhere'}`)
+            .replace(/\{[^}]*\}/, 'turn_on');
+          const got = await server.request(method, target_, {
+            token: who.token, body: houseBody(method, pattern),
+            headers: method === 'DELETE' ? { 'if-match': '"999999"' } : {},
+          });
+          tried += 1;
+          const expected = houseStatus(who, operation['x-permission'], room);
+          const good = expected === 200 ? [200, 412].includes(got.status) : got.status === expected;
+          if (!good) {
+            found.push(`${name(who)}: ${method} ${target_}: ${got.status}, not ${expected}`);
+          }
+        }
+      }
+      return found;
+    });
+    t.diagnostic(`${tried} requests`);
+    assert.deepEqual(wrong, []);
+  });
+
+  it('lists_of_the_house_show_what_one_may_see_and_no_more', async () => {
+    const wrong = await crowd(people, 8, async (who) => {
+      const found = [];
+      const may = (room) => who.kind !== 'anonymous' &&
+        can(who, 'home:room:read', room === null ? {} : { room: room.id });
+      const lists = {
+        '/api/v1/rooms': [rooms.filter(may).map((r) => r.name), (d) => d.name],
+        '/api/v1/entities': [[...rooms, null].filter(may)
+          .map((room) => `lamp.${room?.name ?? 'nowhere'}`), (d) => d.entity_id],
+      };
+      for (const [target_, [expected, nameOf]] of Object.entries(lists)) {
+        const got = await server.get(target_, { token: who.token });
+        const shown = got.json?.data?.map(nameOf) ?? [];
+        if (String(shown.sort()) !== String(expected.sort())) {
+          found.push(`${name(who)}: ${target_}: ${got.status} ${shown}, not ${expected}`);
+        }
+      }
+      return found;
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('broadcasts_and_new_entities_need_the_right_for_the_room_that_they_name', async () => {
+    const asked = [
+      ['/api/v1/websocket/broadcast', 'home:broadcast:write', (room_id) => (
+        { type: 'matrix', data: {}, room_id }), [200]],
+      ['/api/v1/entities', 'home:entity:write', (room_id) => ( // the name is taken
+        { entity_id: 'lamp.nowhere', room_id }), [409]],
+    ];
+    const refusals = [400, 401, 403, 404]; // 400: `room_id` is no room that one sees
+    const wrong = await crowd(people, 8, async (who) => {
+      const found = [];
+      for (const [target_, permission, body, good] of asked) {
+        for (const room of [...rooms, null]) {
+          const got = await server.post(target_, body(room?.id), { token: who.token });
+          const expected = houseStatus(who, permission, room);
+          const allowed = good.includes(got.status);
+          if (allowed !== (expected === 200) || (!allowed && !refusals.includes(got.status))) {
+            found.push(`${name(who)}: ${target_} of ${room?.name}: ${got.status}, not ${expected}`);
+          }
+        }
+      }
+      return found;
+    });
     assert.deepEqual(wrong, []);
   });
 
@@ -275,6 +386,34 @@ describe('rights', () => {
         });
         found.push(...obeyed);
         wire.ws.terminate();
+        return found;
+      });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('every_frame_of_the_home_wire_is_open_to_whom_the_table_names_and_to_nobody_else', async () => {
+    const permission = 'home:room:read';
+    const outside = people.filter((who) => !canSomewhere(who, permission));
+    const refused = await crowd(outside, 8, async (who) => [
+      await refusal(server, '/ws', { token: who.token })]);
+    assert.deepEqual(new Set(refused), new Set([403]));
+    const wrong = await crowd(people.filter((who) => canSomewhere(who, permission)), 8,
+      async (who) => {
+        const client = await home(server, { token: who.token });
+        const found = [];
+        for (const room of rooms) {
+          const sees = who.kind === 'anonymous' ? !room.private
+            : can(who, permission, { room: room.id });
+          for (const { name: type, payload } of messagesOf('home')) {
+            const { data } = instance(payload, asyncapi.components, { room_id: room.id });
+            const { ok, error } = await client.ask(type, data);
+            const expected = sees || type !== 'subscribe_room' ? undefined : 'not_found';
+            if (ok !== (expected === undefined) || error?.code !== expected) {
+              found.push(`${name(who)}: ${type} of ${room.name}: ${JSON.stringify(error ?? ok)}`);
+            }
+          }
+        }
+        client.ws.terminate();
         return found;
       });
     assert.deepEqual(wrong, []);

@@ -24,8 +24,8 @@ const holds = (role, permission) => {
   return holders.get(permission).includes(role);
 };
 
-/** Whether `who` ({kind, id?, role?, scope?}) may, in a scope: {} is global, else {device} or
- * {group}, an id. */
+/** Whether `who` ({kind, id?, role?, scope?}) may, in a scope: {} is global, else {device}, {group}
+ * or {room}, an id. */
 export function can(who, permission, scope) {
   if (who.kind === 'anonymous' || who.kind === 'provisioner') return holds(who.kind, permission);
   if (who.kind === 'device') return scope.device === who.id && holds('device', permission);
@@ -34,6 +34,10 @@ export function can(who, permission, scope) {
   if (scope.group !== undefined) {
     return who.scope.kind === 'device_group' && who.scope.id === scope.group;
   }
+  if (scope.room !== undefined) {
+    return who.scope.kind === 'home_room' && who.scope.id === String(scope.room);
+  }
+  if (who.scope.kind === 'home_room') return false;
   const reach = who.scope.kind === 'device' ? [who.scope.id] : who.scope.devices;
   return scope.device !== undefined && reach.includes(scope.device);
 }
