@@ -314,6 +314,13 @@ test('documented_examples_fit_the_documents', () => {
     const frame = golden(file);
     fits(`monitor_out_${frame.type.replaceAll(/[:-]/g, '_')}`, frame);
   }
+  for (const name of ['connection', 'pong', 'heartbeat', 'room_created', 'room_updated',
+    'room_deleted', 'entity_state_changed', 'system_status', 'ping', 'subscribe_room',
+    'unsubscribe_room']) {
+    const { timestamp, ...frame } = golden(`home_${name}.json`);
+    const way = timestamp === undefined ? 'in' : 'out';
+    fits(`home_${way}_${frame.type}`, way === 'in' ? frame : { ...frame, timestamp });
+  }
   const problem = answers.getSchema('openapi#/components/schemas/problem');
   assert.ok(problem(golden('rest_problem.json')), JSON.stringify(problem.errors));
   assert.ok(openapi.components.schemas.error_code.enum.includes(golden('rest_problem.json').code));

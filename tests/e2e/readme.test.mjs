@@ -7,6 +7,7 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import WebSocket from 'ws';
+import { House } from './lib/home.mjs';
 import { device, rowOf, viewer } from './lib/monitor.mjs';
 import { BIN, PATIENCE, ROOT, environment, startServer, tempDir, within } from './lib/server.mjs';
 
@@ -66,9 +67,9 @@ const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
 
 test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
-    ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'docs/DEVICES.md js',
-      'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh', 'docs/OPERATIONS.md js',
-      'docs/OPERATIONS.md sh'],
+    ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'README.md js',
+      'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh',
+      'docs/HOME.md js', 'docs/HOME.md sh', 'docs/OPERATIONS.md js', 'docs/OPERATIONS.md sh'],
     'add the new example to this file');
 });
 
@@ -193,6 +194,61 @@ test('devices_one_without_a_library_obeys_too', async () => {
     await registered(id);
     const done = await server.post(`/api/v1/devices/${id}/commands?wait=30`, { command: 'x' }, { token });
     assert.equal(done.json.data.phase, 'done', done.text);
+  });
+});
+
+/** A console that keeps what is logged; heard(text) waits for it. */
+function keeper() {
+  const lines = [];
+  const watchers = new Set();
+  return {
+    lines,
+    console: {
+      log: (...words) => {
+        lines.push(words.map((w) => (typeof w === 'string' ? w : JSON.stringify(w))).join(' '));
+        for (const watcher of watchers) watcher();
+      },
+    },
+    heard: (text) => within(SOON_MS, text, new Promise((resolve) => {
+      const look = () => lines.includes(text) && resolve();
+      watchers.add(look);
+      look();
+    })),
+  };
+}
+
+test('readme_a_home_is_followed', async () => {
+  const said = keeper();
+  await script(block('data.room_name'), { console: said.console }, async ([ws]) => {
+    await within(SOON_MS, 'pong', new Promise((resolve) => {
+      ws.on('message', (data) => JSON.parse(data.toString()).type === 'pong' && resolve());
+    }));
+    await new House(server, token).room('Porch');
+    await said.heard('created Porch');
+  });
+});
+
+test('home_a_client_has_a_snapshot_and_a_script_makes_the_house', async () => {
+  const house = new House(server, token);
+  const { id: room } = await house.room('Followed');
+  await house.entity('door.front', { room_id: room, state: 'shut' });
+  const said = keeper();
+  await script(block('snapshot: true'), { console: said.console, room }, async ([ws]) => {
+    await within(SOON_MS, 'snapshot', new Promise((resolve) => {
+      ws.on('message', (data) => JSON.parse(data.toString()).type === 'room_snapshot' && resolve());
+    }));
+    const got = spawnSync('bash', ['-eu', '-c', `${shell(block('light.sofa/state'))}`], {
+      cwd: ROOT, encoding: 'utf8', timeout: SOON_MS, env: environment({ TOKEN: token, ROOM: String(room) }),
+    });
+    assert.equal(got.status, 0, got.stderr);
+    const answers = got.stdout.split('{"success":').slice(1).map((text) => JSON.parse(`{"success":${text}`));
+    assert.deepEqual(answers.map((a) => a.success), Array(6).fill(true), got.stdout);
+    assert.equal(answers[0].data.name, 'Living room');
+    assert.deepEqual(answers[4].data.map((past) => past.state), ['off', 'on', 'off']);
+    assert.equal(answers[5].data.message_type, 'doorbell');
+    await said.heard('light.sofa on off {"brightness":255}');
+    assert.ok(said.lines.includes('light.sofa null off {}'));
+    assert.ok(said.lines.includes('light.sofa off on {"brightness":255}'));
   });
 });
 
