@@ -238,10 +238,12 @@ static void take_room(struct loading *l, const struct store_value *cells)
 
 static void take_entity(struct loading *l, const struct store_value *cells)
 {
+    uuid device = UUID_NIL;
+    bool backed = uuid_parse(store_text(&cells[4]), &device); /* NULL: none, or it was deleted */
     struct house_entity_row row = {
         .entity_id = store_text(&cells[1]),
         .name = store_text(&cells[2]),
-        .capability = store_text(&cells[5]),
+        .capability = backed ? store_text(&cells[5]) : SPAN_NONE,
         .version = store_int(&cells[6]),
         .created_ms = store_int(&cells[7]),
         .updated_ms = store_int(&cells[8]),
@@ -251,7 +253,7 @@ static void take_entity(struct loading *l, const struct store_value *cells)
     n->entity = e;
     map_put(&l->numbers, house_hash(e->number), &n->node);
     entity_put_in(e, house_room_find(l->house, store_int(&cells[3])));
-    (void)uuid_parse(store_text(&cells[4]), &e->device); /* NULL: it stays nil */
+    e->device = device;
 }
 
 static void take_alias(struct loading *l, const struct store_value *cells)

@@ -1,6 +1,8 @@
 /* Entities of the house over SQLite, on one home and on five. */
 #include "house_fixture.h"
 
+#include "domain/device.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +222,33 @@ static void a_capability_of_a_device_is_one_entity(void **state)
     HAS("\"device_id\":null,\"capability\":null");
 }
 
+static void on_deleted(void *owner, const struct device_result *r)
+{
+    assert_int_equal(r->error, ERR_NONE);
+    *(bool *)owner = true;
+}
+
+static void an_entity_outlives_its_device(void **state)
+{
+    (void)state;
+    bool deleted = false;
+    uuid device = device_new();
+    device_row_new(device);
+    struct house_entity_draft in = {.entity_id = SPAN("light.a"), .device = device,
+                                    .capability = SPAN("relay")};
+    entity_create(&in, ERR_NONE, "");
+    device_delete(any_home(), device, &somebody, on_deleted, &deleted);
+    turns();
+    assert_true(deleted);
+    for (unsigned round = 0; round < 2; round++) {
+        entity_get("light.a", ERR_NONE);
+        HAS("\"device_id\":null,\"capability\":null,");
+        house_restart();
+    }
+    entity_patch("light.a", &(struct house_entity_change){.name = SPAN("One")}, ERR_NONE);
+    assert_int_equal(t.version, 2);
+}
+
 static void entities_are_listed_by_name_and_filtered(void **state)
 {
     (void)state;
@@ -333,6 +362,7 @@ int main(void)
         T(an_earlier_name_is_an_alias),
         T(of_many_names_the_oldest_goes),
         T(a_capability_of_a_device_is_one_entity),
+        T(an_entity_outlives_its_device),
         T(entities_are_listed_by_name_and_filtered),
         T(what_was_stored_is_loaded),
         T(changes_of_one_object_wait_for_each_other),
