@@ -216,12 +216,20 @@ static void attach(struct watch *w, struct device *d)
 {
     w->device = d;
     d->watch = w;
+    d->fleet->followed++;
     device_hold(d);
     w->known = false;
     tell_presence(w, d->live.on && d->row.status != DEVICE_DISABLED);
     LIST_EACH(it, &w->watched) {
         tell_newest(w, LIST_ITEM(it, struct watched, link));
     }
+}
+
+static void detach(struct device *d)
+{
+    d->watch = NULL;
+    d->fleet->followed--;
+    device_release(d);
 }
 
 static void over(struct watch *w, struct device *d, err error)
@@ -350,8 +358,7 @@ static void unwatch_arrives(struct mail *m)
         struct device *d = w->device;
         end(w);
         if (d != NULL) {
-            d->watch = NULL;
-            device_release(d);
+            detach(d);
         }
     }
 }
@@ -391,9 +398,8 @@ void watch_deleting(struct device *d)
         return;
     }
     tell_presence(w, false);
-    d->watch = NULL;
     w->device = NULL;
-    device_release(d);
+    detach(d);
     later(w);
 }
 

@@ -100,6 +100,7 @@ void fleet_stats(const struct fleet *f, struct fleet_stats *out)
     *out = (struct fleet_stats){
         .loaded = (unsigned)f->devices.count,
         .idle = f->idle_count,
+        .followed = f->followed,
         .online = f->online,
         .stale = f->stale,
         .viewers = f->viewers,

@@ -30,6 +30,7 @@ err fleet_reset(struct store *s, struct entropy *entropy, int64_t now_ms) MUST_C
 struct fleet_stats {
     unsigned loaded;  /* devices in memory */
     unsigned idle;    /* of them, needed by nobody */
+    unsigned followed; /* of them, held for the house, and maybe for others */
     unsigned online;
     unsigned stale;
     unsigned viewers; /* admitted */

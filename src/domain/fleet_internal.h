@@ -135,6 +135,7 @@ struct fleet {
     struct list idle; /* the longest unused first */
     unsigned idle_count;
     unsigned online, stale, viewers, timers, asks;
+    unsigned followed; /* devices with a watch */
     struct heard heard; /* of the live links' heard_ms */
     int offset_min; /* of clock labels */
     struct map links; /* struct device_link of this loop */

@@ -140,6 +140,17 @@ static void unback(struct house *s, struct entity *e)
     e->backing = NULL;
 }
 
+/* Its device is no more. */
+static void lose(struct house *s, struct house_backing *b)
+{
+    struct entity *e = b->entity;
+    backing_free(s->devices, b);
+    e->backing = NULL;
+    e->device = UUID_NIL;
+    e->capability = SPAN_NONE;
+    entity_set_available(s, e, false);
+}
+
 void entity_back(struct house *s, struct entity *e, uuid device, span capability)
 {
     const struct house_backing *b = e->backing;
@@ -157,7 +168,9 @@ void entity_back(struct house *s, struct entity *e, uuid device, span capability
     }
     if (wanted) {
         struct house_backing *other = backing_find(s->devices, device, capability);
-        ASSERT(other == NULL); /* the store has one at most */
+        if (other != NULL) {
+            lose(s, other); /* the store has one at most: its device was deleted and made again */
+        }
         e->backing = backing_new(s->devices, e, device, capability);
     }
 }
@@ -254,13 +267,7 @@ static void take_says(struct house *s, const struct device_news *n)
 static void take_gone(struct house *s, uuid device)
 {
     for (struct backer *o; (o = backer_find(s->devices, device)) != NULL;) {
-        struct house_backing *b = LIST_ITEM(o->backings.next, struct house_backing, link);
-        struct entity *e = b->entity;
-        backing_free(s->devices, b);
-        e->backing = NULL;
-        e->device = UUID_NIL;
-        e->capability = SPAN_NONE;
-        entity_set_available(s, e, false);
+        lose(s, LIST_ITEM(o->backings.next, struct house_backing, link));
     }
 }
 

@@ -257,6 +257,7 @@ struct fleet_stats world_stats(const struct world *w)
         fleet_stats(w->homes[i].fleet, &one);
         sum.loaded += one.loaded;
         sum.idle += one.idle;
+        sum.followed += one.followed;
         sum.online += one.online;
         sum.stale += one.stale;
         sum.viewers += one.viewers;
@@ -270,7 +271,8 @@ struct fleet_stats world_stats(const struct world *w)
 static bool at_rest(void *arg)
 {
     struct fleet_stats s = world_stats(arg);
-    return s.asks == 0 && s.idle == s.loaded && sim_store_waiting(((struct world *)arg)->db) == 0;
+    return s.asks == 0 && s.idle + s.followed == s.loaded &&
+           sim_store_waiting(((struct world *)arg)->db) == 0;
 }
 
 void world_stop(struct world *w)
