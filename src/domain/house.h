@@ -238,8 +238,9 @@ void house_act(struct home *h, const struct house_action *in, const struct house
  * nobody waits from here on. */
 void house_hurry(struct home *h);
 
-/* JSON of a scene: {id,name,description,icon,items:[{entity_id,action,parameters}|{entity_id,state,
- * attributes}],created_at,updated_at,version}. */
+/* Scenes are shown to whoever asks, without items in rooms that they may not see. Their JSON:
+ * {id,name,description,icon,items:[{entity_id,action,parameters}|{entity_id,state,attributes?}],
+ * created_at,updated_at,version}. */
 struct house_scene_draft {
     span name, description, icon;
     span items; /* JSON array, checked by its schema; ptr NULL: none, or of a change: unchanged */

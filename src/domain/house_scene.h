@@ -43,8 +43,6 @@ void scene_drop(struct house *s, struct scene *c);
 
 /* Whether the ask's caller may see the entity. */
 bool scene_sees(const struct house_ask *a, const struct entity *e);
-/* Whoever may see something of the house sees its scenes; false: answered. */
-bool scene_may_look(struct house_ask *a) MUST_CHECK;
 /* With the scene, without what the caller may not see. */
 void scene_answer(struct house_ask *a, const struct scene *c);
 

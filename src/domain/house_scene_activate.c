@@ -98,9 +98,6 @@ static void at_home_activate(struct house_ask *a)
     struct scene *c = scene_find(a->house, x->id);
     char text[UUID_TEXT_LEN + 1];
     uuid_format(x->id, text);
-    if (!scene_may_look(a)) {
-        return;
-    }
     if (c == NULL) {
         house_answer(a, ERR_NOT_FOUND);
         return;
