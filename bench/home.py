@@ -202,9 +202,9 @@ RssAnon; a stall is the longest round trip of an echo every 2 ms on the same loo
 REST, and its CPU time has the request, the checks and the commit in it. The storm has two loops and
 both cores, which it shares with its generator: devices on the raw wire say numbers that count up, each
 the state of an entity, while followers, comers, stallers, sleepers and watchers (`bench/home_storm.c`)
-check that nothing is missed, doubled, out of order or of another room, that each change begins where
-the one before ended, and that everybody has the last number in the end, as the store has; what is
-wrong of that fails the run. "Merged" are numbers that slow ones did not get.
+check that each change begins where the one before ended, that nothing comes twice, late or of another
+room, and that everybody has the last number in the end, as the store has; what is wrong of that fails
+the run. "Merged" are numbers that slow ones did not get.
 
 <!-- home -->
 <!-- /home -->

@@ -10,9 +10,10 @@
  *              (1013) and comes again
  *
  * After its snapshot nobody may hear a number that is not newer than the last one, and once the
- * subscription is answered nothing of another room. Followers and comers have to hear every number:
- * each change's old state is the state before, and numbers go up by one. Slow ones may miss what
- * was merged. At the end everybody has the last number of every entity that they follow.
+ * subscription is answered nothing of another room. Followers and comers have to hear every change:
+ * the old state of each is the state before. (Numbers of a device that reach a loop in one turn are
+ * one change, so a number may be skipped.) Slow ones may miss what was merged for them. At the end
+ * everybody has the last number of every entity that they follow.
  */
 #include "home.h"
 
@@ -62,7 +63,7 @@ struct storm {
     bool calm;         /* nothing is said any more */
     uint64_t changes;  /* said */
     uint64_t delivered[ROLES];
-    uint64_t missed[ROLES];   /* numbers that were skipped */
+    uint64_t missed[ROLES];   /* numbers that were not heard */
     uint64_t backwards;       /* not newer than what was known */
     uint64_t broken;          /* the old state is not the state before, of who hears everything */
     uint64_t foreign;         /* of a room that is not followed */
@@ -429,8 +430,7 @@ int storm_run(struct home_bench *b)
     for (unsigned r = 0; r < ROLES; r++) {
         delivered += s.delivered[r];
     }
-    bool lost = s.missed[FOLLOWER] + s.missed[COMER] > 0;
-    bool failed = lost || s.backwards + s.broken + s.foreign + s.damaged + late > 0 ||
+    bool failed = s.backwards + s.broken + s.foreign + s.damaged + late > 0 ||
                   b->pool.failed > 0;
     printf("{\"entities\":%u,\"viewers\":%u,\"changes\":%llu,\"seconds\":%.2f,\"cores\":%.3f,"
            "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.1f,\"settled_ms\":%.0f,\"failed\":%u",
