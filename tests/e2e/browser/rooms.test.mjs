@@ -134,8 +134,9 @@ test('an_action_reaches_the_device_and_what_is_offline_says_so', async (t) => {
   await bad.say({ light: 'off' });
   const page = await w.open(t, HOME);
   await shown(page, 'Bench lamp', 'Off');
+  const answered = page.waitForResponse((r) => r.url().includes('/actions/turn_on'));
   await page.getByRole('switch', { name: 'Bench lamp' }).click();
-  await page.waitForFunction(() => document.querySelector('.switch[aria-busy="true"]') === null);
+  assert.equal((await answered).status(), 200);
   assert.deepEqual(good.commands.map((c) => c.command), ['turn_on']);
   await good.say({ light: { state: 'on', attributes: { brightness: 7 } } });
   await shown(page, 'Bench lamp', 'On');
