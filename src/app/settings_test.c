@@ -84,6 +84,7 @@ static void mistakes_name_their_place(void **state)
         {"jwt_issuer_roles = viewer, king\n", "is not a list of roles"},
         {"timezone = Europe/Vienna\n", "neither UTC nor an offset"},
         {"device_stale_s = 300\n", "device_gone_s must be greater"},
+        {"home_idle_ms = 54000\n", "home_ping_ms: must be less than home_idle_ms"},
         {"conformance = on\nlisten = 0.0.0.0:80\n", "refused together with a listener"},
         {"data_dir =\n", "too short"},
         {"app_namespaces = /a, game\n", "\"game\" does not begin with /"},

@@ -510,6 +510,51 @@ static void a_session_that_took_its_leave_is_over(void **state)
     peer_leave(&p);
 }
 
+/* --- operators --- */
+
+static void a_client_is_listed_by_its_id_and_ended_by_it(void **state)
+{
+    static struct answer a;
+    char id[64], text[8192];
+    struct peer p = enter("", "");
+    snprintf(id, sizeof id, "%s", peer_member(&p, "client_id"));
+    snprintf(text, sizeof text,
+             "GET /api/v1/connections?wire=home HTTP/1.1\r\n" PEER_HOST_LINE "%s\r\n", admin);
+    world_ask(&world, text, &a);
+    assert_int_equal(a.status, 200);
+    assert_true(peer_is_there(a.body, id));
+    assert_true(peer_is_there(a.body, "\"userType\":\"anonymous\""));
+    snprintf(text, sizeof text,
+             "DELETE /api/v1/connections/%s HTTP/1.1\r\n" PEER_HOST_LINE "%s\r\n", id, admin);
+    world_ask(&world, text, &a);
+    assert_true(a.status == 200 || a.status == 204);
+    assert_int_equal(peer_closed(&p), 4004);
+    peer_leave(&p);
+    world_ask(&world, text, &a);
+    assert_int_equal(a.status, 404);
+}
+
+static void take_member(uint32_t member, void *arg) { *(uint32_t *)arg = member; }
+
+static void rights_that_change_during_a_replay_send_the_client_away_at_once(void **state)
+{
+    char query[128], topic[64];
+    struct peer p = enter("", bound);
+    snprintf(query, sizeof query, "?since=%s", peer_member(&p, "pos"));
+    uint32_t member = 0;
+    await_room(hall, 1);
+    snprintf(topic, sizeof topic, "home/state/%lld", (long long)hall);
+    hub_topic_members(world.edge.hub, span_str(topic), take_member, &member);
+    struct home_client *m = home_client_of(&world.edge, member);
+    m->replaying = true; /* as while pages of the log are read */
+    m->session.on_change(&m->session, SESSION_RIGHTS);
+    assert_int_equal(peer_closed(&p), 4201);
+    peer_leave(&p);
+    p = enter(query, bound);
+    expect_changes(&p, ONLY("light.hall"));
+    peer_leave(&p);
+}
+
 /* --- requests that go together --- */
 
 static void what_is_asked_in_one_go_is_answered_in_its_order(void **state)
@@ -583,6 +628,8 @@ int main(void)
         cmocka_unit_test(private_rooms_are_not_told_to_anonymous_clients),
         cmocka_unit_test(a_session_comes_back_with_its_id_and_rooms),
         cmocka_unit_test(a_session_that_took_its_leave_is_over),
+        cmocka_unit_test(a_client_is_listed_by_its_id_and_ended_by_it),
+        cmocka_unit_test(rights_that_change_during_a_replay_send_the_client_away_at_once),
         cmocka_unit_test(what_is_asked_in_one_go_is_answered_in_its_order),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);

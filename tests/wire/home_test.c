@@ -180,6 +180,26 @@ static void a_frame_may_come_in_any_pieces(void **state)
     buf_deinit(&frame);
 }
 
+/* Last: what follows has no time. */
+static void who_sends_no_frame_is_pinged_and_then_closed(void **state)
+{
+    struct ws_wire *ws = &world.edge.home_wire->ws;
+    ws->ping_ms = 100;
+    ws->idle_ms = 300;
+    struct peer c = connect_one();
+    buf ping = {0}; /* the server's: a head and nothing behind it */
+    buf_append(&ping, "\x89\x00", 2);
+    for (unsigned i = 0; i < 5000 && !c.ended; i++) {
+        peer_hear(&c);
+    }
+    assert_true(c.ended);
+    assert_non_null(memmem(c.in.ptr + c.at, c.in.len - c.at, ping.ptr, ping.len));
+    buf_deinit(&ping);
+    c.code = 1006;
+    peer_leave(&c);
+    assert_int_equal(atomic_load(&world.edge.stats.open[STATS_HOME][STATS_CLIENT]), 0);
+}
+
 static int open_world(void **state)
 {
     world_open(&world);
@@ -204,6 +224,7 @@ int main(void)
         cmocka_unit_test(more_than_twenty_at_once_are_too_many),
         cmocka_unit_test(a_frame_is_text_of_512_bytes),
         cmocka_unit_test(a_frame_may_come_in_any_pieces),
+        cmocka_unit_test(who_sends_no_frame_is_pinged_and_then_closed),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -38,14 +38,11 @@ void home_rooms_free(struct home_client *m)
 /* Its rooms, from now on. */
 static struct home_rooms *choose(struct home_client *m)
 {
-    struct edge *e = home_edge(m);
     if (m->rooms == NULL) {
-        e->home->on_room = home_on_room; /* the first asks; an edge is made before its home */
-        e->home->on_room_arg = e;
         m->rooms = mem_calloc(1, sizeof *m->rooms);
         m->rooms->client = m;
         list_init(&m->rooms->link);
-        list_push(&e->home_wire->choosers, &m->rooms->link);
+        list_push(&home_edge(m)->home_wire->choosers, &m->rooms->link);
     }
     return m->rooms;
 }
