@@ -44,6 +44,15 @@ static bool is_telemetry(enum query q)
     return q == QUERY_TELEMETRY_EXPIRE || q == QUERY_TELEMETRY_EXPIRE_NEXT;
 }
 
+static unsigned batch_of(enum query q) { return is_telemetry(q) ? TELEMETRY_ROWS : BATCH_ROWS; }
+
+/* Of what comes faster than a batch a pause. */
+static bool is_full(const struct store_step *step)
+{
+    bool quick = is_telemetry(step->query) || step->query == QUERY_ENTITY_HISTORY_EXPIRE;
+    return quick && step->change_count >= batch_of(step->query);
+}
+
 static void again(struct budget *b, int64_t wait_ms) { deadline_set(b->home, &b->next, wait_ms); }
 
 static void deleted(struct store_req *req)
@@ -55,7 +64,7 @@ static void deleted(struct store_req *req)
     bool many = false;
     for (unsigned i = 0; error == ERR_NONE && i < req->step_count; i++) {
         gone += req->steps[i].change_count;
-        many = many || req->steps[i].change_count >= TELEMETRY_ROWS;
+        many = many || is_full(&req->steps[i]);
     }
     store_req_free(req);
     b->rows += gone;
@@ -82,7 +91,7 @@ static void delete_batch(struct budget *b)
         enum query q = stages[b->stage].queries[i];
         store_step_init(req, i, q, 1);
         store_set_int(req, i, 0, 0, clock_wall_ms(h->clock) - STAYS_MS);
-        store_set_int(req, i, 0, 1, is_telemetry(q) ? TELEMETRY_ROWS : BATCH_ROWS);
+        store_set_int(req, i, 0, 1, batch_of(q));
         if (q == QUERY_ROLLUP_EXPIRE || q == QUERY_TELEMETRY_ROLLUP_EXPIRE) {
             store_set_int(req, i, 0, 2, 60000);
         }

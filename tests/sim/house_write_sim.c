@@ -382,6 +382,33 @@ static void what_is_old_or_gone_goes(uint64_t seed)
     world_stop(&k.world);
 }
 
+static void history_goes_under_the_disk_budget(uint64_t seed)
+{
+    enum { ROWS = 2500, AGO_MS = 2 * 3600000 };
+    struct keep k;
+    buf rows = {0};
+    keep_start(&k, seed);
+    int64_t then_ms = clock_wall_ms(sim_clock(k.world.sim)) - AGO_MS;
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_ENTITY_HISTORY_INSERT, ROWS);
+    for (unsigned i = 0; i < ROWS; i++) {
+        store_set_int(req, 0, i, 0, 1); /* the first entity's number */
+        store_set_int(req, 0, i, 1, then_ms);
+        store_set_int(req, 0, i, 2, i);
+        store_set_text(req, 0, i, 3, i + 1 == ROWS ? SPAN("8") : SPAN("7"));
+        store_set_text(req, 0, i, 4, SPAN("{}"));
+    }
+    SIM_CHECK(store_run(k.world.store, req) == ERR_NONE);
+    store_req_free(req);
+    k.world.conf.disk_budget_bytes = 1;
+    sim_run_ms(k.world.sim, 60000);
+    look(&k, 0, 200, 0, INT64_MAX, &rows);
+    SIM_CHECK(strcmp((const char *)rows.ptr, "8,unknown,") == 0);
+    buf_deinit(&rows);
+    world_settle(&k.world);
+    world_stop(&k.world);
+}
+
 static void what_waits_for_a_failing_store_is_bounded(uint64_t seed)
 {
     enum { CHANGES = 700 };
@@ -467,10 +494,11 @@ int main(int argc, char **argv)
         {"history_is_what_happened", history_is_what_happened, 20},
         {"a_page_begins_with_what_held", a_page_begins_with_what_held, 10},
         {"what_is_old_or_gone_goes", what_is_old_or_gone_goes, 5},
+        {"history_goes_under_the_disk_budget", history_goes_under_the_disk_budget, 3},
         {"what_waits_for_a_failing_store_is_bounded",
          what_waits_for_a_failing_store_is_bounded, 5},
         {"a_state_of_nothing_makes_it", a_state_of_nothing_makes_it, 10},
         {"a_state_is_255_characters_at_most", a_state_is_255_characters_at_most, 3},
     };
-    return sim_main(argc, argv, cases, 8);
+    return sim_main(argc, argv, cases, ARRAY_LEN(cases));
 }
