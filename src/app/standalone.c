@@ -74,6 +74,14 @@ static bool has_store(const struct process *p, const struct command *command, bu
     return false;
 }
 
+/* A buffer that nothing was written to has no bytes to point at. */
+static void print(const buf *b, FILE *to)
+{
+    if (b->len > 0) {
+        fwrite(b->ptr, 1, b->len, to);
+    }
+}
+
 int standalone_run(struct settings *settings, int argc, char **argv)
 {
     struct process p = {.config = &settings->config,
@@ -102,8 +110,8 @@ int standalone_run(struct settings *settings, int argc, char **argv)
     if (lock >= 0) {
         close(lock);
     }
-    fwrite(call.out.ptr, 1, call.out.len, stdout);
-    fwrite(call.err.ptr, 1, call.err.len, stderr);
+    print(&call.out, stdout);
+    print(&call.err, stderr);
     int status = call.status;
     buf_deinit(&why);
     command_call_free(&call);
