@@ -101,6 +101,10 @@ static void mistakes_name_their_place(void **state)
          "needs webhook_timeout_ms below engineio_connect_timeout_ms"},
         {"app_webhook_url = app.example\n", "is no URL"},
         {"app_webhook_url = https://u:p@app.example\n", "has a user name"},
+        {"home_custom_types = bell\n", "home_custom_types needs home_webhook_url"},
+        {"home_custom_types = bell, Door\n", "\"Door\" is no type, or one of /ws's own"},
+        {"home_custom_types = heartbeat\n", "\"heartbeat\" is no type, or one of /ws's own"},
+        {"home_webhook_url = https://a/\n", "home_webhook_url needs webhook_secret"},
         {"webhook_secret = short\n", "webhook_secret must have at least 16 bytes"},
         {"webhook_ca = /nonexistent.pem\n", "webhook_ca: /nonexistent.pem: No such file"},
     };

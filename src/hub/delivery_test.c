@@ -126,6 +126,43 @@ static void what_was_not_published_now_has_no_time(void **state)
     world_stop();
 }
 
+static void what_is_sent_to_many_is_encoded_once_a_wire(void **state)
+{
+    static const uint32_t all[] = {0, 1, 2, 9, 3};
+    start(1);
+    for (uint32_t m = 0; m < 4; m++) {
+        join(0, m, m == 3);
+    }
+    hub_send_many(w.hubs[0].hub, all, ARRAY_LEN(all), blob(BLOB_EPHEMERAL, 1, "beat"));
+    turn(0);
+    assert_int_equal(w.hubs[0].encoded, 2);
+    assert_int_equal(told.members, 4);
+    expect(0, 0, "<beat>");
+    expect(0, 2, "<beat>");
+    expect(0, 3, "[beat]");
+    hub_send_many(w.hubs[0].hub, NULL, 0, blob(BLOB_EPHEMERAL, 1, "nobody"));
+    turn(0);
+    assert_int_equal(w.hubs[0].encoded, 2);
+    world_stop();
+}
+
+static void of_what_is_sent_to_many_a_slow_reader_keeps_the_newest_state(void **state)
+{
+    static const uint32_t all[] = {0, 1};
+    start(1);
+    join(0, 0, 0);
+    join(0, 1, 0);
+    block(0, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        hub_send_many(w.hubs[0].hub, all, 2, blob(BLOB_STATE, 1, i == 2 ? "new" : "old"));
+        turn(0);
+    }
+    make_room(0, 1, SIZE_MAX);
+    expect(0, 0, "<old><old><new>");
+    expect(0, 1, "<new>");
+    world_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +170,8 @@ int main(void)
         cmocka_unit_test(time_goes_on_between_loops_and_over_the_end_of_the_counter),
         cmocka_unit_test(who_waits_is_told_of_when_the_socket_takes_it),
         cmocka_unit_test(what_was_not_published_now_has_no_time),
+        cmocka_unit_test(what_is_sent_to_many_is_encoded_once_a_wire),
+        cmocka_unit_test(of_what_is_sent_to_many_a_slow_reader_keeps_the_newest_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,8 +122,8 @@ static void tls_part(struct health_report *r, const struct edge *own)
 
 static bool is_called(const struct receiver *r)
 {
-    return atomic_load_explicit(&receiver_state(r)->breaker, memory_order_relaxed) ==
-           BREAKER_CLOSED;
+    return r == NULL || atomic_load_explicit(&receiver_state(r)->breaker,
+                                             memory_order_relaxed) == BREAKER_CLOSED;
 }
 
 /* Only where applications' events are posted to somebody. */

@@ -198,32 +198,42 @@ static void collect_webhook_seconds(struct scrape *s)
     scrape_times(s, offsetof(struct edge_stats, webhook_times));
 }
 
-/* What applications' receiver shows; zeros where there is none. */
-static void webhook_gauge(struct scrape *s, size_t at)
+/* What a receiver shows; 0 where there is none. */
+static uint32_t webhook_value(const struct receiver *r, size_t at)
+{
+    const char *state = r == NULL ? NULL : (const char *)receiver_state(r);
+    return state == NULL ? 0
+                         : atomic_load_explicit(
+                               (const _Atomic uint32_t *)(const void *)(state + at),
+                               memory_order_relaxed);
+}
+
+/* Of applications' receivers, that of Socket.IO and that of /ws, the sum. */
+static void webhook_sum(struct scrape *s, size_t at)
 {
     const struct home *h = s->own->home;
-    uint32_t value = 0;
-    if (h != NULL && h->app_receiver != NULL) {
-        const char *state = (const char *)receiver_state(h->app_receiver);
-        value = atomic_load_explicit((const _Atomic uint32_t *)(const void *)(state + at),
-                                     memory_order_relaxed);
-    }
-    scrape_plain(s, value);
+    scrape_plain(s, h == NULL ? 0
+                              : webhook_value(h->app_receiver, at) +
+                                    webhook_value(h->home_receiver, at));
 }
 
 static void collect_webhook_waiting(struct scrape *s)
 {
-    webhook_gauge(s, offsetof(struct receiver_state, waiting));
+    webhook_sum(s, offsetof(struct receiver_state, waiting));
 }
 
 static void collect_webhook_active(struct scrape *s)
 {
-    webhook_gauge(s, offsetof(struct receiver_state, active));
+    webhook_sum(s, offsetof(struct receiver_state, active));
 }
 
+/* The first that is not called. */
 static void collect_webhook_breaker(struct scrape *s)
 {
-    webhook_gauge(s, offsetof(struct receiver_state, breaker));
+    const struct home *h = s->own->home;
+    size_t at = offsetof(struct receiver_state, breaker);
+    uint32_t app = h == NULL ? 0 : webhook_value(h->app_receiver, at);
+    scrape_plain(s, app != 0 || h == NULL ? app : webhook_value(h->home_receiver, at));
 }
 
 static void collect_devices(struct scrape *s)
