@@ -25,8 +25,6 @@ struct parcel {
 struct watched {
     struct list link;
     span name; /* behind the struct */
-    struct device_news *told; /* its value in the turn's parcel, while nothing else of the device */
-    uint32_t turn;            /* came behind it */
 };
 
 struct watch {
@@ -50,7 +48,6 @@ struct watches {
     struct list queue;
     unsigned loading;
     struct parcel *open; /* of this turn */
-    uint32_t turn;
 };
 
 static bool same_watch(const struct map_node *n, const void *key)
@@ -79,7 +76,6 @@ static void turn_ends(struct turn_work *work)
     struct watches *ws = CONTAINER_OF(work, struct watches, work);
     struct parcel *p = ws->open;
     ws->open = NULL;
-    ws->turn++;
     p->mail.run = arrive;
     post_mail(ws->home->post, HOUSE_HOME, &p->mail);
 }
@@ -100,28 +96,14 @@ static struct device_news *tell(struct watches *ws, uuid id, enum news_kind kind
     return n;
 }
 
-/* Behind this, a value is told anew. */
-static struct device_news *tell_other(struct watch *w, enum news_kind kind)
+static void tell_value(struct watch *w, span name, const struct telemetry_sample *s)
 {
-    LIST_EACH(it, &w->watched) {
-        LIST_ITEM(it, struct watched, link)->told = NULL;
-    }
-    return tell(w->of, w->id, kind);
-}
-
-static void tell_value(struct watch *w, struct watched *c, const struct telemetry_sample *s)
-{
-    struct watches *ws = w->of;
-    if (c->told == NULL || c->turn != ws->turn) {
-        c->told = tell(ws, w->id, NEWS_VALUE);
-        c->turn = ws->turn;
-        c->told->capability = arena_dup(&ws->open->arena, c->name);
-    }
-    c->told->value = s->value;
-    c->told->at_ms = s->at_ms;
-    if (!span_eq(c->told->unit, s->unit)) {
-        c->told->unit = arena_dup(&ws->open->arena, s->unit);
-    }
+    struct device_news *n = tell(w->of, w->id, NEWS_VALUE);
+    struct arena *a = &w->of->open->arena;
+    n->capability = arena_dup(a, name);
+    n->unit = arena_dup(a, s->unit);
+    n->value = s->value;
+    n->at_ms = s->at_ms;
 }
 
 void watch_value(struct device *d, const struct telemetry_sample *s)
@@ -129,7 +111,7 @@ void watch_value(struct device *d, const struct telemetry_sample *s)
     LIST_EACH(it, &d->watch->watched) {
         struct watched *c = LIST_ITEM(it, struct watched, link);
         if (span_eq(c->name, s->sensor_type)) {
-            tell_value(d->watch, c, s);
+            tell_value(d->watch, c->name, s);
             return;
         }
     }
@@ -140,7 +122,7 @@ static void tell_presence(struct watch *w, bool available)
     if (!w->known || w->available != available) {
         w->known = true;
         w->available = available;
-        tell_other(w, NEWS_PRESENCE)->available = available;
+        tell(w->of, w->id, NEWS_PRESENCE)->available = available;
     }
 }
 
@@ -178,7 +160,7 @@ static void tell_newest(struct watch *w, struct watched *c)
 {
     struct sensor *s = telemetry_sensor(w->device, c->name);
     if (s != NULL) {
-        tell_value(w, c, &s->newest);
+        tell_value(w, c->name, &s->newest);
     }
 }
 
@@ -197,7 +179,7 @@ static void later(struct watch *w)
 
 static void gone(struct watch *w)
 {
-    (void)tell_other(w, NEWS_GONE);
+    (void)tell(w->of, w->id, NEWS_GONE);
     end(w);
 }
 
@@ -414,7 +396,7 @@ void watch_deleted(struct fleet *f, uuid id)
 struct device_news *watch_says(struct fleet *f, uuid id, struct arena **arena)
 {
     struct watch *w = find(f->watches, id);
-    struct device_news *n = w == NULL ? NULL : tell_other(w, NEWS_SAYS);
+    struct device_news *n = w == NULL ? NULL : tell(w->of, w->id, NEWS_SAYS);
     *arena = w == NULL ? NULL : &w->of->open->arena;
     return n;
 }
@@ -425,7 +407,6 @@ struct watches *watches_new(struct home *h)
 {
     struct watches *ws = mem_calloc(1, sizeof *ws);
     ws->home = h;
-    ws->turn = 1;
     ws->work.run = turn_ends;
     list_init(&ws->work.link);
     list_init(&ws->queue);

@@ -23,7 +23,7 @@ void device_unwatch(struct home *h, uuid device, span capability);
 struct device_says;
 enum news_kind {
     NEWS_PRESENCE,
-    NEWS_VALUE, /* of a sensor; those of one turn are told as the newest */
+    NEWS_VALUE, /* of a sensor: each that is newer than the one before */
     NEWS_SAYS,
     NEWS_GONE,
 };
