@@ -44,6 +44,14 @@ def token(sub, now):
     return text + '.' + b64(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest())
 
 
+def ready(process, name):
+    """The server, once it says that it is ready; `name` is the bench's and its log's."""
+    for line in process.stdout:
+        if b'"ready"' in line:
+            return process
+    sys.exit(f'{name}: the server does not start; see build/bench/{name}.log')
+
+
 def start(options, data_dir, port):
     command = [options.server, 'serve', '--listen', f'127.0.0.1:{port}', '--data-dir', data_dir,
                '--handshakes-per-s', '1000000', '--connections-per-address-max', '1000000',
@@ -55,10 +63,7 @@ def start(options, data_dir, port):
     with open(os.path.join(OUT, 'crowd.log'), 'ab') as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=env, cwd=ROOT,
                                    preexec_fn=lambda: os.sched_setaffinity(0, cores))
-    for line in process.stdout:
-        if b'"ready"' in line:
-            return process
-    sys.exit('crowd: the server does not start; see build/bench/crowd.log')
+    return ready(process, 'crowd')
 
 
 def stop(process):

@@ -78,10 +78,7 @@ def start(port):
     env = {**os.environ, 'SIGNALBOX_JWT_SECRET': crowd.SECRET}
     with open(os.path.join(OUT, 'devices.log'), 'ab') as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=env, cwd=ROOT)
-    for line in process.stdout:
-        if b'"ready"' in line:
-            return process
-    sys.exit('devices: the server does not start; see build/bench/devices.log')
+    return crowd.ready(process, 'devices')
 
 
 def fill(count):
@@ -236,20 +233,11 @@ def storm(flags, _seconds):
             'failures': sums['failures']}
 
 
-def cell(values, digits):
-    if not values:
-        return ''
-    text = f'{statistics.median(values):,.{digits}f}'
-    if len(values) > 1:
-        text += f' ({min(values):,.{digits}f}-{max(values):,.{digits}f})'
-    return text
-
-
 def table(results):
     rows = ['| ' + ' | '.join(['work'] + [c[1] for c in COLUMNS]) + ' |',
             '| ' + ' | '.join(['---'] * (len(COLUMNS) + 1)) + ' |']
     for name, rounds in results.items():
-        cells = [cell([r[key] for r in rounds if key in r], digits) for key, _, digits in COLUMNS]
+        cells = [run.cell([r[key] for r in rounds if key in r], digits) for key, _, digits in COLUMNS]
         rows.append('| ' + ' | '.join([name] + cells) + ' |')
     return '\n'.join(rows) + '\n'
 

@@ -20,7 +20,6 @@ import json
 import os
 import shutil
 import sqlite3
-import statistics
 import subprocess
 import sys
 import time
@@ -49,10 +48,7 @@ def start(options, port, flags=(), both_cores=False):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, env=env, cwd=ROOT,
             preexec_fn=None if both_cores else run.on_core(run.SERVER_CORE, False))
-    for line in process.stdout:
-        if b'"ready"' in line:
-            return process
-    sys.exit('home: the server does not start; see build/bench/home.log')
+    return crowd.ready(process, 'home')
 
 
 def prepare(options, devices=0):
@@ -227,15 +223,6 @@ COLUMNS = [
 ]
 
 
-def cell(values, digits):
-    if not values:
-        return ''
-    text = f'{statistics.median(values):,.{digits}f}'
-    if len(values) > 1:
-        text += f' ({min(values):,.{digits}f}-{max(values):,.{digits}f})'
-    return text
-
-
 def table(results):
     """A row for each thing measured: cases have little in common."""
     rows = ['| work | measured | value |', '| --- | --- | --- |']
@@ -243,7 +230,7 @@ def table(results):
         for key, title, digits in COLUMNS:
             values = [r[key] for r in rounds if key in r]
             if values:
-                rows.append(f'| {name} | {title} | {cell(values, digits)} |')
+                rows.append(f'| {name} | {title} | {run.cell(values, digits)} |')
     return '\n'.join(rows) + '\n'
 
 

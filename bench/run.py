@@ -154,6 +154,16 @@ def show(values):
     return middle if len(values) == 1 else f'{middle} ({text(min(values))}-{text(max(values))})'
 
 
+def cell(values, digits):
+    """The median, with the spread where there are several."""
+    if not values:
+        return ''
+    text = f'{statistics.median(values):,.{digits}f}'
+    if len(values) > 1:
+        text += f' ({min(values):,.{digits}f}-{max(values):,.{digits}f})'
+    return text
+
+
 def ratio_cell(results, key, own, peer):
     pairs = [(a[key], b[key]) for a, b in zip(results[own], results[peer]) if b[key] > 0]
     return [a / b for a, b in pairs]
