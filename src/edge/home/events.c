@@ -13,7 +13,7 @@
 
 static void on_gap(struct resume *r, struct pos from, struct pos to)
 {
-    home_gap(ws_user(r->conn), from, to);
+    raw_gap(&home_raw, r->conn, from, to);
 }
 
 static void on_live(struct resume *r)
@@ -36,7 +36,7 @@ void home_claim(struct edge *e, const struct resume_ask *ask, uuid principal, re
     resume_claim(e, &wire, ask, principal, done, owner);
 }
 
-void home_events_open(struct home_client *m, const struct home_admission *a)
+void home_events_open(struct home_client *m, const struct raw_admission *a)
 {
     m->resume = mem_calloc(1, sizeof *m->resume);
     m->replaying = true;

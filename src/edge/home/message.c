@@ -64,56 +64,34 @@ static void on_refuse(const struct event_call *in, const struct event_refusal *r
                 r->error);
 }
 
-/* Never reached while EVENT_FLOOD is more than HOME_REFUSALS_MAX. */
-static void on_flooding(const struct event_call *in)
-{
-    conn_close(((struct home_client *)in->peer)->conn, CLOSE_FLOODING);
-}
-
-static bool again(struct event_call *in)
-{
-    struct conn *c = conn_find(in->edge->net, in->conn);
-    in->peer = c == NULL ? NULL : ws_user(c);
-    return c != NULL;
-}
-
+/* It never floods, while EVENT_FLOOD is more than HOME_REFUSALS_MAX. */
 static const struct event_wire wire = {.stats = STATS_HOME,
                                        .name = "home",
                                        .name_member = "type",
                                        .ok = on_ok,
                                        .refuse = on_refuse,
-                                       .flooding = on_flooding,
-                                       .again = again,
+                                       .flooding = raw_flooding,
+                                       .again = raw_again,
                                        .unknown = custom_take};
 
 /* --- reading a frame --- */
 
-static void bad(struct event_call *in, const char *member, const char *why)
-{
-    in->bad_member = member;
-    in->bad = why;
-}
-
 static void parse_members(struct event_call *in, span root)
 {
-    span type, id;
+    span id;
     if (json_type(root) != JSON_OBJECT) {
-        bad(in, FRAME_SHAPE, "a frame is an object");
+        raw_bad(in, FRAME_SHAPE, "a frame is an object");
         return;
     }
     if (json_get(root, "id", &id) && json_type(id) != JSON_NULL) {
         if (json_type(id) != JSON_STRING && json_type(id) != JSON_NUMBER) {
-            bad(in, "id", "must be a string or a number");
+            raw_bad(in, "id", "must be a string or a number");
             return;
         }
         in->id = id;
     }
-    if (!json_get(root, "type", &type) || json_type(type) != JSON_STRING) {
-        bad(in, "type", "must be a string");
-        return;
-    }
-    in->name = json_string_in(type, in->arena);
-    if (json_get(root, "data", &in->data) && json_type(in->data) == JSON_NULL) {
+    if (raw_type(in, root) && json_get(root, "data", &in->data) &&
+        json_type(in->data) == JSON_NULL) {
         in->data = SPAN_NONE;
     }
 }
@@ -125,32 +103,23 @@ static void parse(struct event_call *in, span payload)
     if (shape_json(payload, &ctx)) {
         parse_members(in, json_root(payload));
     } else if (json_check(payload, JSON_DEPTH_MAX, 0, &at) != 0) {
-        bad(in, FRAME_TEXT, ctx.why);
+        raw_bad(in, FRAME_TEXT, ctx.why);
     } else { /* JSON, but what no payload may be: too deep, __proto__ */
-        bad(in, FRAME_SHAPE, ctx.why);
+        raw_bad(in, FRAME_SHAPE, ctx.why);
     }
 }
 
 void home_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct home_client *m = ws_user(c);
-    struct arena arena = {0};
     struct event_call in = {.wire = &wire,
-                            .edge = edge_of(c),
-                            .arena = &arena,
                             .peer = m,
                             .kind = PEER_HOME,
                             .grant = m->session.grant,
-                            .bucket = &m->bucket,
-                            .conn = conn_ref_of(c),
-                            .slot = conn_slot(c),
-                            .bytes = payload.len};
+                            .bucket = &m->bucket};
     (void)op;
-    m->heard_s = (uint32_t)(loop_wall_ms(in.edge->loop) / 1000);
-    parse(&in, payload);
-    in.wants_ack = in.id.len > 0;
-    event_dispatch(&in); /* which may close it and free m */
-    arena_reset(&arena);
+    m->heard_s = (uint32_t)(loop_wall_ms(edge_of(c)->loop) / 1000);
+    raw_message(c, payload, &in, parse); /* which may close it and free m */
 }
 
 /* --- what has no file of its own --- */
@@ -158,6 +127,6 @@ void home_message(struct conn *c, enum ws_opcode op, span payload)
 void event_home_ping(struct event_call *in, const struct shape_none *p)
 {
     (void)p;
-    home_pong(in->peer);
+    raw_pong(&home_raw, ((struct home_client *)in->peer)->conn);
     event_ok(in, SPAN_NONE);
 }

@@ -7,8 +7,10 @@
  *   rooms.c    subscribe_room, unsubscribe_room, and what rooms and rights end of them
  *   topics.c   what a client hears of the hub, and changing it without a gap
  *   events.c   what is ordered: resuming, and a session that is kept
- *   answer.c   frames to the client: connection, pong, result, error, gap, auth_expiring
+ *   answer.c   frames to the client: connection, result, error
  *   wrap.c     what the hub brings, as frames, and who wants it
+ *
+ * What it has in common with the Monitor wire is edge/raw.h: gap, pong and auth_expiring too.
  */
 #ifndef SB_EDGE_HOME_SESSION_H
 #define SB_EDGE_HOME_SESSION_H
@@ -18,8 +20,7 @@
 #include "domain/identity.h"
 #include "edge/dispatch.h"
 #include "edge/home/home.h"
-#include "edge/rest/rest.h"
-#include "edge/resume.h"
+#include "edge/raw.h"
 
 /* Refusals within a minute after which a client is closed with CLOSE_POLICY (CONTRACT 4): it does
  * not know what it says. */
@@ -64,22 +65,12 @@ static inline struct edge *home_edge(const struct home_client *m) { return edge_
 /* The client of a hub member; NULL when that is no socket of this wire. */
 struct home_client *home_client_of(struct edge *e, uint32_t member);
 
-/* How somebody was let in. */
-struct home_admission {
-    struct resume_ask ask;
-    bool claimed;    /* it has a session back */
-    struct pos kept; /* with which it was kept */
-    span state;      /* JSON, as it was kept */
-};
-
 /* --- answer.c --- */
 
+/* How its frames are written: times are whole seconds, and each says when it left. */
+extern const struct raw_wire home_raw;
 /* The first frame: {status,client_id,timestamp} and where its events begin. */
-void home_connection(struct home_client *m, const struct home_admission *a);
-/* What ping is answered with. */
-void home_pong(struct home_client *m);
-/* The token ends within a minute. */
-void home_expiring(struct home_client *m);
+void home_connection(struct home_client *m, const struct raw_admission *a);
 /* {type:"result",data:{id,ok:true,members...}}; nothing without an id. `members` is JSON members
  * without braces, or empty. */
 void home_result(struct home_client *m, span id, span members);
@@ -96,9 +87,6 @@ void home_refuse(struct home_client *m, span id, const struct home_refusal *r, e
 void home_fail(struct home_client *m, span id, const struct home_refusal *r, err error);
 /* As {type:"error"}, for what the client has not caused: it does not count. */
 void home_tell(struct home_client *m, const struct home_refusal *r);
-
-/* Events that are not kept any more. */
-void home_gap(struct home_client *m, struct pos from, struct pos to);
 
 /* --- rooms.c --- */
 
@@ -132,7 +120,7 @@ void home_settle(struct home_client *m, const struct home_asked *asked);
 /* --- events.c --- */
 
 /* Before home_connection, which says where events begin. */
-void home_events_open(struct home_client *m, const struct home_admission *a);
+void home_events_open(struct home_client *m, const struct raw_admission *a);
 void home_events_close(struct home_client *m, close_reason reason);
 /* Keeps its id and rooms, for a session that is to come back. */
 void home_keep(struct home_client *m);
@@ -152,7 +140,7 @@ void home_message(struct conn *c, enum ws_opcode op, span payload);
 /* --- socket.c --- */
 
 /* Upgrades the call, or answers it and returns false: then free m. */
-bool home_open(struct home_client *m, struct rest_call *c, const struct home_admission *a);
+bool home_open(struct home_client *m, const struct raw_admission *a);
 /* Of a socket that is not open. */
 void home_free(struct home_client *m);
 

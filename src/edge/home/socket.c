@@ -61,26 +61,8 @@ static void recheck(struct home_client *m)
 static void on_change(struct session *s, enum session_change change)
 {
     struct home_client *m = CONTAINER_OF(s, struct home_client, session);
-    if (m->conn == NULL || !conn_is_open(m->conn)) {
-        return;
-    }
-    switch (change) {
-    case SESSION_REVOKED:
-        conn_close(m->conn, CLOSE_REVOKED);
-        break;
-    case SESSION_DISABLED:
-        conn_close(m->conn, CLOSE_DISABLED);
-        break;
-    case SESSION_RIGHTS:
-        clients_rights(home_edge(m), m->conn, m->session.grant);
+    if (raw_change(&home_raw, m->conn, s, change)) {
         recheck(m);
-        break;
-    case SESSION_EXPIRING:
-        home_expiring(m);
-        break;
-    case SESSION_EXPIRED:
-        conn_close(m->conn, CLOSE_TOKEN_EXPIRED);
-        break;
     }
 }
 
@@ -103,9 +85,10 @@ static const struct client_ops client_ops = {.wire = STATS_HOME, .each = each_ro
 
 /* --- opening --- */
 
-bool home_open(struct home_client *m, struct rest_call *c, const struct home_admission *a)
+bool home_open(struct home_client *m, const struct raw_admission *a)
 {
-    struct edge *e = c->edge;
+    struct rest_call *c = a->call;
+    struct edge *e = a->edge;
     char id[UUID_TEXT_LEN + 1];
     m->session.on_change = on_change;
     if (!session_open(e->home, &m->session, rest_take_grant(c))) {

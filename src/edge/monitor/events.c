@@ -25,7 +25,7 @@ static bool may_read(const struct monitor *m)
 
 static void on_gap(struct resume *r, struct pos from, struct pos to)
 {
-    monitor_gap(ws_user(r->conn), from, to);
+    raw_gap(&monitor_raw, r->conn, from, to);
 }
 
 static const struct resume_wire wire = {.name = "monitor", .on_gap = on_gap};
@@ -43,7 +43,7 @@ static void open_resume(struct monitor *m, const struct resume_ask *ask, const s
 }
 
 /* Who shows nothing and asks for nothing remembers where it began, until it subscribes. */
-void monitor_events_open(struct monitor *m, const struct monitor_admission *a)
+void monitor_events_open(struct monitor *m, const struct raw_admission *a)
 {
     if (!monitor_has_events(m)) {
         return;

@@ -37,32 +37,13 @@ static void on_refuse(const struct event_call *in, const struct event_refusal *r
     }
 }
 
-static void on_flooding(const struct event_call *in)
-{
-    struct monitor *m = in->peer;
-    conn_close(m->conn, CLOSE_FLOODING);
-}
-
-static bool again(struct event_call *in)
-{
-    struct conn *c = conn_find(in->edge->net, in->conn);
-    in->peer = c == NULL ? NULL : ws_user(c);
-    return c != NULL;
-}
-
 static const struct event_wire wire = {.stats = STATS_MONITOR,
                                        .name = "monitor",
                                        .name_member = "type",
                                        .ok = on_ok,
                                        .refuse = on_refuse,
-                                       .flooding = on_flooding,
-                                       .again = again};
-
-static void bad(struct event_call *in, const char *member, const char *why)
-{
-    in->bad_member = member;
-    in->bad = why;
-}
+                                       .flooding = raw_flooding,
+                                       .again = raw_again};
 
 /* There `channels` stands beside `type` in the Monitor document; inside `data` it is welcome. */
 static bool is_about_channels(span name)
@@ -73,10 +54,10 @@ static bool is_about_channels(span name)
 static void parse(struct event_call *in, span payload)
 {
     struct shape_ctx ctx = {.arena = in->arena};
-    span type, channels;
+    span channels;
     in->unchecked = !shape_json(payload, &ctx);
     if (in->unchecked && json_check(payload, JSON_DEPTH_MAX, 0, NULL) != 0) {
-        bad(in, NULL, ctx.why);
+        raw_bad(in, NULL, ctx.why);
         return;
     }
     span root = json_root(payload);
@@ -89,14 +70,13 @@ static void parse(struct event_call *in, span payload)
     (void)json_get(root, "data", &in->data);
     const char *why = ctx.why;
     if (in->unchecked && (in->data.len == 0 || shape_json(in->data, &ctx))) {
-        bad(in, NULL, why); /* and not within the data, which is refused by who knows its members */
+        /* Not within the data, which is refused by who knows its members. */
+        raw_bad(in, NULL, why);
         return;
     }
-    if (!json_get(root, "type", &type) || json_type(type) != JSON_STRING) {
-        bad(in, "type", "must be a string");
+    if (!raw_type(in, root)) {
         return;
     }
-    in->name = json_string_in(type, in->arena);
     if (is_about_channels(in->name) && json_get(root, "channels", &channels)) {
         in->data = root;
     }
@@ -109,23 +89,14 @@ static void parse(struct event_call *in, span payload)
 void monitor_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct monitor *m = ws_user(c);
-    struct arena arena = {0};
     struct event_call in = {.wire = &wire,
-                            .edge = edge_of(c),
-                            .arena = &arena,
                             .peer = m,
                             .kind = m->is_device ? PEER_HOST : PEER_VIEWER,
                             .grant = m->session.grant,
                             .device = m->device,
                             .bucket = &m->bucket,
-                            .telemetry = m->is_device ? monitor_bucket(m) : NULL,
-                            .conn = conn_ref_of(c),
-                            .slot = conn_slot(c),
-                            .bytes = payload.len};
+                            .telemetry = m->is_device ? monitor_bucket(m) : NULL};
     (void)op;
-    m->heard_s = (uint32_t)(loop_wall_ms(in.edge->loop) / 1000);
-    parse(&in, payload);
-    in.wants_ack = in.id.len > 0;
-    event_dispatch(&in); /* which may close it and free m */
-    arena_reset(&arena);
+    m->heard_s = (uint32_t)(loop_wall_ms(edge_of(c)->loop) / 1000);
+    raw_message(c, payload, &in, parse); /* which may close it and free m */
 }

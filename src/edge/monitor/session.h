@@ -8,7 +8,9 @@
  *   events.c   the channel `events`: what is ordered, and resuming it
  *   device.c   what devices report
  *   command.c  what devices are told, and what they answer to it
- *   answer.c   frames to the peer: connected, pong, ack, error, auth_expiring
+ *   answer.c   frames to the peer: connected, ack, error
+ *
+ * What it has in common with /ws is edge/raw.h: gap, pong and auth_expiring too.
  */
 #ifndef SB_EDGE_MONITOR_SESSION_H
 #define SB_EDGE_MONITOR_SESSION_H
@@ -17,8 +19,7 @@
 #include "domain/device_link.h"
 #include "domain/identity.h"
 #include "edge/dispatch.h"
-#include "edge/rest/rest.h"
-#include "edge/resume.h"
+#include "edge/raw.h"
 #include "shape/decode.h"
 
 /* Messages waiting for one slow viewer; states are merged, so only acks could fill it. */
@@ -77,19 +78,9 @@ static inline struct bucket *monitor_bucket(struct monitor *m)
 /* Its edge, once it has a connection. */
 static inline struct edge *monitor_edge(const struct monitor *m) { return edge_of(m->conn); }
 
-/* How somebody was let in. */
-struct monitor_admission {
-    struct resume_ask ask;
-    bool claimed;    /* it has a session back, which is of this device */
-    struct pos kept; /* with which it was kept */
-    span state;      /* JSON: {device,channels[]} */
-};
-
 /* answer.c */
-void monitor_connected(struct monitor *m, const struct monitor_admission *a);
-void monitor_gap(struct monitor *m, struct pos from, struct pos to);
-void monitor_pong(struct monitor *m);
-void monitor_expiring(struct monitor *m);
+extern const struct raw_wire monitor_raw; /* how its frames are written */
+void monitor_connected(struct monitor *m, const struct raw_admission *a);
 /* One of device:command and device:config-update; `data` is JSON, `id` 0: none. */
 void monitor_tell(struct monitor *m, enum frame type, span data, uint32_t id);
 /* {type:"ack",data:{id,ok:true}}; nothing without an id. */
@@ -116,7 +107,7 @@ void monitor_recheck(struct monitor *m);
 
 /* events.c */
 /* Before monitor_connected, which says where the channel begins. */
-void monitor_events_open(struct monitor *m, const struct monitor_admission *a);
+void monitor_events_open(struct monitor *m, const struct raw_admission *a);
 /* Whether it may have the channel at all: no device, no anonymous client. */
 bool monitor_has_events(const struct monitor *m);
 /* Where the channel begins. */
@@ -124,7 +115,7 @@ struct pos monitor_start(const struct monitor *m);
 void monitor_events_close(struct monitor *m, close_reason reason);
 /* Keeps which channels are subscribed, for a session that is to come back. */
 void monitor_keep(struct monitor *m);
-/* Whether that is what monitor_keep kept for the device. */
+/* Whether that is what monitor_keep kept for the device: {device,channels[]}. */
 bool monitor_state_fits(span state, uuid device);
 /* As resume_claim. */
 void monitor_claim(struct edge *e, const struct resume_ask *ask, uuid principal,
@@ -152,7 +143,7 @@ void monitor_message(struct conn *c, enum ws_opcode op, span payload);
 
 /* socket.c */
 /* Upgrades the call, or answers it and returns false: then free m. */
-bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a);
+bool monitor_open(struct monitor *m, const struct raw_admission *a);
 /* Of a socket that is not open. */
 void monitor_free(struct monitor *m);
 void monitor_refresh(struct monitor *m, span id, span token);

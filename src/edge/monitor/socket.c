@@ -82,26 +82,8 @@ static void on_close(struct conn *c, close_reason reason)
 static void on_change(struct session *s, enum session_change change)
 {
     struct monitor *m = CONTAINER_OF(s, struct monitor, session);
-    if (m->conn == NULL || !conn_is_open(m->conn)) {
-        return;
-    }
-    switch (change) {
-    case SESSION_REVOKED:
-        conn_close(m->conn, CLOSE_REVOKED);
-        break;
-    case SESSION_DISABLED:
-        conn_close(m->conn, CLOSE_DISABLED);
-        break;
-    case SESSION_RIGHTS:
-        clients_rights(monitor_edge(m), m->conn, m->session.grant);
+    if (raw_change(&monitor_raw, m->conn, s, change)) {
         monitor_recheck(m);
-        break;
-    case SESSION_EXPIRING:
-        monitor_expiring(m);
-        break;
-    case SESSION_EXPIRED:
-        conn_close(m->conn, CLOSE_TOKEN_EXPIRED);
-        break;
     }
 }
 
@@ -208,9 +190,10 @@ static const struct client_ops client_ops = {.wire = STATS_MONITOR, .each = each
 
 /* --- opening --- */
 
-bool monitor_open(struct monitor *m, struct rest_call *c, const struct monitor_admission *a)
+bool monitor_open(struct monitor *m, const struct raw_admission *a)
 {
-    struct edge *e = c->edge;
+    struct rest_call *c = a->call;
+    struct edge *e = a->edge;
     char name[CLIENT_NAME_MAX];
     m->session.on_change = on_change;
     if (!session_open(e->home, &m->session, rest_take_grant(c))) {

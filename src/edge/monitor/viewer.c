@@ -143,5 +143,5 @@ void event_monitor_unsubscribe(struct event_call *in, const struct shape_channel
 void event_monitor_ping(struct event_call *in, const struct shape_none *p)
 {
     (void)p;
-    monitor_pong(in->peer);
+    raw_pong(&monitor_raw, ((struct monitor *)in->peer)->conn);
 }
