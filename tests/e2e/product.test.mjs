@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, afterEach, before } from 'node:test';
 import { io } from 'socket.io-client';
+import { Frames, polling } from './lib/engineio.mjs';
 import { SOON_MS, call, hears, listener } from './lib/listener.mjs';
 import { startServer, within } from './lib/server.mjs';
 
@@ -34,6 +35,43 @@ const makeDevice = async (body = {}) => {
   return { id: made.json.data.device.id, key: made.json.data.key };
 };
 const rename = (id, name) => server.request('PATCH', `/api/v1/devices/${id}`, { token: admin, body: { name } });
+
+const refusedConnect = '40{"token":"wrong"}';
+const isRefusal = (packet) => packet.startsWith('44{') && packet.includes('AUTHENTICATION_FAILED');
+
+async function probed() {
+  const session = await polling(server, { path: '/socket.io/' });
+  const ws = await new Frames(server, { sid: session.sid, path: session.path }).opened;
+  ws.send('2probe');
+  assert.equal(await ws.next(), '3probe');
+  return { session, ws };
+}
+
+// A client whose probe was answered polls no more, and can only be told on its WebSocket.
+test('who_is_refused_in_the_middle_of_an_upgrade_hears_why_on_the_websocket', async () => {
+  const { session, ws } = await probed();
+  await session.post(refusedConnect);
+  ws.send('5');
+  assert.ok(isRefusal(await ws.next()));
+  assert.equal(await ws.end(), 1008);
+  assert.equal(JSON.parse((await session.get()).text).code, 1);
+});
+
+test('who_is_refused_in_the_middle_of_an_upgrade_hears_why_where_it_asks_first', async () => {
+  const { session, ws } = await probed();
+  await session.post(refusedConnect);
+  assert.ok(isRefusal((await session.packets())[0]));
+  ws.send('5');
+  assert.equal(await ws.end(), 1008);
+});
+
+test('who_is_refused_in_the_middle_of_an_upgrade_and_goes_on_polling_finds_its_end_there', async () => {
+  const { session, ws } = await probed();
+  await session.post(refusedConnect);
+  assert.ok(isRefusal((await session.packets())[0]));
+  assert.deepEqual(await session.packets(), ['1']);
+  assert.equal(await ws.end(), 1000);
+});
 
 for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
   test(`a_viewer_follows_one_device_and_all_of_them_over_${transports.join('_')}`, async () => {

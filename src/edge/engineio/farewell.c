@@ -3,7 +3,8 @@
  * that the server has ended still says: its last packets and `1`, to the GET that waits or to the
  * next one, which comes within a round trip unless the client has gone. `1` does not come with
  * messages in one answer: clients of Socket.IO 4 put messages off to their next tick but close at
- * once, and would lose what the server said last, such as why.
+ * once, and would lose what the server said last, such as why. A client in the middle of an upgrade
+ * polls no more once its probe was answered: it finds all of that on its WebSocket.
  */
 #include "base/hash.h"
 #include "base/mem.h"
@@ -17,11 +18,20 @@
 
 static struct farewell *of_poll(struct poll *q) { return CONTAINER_OF(q, struct farewell, poll); }
 
-static void farewell_free(struct farewell *f)
+static void release(struct farewell *f)
 {
     list_remove(&f->poll.link);
     buf_deinit(&f->poll.out);
     mem_free(f);
+}
+
+static void farewell_free(struct engine *g, struct farewell *f)
+{
+    struct conn *ws = f->probed ? conn_find(g->edge->net, f->ws) : NULL;
+    if (ws != NULL) {
+        conn_close(ws, f->upgraded ? f->reason : CLOSE_NORMAL);
+    }
+    release(f);
 }
 
 /* Nobody can find it any more. */
@@ -36,7 +46,7 @@ void farewell_expired(struct engine *g, struct eio_due *d)
 {
     struct farewell *f = CONTAINER_OF(d, struct farewell, due);
     take(g, f);
-    farewell_free(f);
+    farewell_free(g, f);
 }
 
 struct farewell *farewell_new(const struct eio *s)
@@ -69,7 +79,7 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
     if (f->poll.get != NULL) {
         f->poll.get->user = &f->poll;
     } else if (keep_ms == 0) {
-        farewell_free(f);
+        farewell_free(g, f);
         return;
     }
     f->owes_close = last == EIO_CLOSE && f->poll.out.len > 0;
@@ -111,13 +121,62 @@ void farewell_request(struct engine *g, struct farewell *f, struct rest_call *c)
     }
 }
 
+/* --- on the WebSocket of an upgrade --- */
+
+void farewell_probe(struct farewell *f, struct conn *ws, close_reason reason)
+{
+    ws_set_user(ws, NULL);
+    f->probed = true;
+    f->ws = conn_ref_of(ws);
+    f->reason = reason;
+}
+
+static bool is_of(const struct farewell *f, struct conn_ref ws)
+{
+    return f->probed && f->ws.slot == ws.slot && f->ws.gen == ws.gen;
+}
+
+/* The GET that waits is answered at the end of this turn, and then it ends. */
+static bool upgrades_while_answered(struct engine *g, struct conn_ref ws)
+{
+    LIST_EACH(it, &g->answers) {
+        struct poll *q = LIST_ITEM(it, struct poll, link);
+        if (q->session == NULL && is_of(of_poll(q), ws)) {
+            of_poll(q)->upgraded = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+void farewell_frame(struct engine *g, struct conn *ws, enum ws_opcode op, span payload)
+{
+    struct conn_ref ref = conn_ref_of(ws);
+    if (op != WS_OP_TEXT || !span_eq(payload, SPAN("5")) || upgrades_while_answered(g, ref)) {
+        return;
+    }
+    LIST_EACH(it, &g->farewells) {
+        struct eio_due *d = LIST_ITEM(it, struct eio_due, link);
+        struct farewell *f = CONTAINER_OF(d, struct farewell, due);
+        if (is_of(f, ref)) {
+            buf frames = {0};
+            upgrade_frames(f->poll.v3, false, &f->poll.out, &frames);
+            upgrade_send(ws, &frames);
+            buf_deinit(&frames);
+            f->upgraded = true;
+            farewell_expired(g, d);
+            return;
+        }
+    }
+}
+
 void poll_abandoned(struct rest_call *c)
 {
     struct poll *q = c->user;
     q->get = NULL;
     list_remove(&q->link);
     if (q->session == NULL) {
-        farewell_free(of_poll(q));
+        farewell_free(c->edge->engine, of_poll(q));
         return;
     }
     q->session->state = EIO_STATE_ENDING;
@@ -154,12 +213,12 @@ static void answer(struct poll *q)
     const char *type = translate(&out, q->v3, q->b64);
     q->get = NULL;
     q->out = (buf){0};
-    if (q->session == NULL && of_poll(q)->owes_close) {
+    if (q->session == NULL && of_poll(q)->owes_close && !of_poll(q)->upgraded) {
         of_poll(q)->owes_close = false;
         eio_payload_put(&q->out, EIO_CLOSE, false, SPAN_NONE);
         keep_for_next(c->edge->engine, of_poll(q), CLOSE_MS);
     } else if (q->session == NULL) {
-        farewell_free(of_poll(q));
+        farewell_free(c->edge->engine, of_poll(q));
     }
     span body = buf_span(&out);
     rest_compress(c, c->edge->conf->eio.http_compression_bytes_min, &body);
@@ -201,7 +260,10 @@ void farewell_init(struct engine *g)
 void farewell_deinit(struct engine *g)
 {
     while (!list_empty(&g->farewells)) {
-        farewell_expired(g, LIST_ITEM(g->farewells.next, struct eio_due, link));
+        struct eio_due *d = LIST_ITEM(g->farewells.next, struct eio_due, link);
+        struct farewell *f = CONTAINER_OF(d, struct farewell, due);
+        take(g, f);
+        release(f); /* the net is gone */
     }
     map_deinit(&g->farewells_by_sid);
 }

@@ -81,6 +81,10 @@ struct farewell {
     struct map_node by_sid;
     struct eio_due due; /* in engine.farewells while no GET has come */
     bool owes_close;    /* the messages go first, `1` with the GET after */
+    bool probed;        /* its client may upgrade instead of asking: */
+    bool upgraded;      /* or has */
+    struct conn_ref ws; /* with `probed` */
+    close_reason reason; /* why it ended, for that WebSocket */
     uint8_t sid[EIO_SID_LEN];
 };
 
@@ -188,6 +192,12 @@ void upgrade_closed(struct eio *s, close_reason reason);
 /* It took too long. */
 void upgrade_expired(struct engine *g, struct eio_due *d);
 
+/* Appends the messages of a payload of revision 4 as frames; of other packets only with
+ * `controls`. */
+void upgrade_frames(bool v3, bool controls, buf *payload, buf *frames);
+/* Sends whole frames. */
+void upgrade_send(struct conn *ws, buf *frames);
+
 /* --- polling.c --- */
 
 /* Fills slot->polling for slot->app. */
@@ -220,6 +230,11 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
                     uint32_t keep_ms);
 /* That of a session, or NULL. */
 struct farewell *farewell_find(const struct engine *g, span sid);
+/* The WebSocket of a probe that was answered: its client may have stopped polling for ever, and then
+ * says `5` there. It is told there, too, and closed with the farewell. Before farewell_begin. */
+void farewell_probe(struct farewell *f, struct conn *ws, close_reason reason);
+/* A frame of a WebSocket without a session. */
+void farewell_frame(struct engine *g, struct conn *ws, enum ws_opcode op, span payload);
 /* A request with the id of a session that has ended. */
 void farewell_request(struct engine *g, struct farewell *f, struct rest_call *c);
 /* Nobody came for it. */

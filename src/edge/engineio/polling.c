@@ -106,7 +106,12 @@ static void on_close(struct conn *c, close_reason reason)
     } else {
         polling_collect(s);
         session_end(s, reason);
-        drop_websocket(p, CLOSE_NORMAL);
+        if (p->ws != NULL && p->probed && keep_ms == FAREWELL_MS) {
+            list_remove(&p->upgrade.link);
+            farewell_probe(f, p->ws, reason);
+        } else {
+            drop_websocket(p, CLOSE_NORMAL);
+        }
         farewell_begin(g, f, &p->poll, asked ? EIO_NOOP : EIO_CLOSE, keep_ms);
     }
     mem_free(p);

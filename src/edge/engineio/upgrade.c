@@ -75,26 +75,25 @@ void upgrade_closed(struct eio *s, close_reason reason)
 
 /* --- the frames of an upgrade --- */
 
-/* What was waiting for a GET, as frames. */
-static void frames_of(struct eio *s, buf *payload, buf *frames)
+void upgrade_frames(bool v3, bool controls, buf *payload, buf *frames)
 {
+    enum eio_format format = v3 ? EIO_FORMAT_WS3 : EIO_FORMAT_WS;
     struct eio_walk walk;
     struct eio_packet p;
     int rc = 0;
     eio_walk_begin(&walk, EIO_V4, payload->ptr, payload->len - 1); /* without the last separator */
     while ((rc = eio_walk_next(&walk, &p)) > 0) {
         if (p.type == EIO_MESSAGE) {
-            eio_put(frames, (enum eio_format)s->format, p.binary, SPAN_NONE, p.data);
-        } else {
+            eio_put(frames, format, p.binary, SPAN_NONE, p.data);
+        } else if (controls) {
             session_put_control(frames, p.type, p.data);
         }
     }
     ASSERT(rc == 0); /* they are our own packets */
 }
 
-static void send_frames(struct eio *s, buf *frames)
+void upgrade_send(struct conn *ws, buf *frames)
 {
-    struct conn *ws = s->polling->ws;
     ws_deflate_frames(conn_net(ws), ws_deflate_kind_of(ws), frames, 0);
     struct iovec iov = {.iov_base = frames->ptr, .iov_len = frames->len};
     size_t sent = conn_send(ws, &iov, 1);
@@ -113,8 +112,8 @@ static void finish(struct eio *s)
     p->step = EIO_UPGRADED;
     list_remove(&p->upgrade.link);
     if (p->poll.out.len > 0) {
-        frames_of(s, &p->poll.out, &frames);
-        send_frames(s, &frames);
+        upgrade_frames(s->v3, true, &p->poll.out, &frames);
+        upgrade_send(p->ws, &frames);
         buf_deinit(&frames);
     }
     buf_deinit(&p->poll.out);

@@ -41,9 +41,8 @@ static void on_message(struct conn *c, enum ws_opcode op, span payload)
 {
     struct eio *s = ws_user(c);
     if (s == NULL) {
-        return;
-    }
-    if (probes(s, c)) {
+        farewell_frame(edge_of(c)->engine, c, op, payload);
+    } else if (probes(s, c)) {
         upgrade_message(s, op, payload);
     } else {
         packet_from(s, op, payload);
