@@ -230,8 +230,9 @@ void farewell_begin(struct engine *g, struct farewell *f, struct poll *q, enum e
                     uint32_t keep_ms);
 /* That of a session, or NULL. */
 struct farewell *farewell_find(const struct engine *g, span sid);
-/* The WebSocket of a probe that was answered: its client may have stopped polling for ever, and then
- * says `5` there. It is told there, too, and closed with the farewell. Before farewell_begin. */
+/* The WebSocket of a probe that was answered: its client may have stopped polling for ever, and
+ * then says `5` there. It is told there, too, and closed with the farewell. Before
+ * farewell_begin. */
 void farewell_probe(struct farewell *f, struct conn *ws, close_reason reason);
 /* A frame of a WebSocket without a session. */
 void farewell_frame(struct engine *g, struct conn *ws, enum ws_opcode op, span payload);
