@@ -321,7 +321,7 @@ void event_dispatch(struct event_call *in)
     stats_add(&e->stats.messages_in[wire][what], 1);
     stats_set(&e->stats.active_ms[wire], (uint64_t)in->now_ms);
     LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", in->slot),
-        LOG_STR("wire", stats_wire_name(wire)), LOG_STR("event", frame_name(what)),
+        LOG_STR("wire", stats_wire_name(wire)), LOG_STR("name", frame_name(what)),
         LOG_U64("bytes", in->bytes));
     if (began_ns != 0) {
         stats_time(&e->stats.message_times[what], (loop_clock_ns(e->loop) - began_ns) / 1000);

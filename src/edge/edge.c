@@ -152,7 +152,7 @@ static void sink_sent(struct hub_sink *s, unsigned wire, const struct blob *b, u
     enum frame what = frame_of(as, b);
     stats_add(&stats->messages_out[stats_wires[as]][what], members);
     LOG(loop_log(of_sink(s)->loop), LOG_DEBUG, "msg.route",
-        LOG_STR("wire", stats_wire_name(stats_wires[as])), LOG_STR("event", frame_name(what)),
+        LOG_STR("wire", stats_wire_name(stats_wires[as])), LOG_STR("name", frame_name(what)),
         LOG_U64("members", members), LOG_U64("us", us == HUB_UNTIMED ? 0 : us));
     if (us != HUB_UNTIMED) {
         stats_time_n(&stats->delivery_times, us, members);

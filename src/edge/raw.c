@@ -108,7 +108,7 @@ void raw_frame_begin(struct raw_frame *f, const struct raw_wire *wire, struct co
     f->w = json_writer_of(&f->out);
     stats_add(&e->stats.messages_out[wire->stats][type], 1);
     LOG(loop_log(e->loop), LOG_DEBUG, "msg.out", LOG_U64("conn", conn_slot(c)),
-        LOG_STR("wire", stats_wire_name(wire->stats)), LOG_STR("event", frame_name(type)));
+        LOG_STR("wire", stats_wire_name(wire->stats)), LOG_STR("name", frame_name(type)));
     json_open(&f->w, '{');
     json_member_string(&f->w, "type", span_str(frame_name(type)));
 }

@@ -92,7 +92,7 @@ static void count(struct sio *c, enum frame what, size_t bytes)
     struct edge *e = sio_edge_of(c);
     stats_add(&e->stats.messages_in[STATS_SOCKETIO][what], 1);
     LOG(loop_log(e->loop), LOG_DEBUG, "msg.in", LOG_U64("conn", conn_slot(c->eio.conn)),
-        LOG_STR("wire", "socketio"), LOG_STR("event", frame_name(what)), LOG_U64("bytes", bytes));
+        LOG_STR("wire", "socketio"), LOG_STR("name", frame_name(what)), LOG_U64("bytes", bytes));
 }
 
 static void event(struct sio_socket *s, const struct sio_packet *p, const span *attachments)
