@@ -23,7 +23,9 @@
 
 #define ROOM_ENTITIES 10u
 #define DEVICE_PATH "/api/v1/devices/self/ws?token="
-#define SLEEPER_BYTES 16384   /* of its socket's receive buffer */
+/* Of its socket's receive buffer: twice what a segment of the loopback device may hold, else each
+ * waits for the sender's timer. */
+#define SLEEPER_BYTES 131072
 #define SLEEPER_ROOMS 20u     /* their entities fit a queue of 256 */
 #define CLOSE_SLOW 1013u
 #define TICK_MS 2u            /* devices whose turn it is send together */
