@@ -83,6 +83,10 @@ test('late_deliveries_alert_and_degrade', { timeout: 120_000 }, async (t) => {
     if (m.get('signalbox_outbox_bytes') > 300_000) break;
     assert.ok(sent < 1000, 'the reader never blocks');
     for (let n = 0; n < 4; n++, sent++) writer.send(large);
+    // Answered behind them: no more than these come together, which would close the reader.
+    const heard = within(SOON_MS, 'done', new Promise((resolve) => writer.once('message', resolve)));
+    writer.send('e done');
+    await heard;
   }
   await new Promise((resolve) => setTimeout(resolve, 300)); // what is late by then is late
   const alerted = server.awaitLine(/"event":"alert".*"name":"delivery".*"on":true/, SOON_MS);
