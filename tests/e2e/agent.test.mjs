@@ -12,7 +12,8 @@ import { assertSound, inspect } from './lib/store.mjs';
 const SOON_MS = 10_000 * PATIENCE;
 const CHANNELS = ['metrics', 'processes', 'system-info', 'history', 'network-interfaces'];
 const AGENT_EXIT_REFUSED = 4;
-const RSS_KIB_MAX = 10 * 1024;
+/** Private memory: how many pages of the libraries are mapped is the kernel's choice, and the coverage build has more. */
+const PRIVATE_KIB_MAX = 4 * 1024;
 const MINUTE_MS = 60_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -78,9 +79,9 @@ describe('agent', { concurrency: true }, () => {
 
     if (!SANITIZED) {
       const status = readFileSync(`/proc/${agent.process.pid}/status`, 'utf8');
-      const rss = Number(status.match(/^VmRSS:\s+(\d+) kB/m)[1]);
-      t.diagnostic(`the agent holds ${rss} KiB`);
-      assert.ok(rss < RSS_KIB_MAX, `${rss} KiB`);
+      const [rss, own] = ['VmRSS', 'RssAnon'].map((name) => Number(status.match(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm'))[1]));
+      t.diagnostic(`the agent holds ${rss} KiB, ${own} of its own`);
+      assert.ok(own < PRIVATE_KIB_MAX, `${own} KiB`);
     }
     await agent.stop();
     await until('offline', async () => (await connectionOf(server, token, id)) === 'offline');
