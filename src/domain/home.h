@@ -29,6 +29,7 @@ struct identity; /* domain/identity.h: one a home */
 struct fleet;    /* domain/device.h: one a home */
 struct recovery; /* domain/recovery.h: one a home */
 struct house;    /* domain/house.h: one a home */
+struct chat;     /* domain/chat.h: one a home */
 struct receiver; /* domain/receiver.h */
 struct webhook;  /* ports/webhook.h */
 
@@ -105,6 +106,7 @@ struct home {
     struct fleet *fleet;
     struct recovery *recovery;
     struct house *house;
+    struct chat *chat;
     struct receiver *app_receiver; /* the process's, which lives on home 0; NULL: none */
     struct receiver *home_receiver; /* the same for what clients of /ws say */
     /* Told on this loop when a principal, so a device, is no more. NULL: nobody asks. */

@@ -69,6 +69,10 @@ bool can(const struct grant *g, enum permission p, struct scope s)
     if (g->kind == PRINCIPAL_DEVICE) {
         return s.kind == SCOPE_DEVICE && uuid_eq(s.id, g->principal) && role_may(ROLE_DEVICE, p);
     }
+    if (g->kind == PRINCIPAL_GUEST || g->kind == PRINCIPAL_ROBOT) { /* of rooms they are in */
+        return (s.kind == SCOPE_GLOBAL || s.kind == SCOPE_CHAT_ROOM) &&
+               role_may(g->kind == PRINCIPAL_GUEST ? ROLE_GUEST : ROLE_ROBOT, p);
+    }
     if (roles_may(g->global_roles & ~SCOPED_ONLY, p)) {
         return true;
     }

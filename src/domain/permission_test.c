@@ -76,12 +76,29 @@ static void devices_have_their_own_data_whatever_is_stored(void **state)
     grant_free(g);
 }
 
+/* Of rooms that they are in, which the chat looks at; whatever is stored of their roles. */
+static void guests_and_robots_have_what_their_kind_has(void **state)
+{
+    (void)state;
+    for (unsigned k = PRINCIPAL_GUEST; k <= PRINCIPAL_ROBOT; k++) {
+        struct grant *g = grant_new((enum principal_kind)k, 0);
+        enum role own = k == PRINCIPAL_GUEST ? ROLE_GUEST : ROLE_ROBOT;
+        g->global_roles = 1u << ROLE_ADMIN;
+        for (unsigned p = 0; p < PERM_COUNT; p++) {
+            assert_int_equal(can(g, (enum permission)p, SCOPE_ALL), role_may(own, p));
+            assert_false(can(g, (enum permission)p, scope_device(ID(1))));
+        }
+        grant_free(g);
+    }
+}
+
 static void nobody_without_roles_may_do_anything(void **state)
 {
     (void)state;
     for (unsigned k = PRINCIPAL_USER; k <= PRINCIPAL_SERVICE; k++) {
         struct grant *g = grant_new((enum principal_kind)k, 0);
-        for (unsigned p = 0; k != PRINCIPAL_DEVICE && p < PERM_COUNT; p++) {
+        bool none = k == PRINCIPAL_USER || k == PRINCIPAL_SERVICE;
+        for (unsigned p = 0; none && p < PERM_COUNT; p++) {
             assert_false(can(g, (enum permission)p, SCOPE_ALL));
             assert_false(can(g, (enum permission)p, scope_device(ID(1))));
         }
@@ -140,6 +157,7 @@ int main(void)
         cmocka_unit_test(global_roles_hold_in_every_scope),
         cmocka_unit_test(scoped_roles_hold_in_their_scope_only),
         cmocka_unit_test(devices_have_their_own_data_whatever_is_stored),
+        cmocka_unit_test(guests_and_robots_have_what_their_kind_has),
         cmocka_unit_test(nobody_without_roles_may_do_anything),
         cmocka_unit_test(anonymous_clients_follow_the_setting_and_the_table),
         cmocka_unit_test(permissions_are_listed_in_order_and_cut),

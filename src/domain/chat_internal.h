@@ -1,0 +1,302 @@
+/*
+ * What the files of chat share. Nobody else includes this.
+ *
+ *   chat.c           rooms of a home: loading, holding, leaving; asks between loops; a room's queue
+ *   chat_json.c      rooms and messages as JSON
+ *   chat_room.c      create, get, patch, delete, lists
+ *   chat_member.c    join, leave, add, remove, roles, mutes
+ *   chat_invite.c    invitations, bans
+ *   chat_client.c    sockets: rooms of a principal, arrivals, presence, watching
+ *   chat_message.c   sending: batches, seq, clientId
+ *   chat_delivery.c  what has reached whom
+ *   chat_cursor.c    read and delivered cursors, receipts
+ *   chat_typing.c    typing, presence told
+ *   chat_edit.c      edit, delete, reactions
+ *   chat_history.c   pages, search
+ *   chat_file.c      files
+ *   chat_robot*.c    robots
+ *   chat_desk.c      escalations
+ *   chat_guest.c     guests, and their never being alone
+ */
+#ifndef SB_DOMAIN_CHAT_INTERNAL_H
+#define SB_DOMAIN_CHAT_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "domain/behind.h"
+#include "domain/chat.h"
+
+struct chat_delivery_of_room; /* chat_delivery.c */
+struct chat_guests;           /* chat_guest.c, of a room */
+struct chat_robots;           /* chat_robot.c, of a home */
+struct chat_files;            /* chat_file.c, of a home */
+struct chat_desk;             /* chat_desk.c, at home 0 */
+
+enum chat_room_state { CHAT_ROOM_LOADING, CHAT_ROOM_READY, CHAT_ROOM_GONE };
+
+/* Somebody in a room, at the room's home. */
+struct chat_member_of {
+    struct map_node node; /* in room->members, by principal */
+    uuid principal;
+    enum chat_user_type type : 8;
+    enum principal_kind kind : 8;
+    enum chat_role role : 8;
+    bool hidden : 1;         /* a direct room that it left */
+    bool invited : 1;        /* not in yet: may join */
+    unsigned clients;        /* sockets that are there */
+    int64_t first_seq;       /* a guest sees what is above */
+    int64_t read_seq, delivered_seq; /* cursors; they move forward only */
+    int64_t online_from_seq; /* last_seq when it came online */
+    int64_t muted_until_ms;  /* epoch; 0: not; INT64_MAX: ever */
+    int64_t joined_ms;
+    uint8_t name_len;
+    char *name;              /* owned: display name */
+    struct behind_item cursor; /* chat_cursor.c */
+    bool cursor_told;
+    int64_t typing_until_ms; /* monotonic; 0: not (chat_typing.c) */
+};
+
+struct chat_room {
+    struct map_node node;  /* in chat->rooms, by id */
+    struct chat *chat;
+    uuid id;
+    enum chat_room_state state;
+    enum chat_room_type type;
+    struct list waiting;   /* asks, while loading */
+    struct list idle;      /* in chat->idle while nobody holds it */
+    unsigned holds;
+    char *name;            /* owned, as settings; NUL at the end */
+    char *settings;        /* a JSON object */
+    uuid created_by;
+    uuid owner_robot;      /* who answers until a person takes over; nil: none */
+    int64_t version, created_ms, updated_ms;
+    int64_t last_seq;      /* of the newest committed message */
+    int64_t last_ms;       /* its timestamp: they never go back within a room */
+    struct pos pos;        /* of the newest ordered event of the room; from there a reader gets what
+                              comes after last_seq */
+    struct map members;    /* struct chat_member_of */
+    unsigned member_count, online_count;
+    struct list clients;   /* struct chat_presence: sockets, members' and watchers' */
+    /* The queue: changes run one at a time, messages that stand together are one request. */
+    struct list queue;     /* struct chat_item, the oldest first */
+    bool busy;             /* one is under way */
+    bool deleting;
+    struct chat_delivery_of_room *delivery; /* NULL: nothing is on its way to anybody */
+    struct chat_guests *guests;             /* NULL: no guests */
+    bool alone;            /* guests without an employee: read-only for them */
+    struct deadline typing;
+};
+
+struct chat {
+    struct home *home;
+    struct map rooms;      /* struct chat_room of this home */
+    struct list idle;
+    unsigned idle_count;
+    struct list clients;   /* struct chat_client of this loop */
+    uint64_t client_ids;
+    struct behind *cursors; /* chat_cursor.c */
+    struct chat_robots *robots;
+    struct chat_files *files;
+    struct chat_desk *desk;
+    unsigned asks;
+    _Atomic unsigned loaded, online;
+    _Atomic uint64_t messages[CHAT_ROOM_TYPES];
+};
+
+/* --- chat.c --- */
+
+/*
+ * A question to a room and its answer. `at_home` runs at the room's home with the room loaded, held
+ * for the call (chat_hold to go on later), or NULL if there is none; it ends with chat_answer, now
+ * or later. Then at_caller if set, else `done`, on the loop that asked; then the ask is freed.
+ */
+struct chat_ask {
+    struct mail mail;
+    struct list link;
+    struct home *from;
+    struct chat *chat; /* at home */
+    uuid id;           /* of the room */
+    struct chat_room *room; /* while it is held across requests */
+    void (*at_home)(struct chat_ask *a, struct chat_room *r);
+    void (*at_caller)(struct chat_ask *a);
+    struct arena arena; /* arguments and results */
+    struct chat_who who; /* spans in the arena */
+    struct chat_origin origin;
+    struct chat_result result;
+    chat_done done;
+    void *owner;
+};
+/* `bytes` for a struct that begins with an ask, zeroed. `who` and `origin` are copied; NULL: the
+ * server itself, and nobody. */
+void *chat_ask_new(struct home *h, size_t bytes, uuid room,
+                   void (*at_home)(struct chat_ask *, struct chat_room *),
+                   const struct chat_who *who, const struct chat_origin *origin, chat_done done,
+                   void *owner);
+void chat_ask_start(struct chat_ask *a);
+void chat_answer(struct chat_ask *a, err error);
+void chat_refuse(struct chat_ask *a, err error, const char *member, const char *why);
+span chat_copy(struct chat_ask *a, span s); /* keeps ptr NULL */
+
+/* The room stays in memory until it is released as often. */
+void chat_hold(struct chat_room *r);
+/* Held by nobody it may go; the caller's pointer is not valid any more. */
+void chat_release(struct chat_room *r);
+/* Loaded here already; NULL: not, or there is none. At its home. */
+struct chat_room *chat_find(struct chat *c, uuid room);
+struct chat_member_of *chat_member(struct chat_room *r, uuid principal); /* NULL: it is none */
+
+/* Whether the ask's caller is in the room: the member, hidden included. Else NULL and the ask was
+ * answered ERR_ROOM_ACCESS_DENIED. With `or_monitors` who monitors may pass: then *seen is true
+ * and the member may be NULL. */
+struct chat_member_of *chat_member_for(struct chat_ask *a, struct chat_room *r);
+bool chat_sees(struct chat_ask *a, struct chat_room *r, struct chat_member_of **member);
+/* Owner or moderator of the room, or who monitors. */
+bool chat_moderates(const struct chat_ask *a, const struct chat_room *r);
+
+/*
+ * The queue of a room. Whatever writes the room's rows or tells ordered events of it is an item;
+ * items run in the order in which they came. An item runs alone until chat_item_over, but messages
+ * (run == chat_messages_run) that stand together run as one. While it runs, memory does not change
+ * under it; last_seq, members and pos are as the store has them. Holding the room is the item's.
+ */
+struct chat_item {
+    struct list link;
+    void (*run)(struct chat_item *i, struct chat_room *r);
+};
+void chat_enqueue(struct chat_room *r, struct chat_item *i);
+void chat_item_over(struct chat_room *r);
+/* The most common item: an ask whose change is one request. `fill` makes the request (NULL: the ask
+ * was answered, nothing to write), `committed` takes it over into memory, publishes (chat_publish)
+ * and answers; a failed request is answered with its error, unless `failed` is set. */
+struct chat_change {
+    struct chat_ask ask; /* first */
+    struct chat_item item;
+    struct store_req *(*fill)(struct chat_change *c, struct chat_room *r);
+    void (*committed)(struct chat_change *c, struct chat_room *r, struct store_req *req);
+    void (*failed)(struct chat_change *c, struct chat_room *r, struct store_req *req);
+};
+/* From at_home: waits its turn, runs, ends. With `held_open` set by committed the item stays under
+ * way until chat_item_over (loops are being told, chat_spread_out). */
+void chat_change_run(struct chat_change *c, struct chat_room *r);
+
+/* --- events: steps of a request --- */
+
+/* Records an ordered event for a topic; data is a JSON object. With an origin (request_id and sid
+ * not empty) that socket hears it with the requestId, all others without (edge/socketio/chat.h). */
+void chat_event_step(struct chat *c, struct store_req *req, unsigned step, enum event e,
+                     span topic, span data, const struct chat_origin *origin);
+/* The same for sets of one step: store_step_init with `count` first (journal_steps). */
+void chat_event_set(struct chat *c, struct store_req *req, unsigned step, unsigned set,
+                    enum event e, span topic, span data, const struct chat_origin *origin);
+/* For a request without an error: its events go out; room may be NULL, else its pos is the last. */
+void chat_publish(struct chat *c, struct chat_room *r, const struct store_req *req);
+/* Ephemeral, to those who are there now; the payload is a JSON object. */
+void chat_tell(struct chat *c, enum event e, span topic, span data);
+void chat_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
+
+/* --- chat_json.c --- */
+void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
+/* ChatRoom as `for_whom` (NULL: not a member) sees it. */
+void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_whom, buf *out);
+struct chat_message_row {
+    uuid id, room, sender, reply_to, file;
+    enum chat_message_type type;
+    enum chat_delivery delivery;
+    int64_t seq, at_ms, edited_ms, deleted_ms; /* 0: not */
+    span content; /* JSON */
+    span client_id, metadata, reactions, file_json; /* ptr NULL: none; JSON but for client_id */
+};
+void chat_message_json(const struct chat_message_row *m, buf *out);
+
+/* --- chat_client.c --- */
+
+/* A socket at the room's home. */
+struct chat_presence {
+    struct list link; /* in room->clients */
+    unsigned loop;
+    uint64_t client;
+    uuid principal;
+    bool watching;
+};
+/* The principal is in the room now: its sockets on every loop come (on_room follows). */
+void chat_spread_in(struct chat_room *r, uuid principal);
+/* It is not (nil: nobody is): `then` runs at home when no socket of it hears the room any more. */
+void chat_spread_out(struct chat_room *r, uuid principal, enum chat_out why,
+                     void (*then)(void *arg), void *arg);
+/* Called at the room's home when a member's first socket has come, or its last has gone. */
+void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool online);
+
+/* --- chat_message.c --- */
+
+/* One message on its way to the store. */
+struct chat_outgoing {
+    struct chat_item item; /* first; run = chat_messages_run */
+    struct arena arena;    /* of its texts */
+    struct chat_room *room;
+    uuid id, sender;
+    enum chat_user_type sender_type;
+    struct chat_draft draft;   /* in the arena */
+    struct chat_origin origin;
+    int64_t seq, at_ms;        /* when it is committed */
+    enum chat_delivery delivery;
+    /* At home, once: error, or seq and at_ms. The outgoing is freed after it. */
+    void (*done)(struct chat_outgoing *m, err error, bool repeated);
+    void *owner;
+    /* More that belongs to the same transaction (a file's release, a robot's job), NULL: nothing.
+     * At most CHAT_MORE_STEPS; a request with some holds this message alone. */
+    unsigned more_steps;
+    void (*more)(struct chat_outgoing *m, struct store_req *req, unsigned first_step);
+};
+#define CHAT_MORE_STEPS 4
+/* For a message of the server, a robot or a file: no rights are asked. Holds the room. */
+struct chat_outgoing *chat_outgoing_new(struct chat_room *r, const struct chat_draft *in,
+                                        uuid sender);
+void chat_post(struct chat_outgoing *m);
+/* A system message by the server: content {code, text, ...} given as JSON object; sender nil. */
+void chat_post_system(struct chat_room *r, const char *code, span content);
+void chat_messages_run(struct chat_item *i, struct chat_room *r);
+/* Asked before a message of the ask's caller is taken: whether it may send this here and now; else
+ * the ask was answered. */
+bool chat_may_send(struct chat_ask *a, struct chat_room *r, const struct chat_draft *in);
+/* Messages that were committed, in order: for robots that own the room, guests' timers. */
+void chat_committed(struct chat_room *r, struct chat_outgoing *const *messages, unsigned count);
+
+/* --- chat_delivery.c --- */
+/* What a message's deliveryStatus is when it is first told: delivered if nobody else is online. */
+enum chat_delivery chat_delivery_first(const struct chat_room *r, uuid sender);
+void chat_delivery_sent(struct chat_room *r, const struct chat_outgoing *m, uint64_t n);
+/* The member has everything up to a seq; or it has gone. */
+void chat_delivery_has(struct chat_room *r, struct chat_member_of *m, int64_t seq);
+void chat_delivery_gone(struct chat_room *r, struct chat_member_of *m);
+/* Up to a journal number: what a pong says. */
+void chat_delivery_received(struct chat_room *r, struct chat_member_of *m, uint64_t n);
+void chat_delivery_free(struct chat_room *r);
+
+/* --- chat_cursor.c --- */
+void chat_cursors_start(struct chat *c);
+void chat_cursors_free(struct chat *c);
+int64_t chat_unread(const struct chat_room *r, const struct chat_member_of *m);
+/* Its own message is read if all before it was. */
+void chat_cursor_sent(struct chat_room *r, struct chat_member_of *m, int64_t seq);
+
+/* --- chat_typing.c --- */
+/* It said something, or went. */
+void chat_typing_ends(struct chat_room *r, struct chat_member_of *m);
+void chat_typing_free(struct chat_room *r);
+
+/* --- chat_robot.c, chat_file.c, chat_desk.c, chat_guest.c: what the others call --- */
+void chat_robots_start(struct chat *c);
+void chat_robots_free(struct chat *c);
+/* A message was committed in a room that a robot owns; a person who speaks takes over. */
+void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
+void chat_files_start(struct chat *c);
+void chat_files_free(struct chat *c);
+void chat_desk_start(struct chat *c); /* at home 0 sweeps what is due */
+void chat_desk_free(struct chat *c);
+/* Members or presence changed: are guests alone? */
+void chat_guests_check(struct chat_room *r);
+void chat_guests_free(struct chat_room *r);
+
+#endif
