@@ -22,6 +22,7 @@ struct receiver {
     bool stop;
     bool hold;
     bool ends; /* connections after an answer */
+    size_t early; /* bytes of an answer that are sent before it is held */
     unsigned requests;
     unsigned connections;
     int fds[CONNECTIONS_MAX];
@@ -55,8 +56,20 @@ static size_t body_length(const buf *b, size_t head)
     return length;
 }
 
+static bool say(int fd, span answer)
+{
+    for (size_t at = 0; at < answer.len;) {
+        ssize_t n = send(fd, answer.ptr + at, answer.len - at, MSG_NOSIGNAL);
+        if (n <= 0) {
+            return false;
+        }
+        at += (size_t)n;
+    }
+    return true;
+}
+
 /* Notes the request; what to answer, after holding it. False: the receiver stops. */
-static bool note(struct receiver *r, span head, span body, buf *answer, bool *ends)
+static bool note(struct receiver *r, int fd, span head, span body, buf *answer, bool *ends)
 {
     pthread_mutex_lock(&r->lock);
     buf_clear(&r->head);
@@ -65,27 +78,17 @@ static bool note(struct receiver *r, span head, span body, buf *answer, bool *en
     buf_append_span(&r->body, body);
     r->requests++;
     pthread_cond_broadcast(&r->changed);
+    size_t early = r->hold && r->early < r->answer.len ? r->early : 0;
+    bool go_on = say(fd, span_of(r->answer.ptr, early)); /* little: it does not block */
     while (r->hold && !r->stop) {
         pthread_cond_wait(&r->changed, &r->lock);
     }
     buf_clear(answer);
-    buf_append_span(answer, buf_span(&r->answer));
-    bool go_on = !r->stop;
+    buf_append(answer, r->answer.ptr + early, r->answer.len - early);
+    go_on = go_on && !r->stop;
     *ends = r->ends;
     pthread_mutex_unlock(&r->lock);
     return go_on;
-}
-
-static bool say(int fd, const buf *answer)
-{
-    for (size_t at = 0; at < answer->len;) {
-        ssize_t n = send(fd, answer->ptr + at, answer->len - at, MSG_NOSIGNAL);
-        if (n <= 0) {
-            return false;
-        }
-        at += (size_t)n;
-    }
-    return true;
 }
 
 static void *serve(void *arg)
@@ -107,9 +110,9 @@ static void *serve(void *arg)
             continue;
         }
         bool ends;
-        go_on = note(r, span_of(in.ptr, head), span_of(in.ptr + head, whole - head), &answer,
+        go_on = note(r, fd, span_of(in.ptr, head), span_of(in.ptr + head, whole - head), &answer,
                      &ends) &&
-                say(fd, &answer) && !ends;
+                say(fd, buf_span(&answer)) && !ends;
         buf_consume(&in, whole);
     }
     shutdown(fd, SHUT_RDWR); /* closed at the end, so that its number is not another's meanwhile */
@@ -214,6 +217,13 @@ void receiver_hold(struct receiver *r, bool hold)
     pthread_mutex_lock(&r->lock);
     r->hold = hold;
     pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void receiver_hold_after(struct receiver *r, size_t bytes)
+{
+    pthread_mutex_lock(&r->lock);
+    r->early = bytes;
     pthread_mutex_unlock(&r->lock);
 }
 

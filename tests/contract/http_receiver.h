@@ -20,6 +20,8 @@ void receiver_answers(struct receiver *r, const char *status, const char *header
 void receiver_says(struct receiver *r, span bytes);
 /* While true, requests are read and not answered. */
 void receiver_hold(struct receiver *r, bool hold);
+/* So many bytes of each answer are sent before it is held, while requests are. */
+void receiver_hold_after(struct receiver *r, size_t bytes);
 /* Waits until so many requests have come. */
 void receiver_await(struct receiver *r, unsigned requests);
 unsigned receiver_requests(struct receiver *r);

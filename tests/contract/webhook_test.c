@@ -116,6 +116,8 @@ static void await_received(unsigned count)
 struct made {
     struct webhook_call call;
     unsigned told;
+    buf parts;      /* what came in pieces, with a | behind each */
+    unsigned count; /* of them */
 };
 
 static bool inside; /* of a call of the port */
@@ -124,6 +126,18 @@ static void on_done(struct webhook_call *c)
 {
     assert_false(inside);
     CONTAINER_OF(c, struct made, call)->told++;
+}
+
+static void on_part(struct webhook_call *c, span data)
+{
+    struct made *m = CONTAINER_OF(c, struct made, call);
+    assert_false(inside);
+    assert_int_equal(m->told, 0);
+    assert_true(data.len > 0);
+    assert_string_equal(c->content_type, w.receiver == NULL ? "application/json" : "text/plain");
+    buf_append_span(&m->parts, data);
+    buf_append_byte(&m->parts, '|');
+    m->count++;
 }
 
 static bool make(struct made *m, const char *body)
@@ -153,7 +167,37 @@ static void await(struct made *m)
     assert_int_equal(m->told, 1);
 }
 
-static void free_made(struct made *m) { buf_deinit(&m->call.answer); }
+/* The same call, answered in pieces. */
+static void make_parted(struct made *m)
+{
+    *m = (struct made){.call = {.loop = 2,
+                                .url = w.url,
+                                .ca = "",
+                                .body = SPAN("{}"),
+                                .timeout_ms = LONG_MS,
+                                .answer_bytes_max = ANSWER_MAX,
+                                .accept = "text/plain",
+                                .on_part = on_part,
+                                .done = on_done}};
+    inside = true;
+    assert_true(webhook_call(w.port, &m->call));
+    inside = false;
+}
+
+static void await_parts(struct made *m, unsigned count)
+{
+    while (m->count < count) {
+        if (m->told > 0 || !post_queue_run(w.post, PATIENCE_MS)) {
+            fail_msg("no part");
+        }
+    }
+}
+
+static void free_made(struct made *m)
+{
+    buf_deinit(&m->call.answer);
+    buf_deinit(&m->parts);
+}
 
 static void cancel(struct made *m)
 {
@@ -301,6 +345,116 @@ static void closing_ends_all_and_takes_no_more(void **state)
         struct webhook_http_conf conf = {.post = w.post, .clock = clock_system()};
         w.port = webhook_http_open(&conf);
     }
+}
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+/* "one" comes while the rest is held, then "two" and the end. */
+static void part_one(void)
+{
+    hold(true);
+    if (w.receiver == NULL) {
+        webhook_twin_answers(w.port, 200, "two", WEBHOOK_OK);
+        return;
+    }
+    receiver_says(w.receiver, SPAN(HEAD "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
+    receiver_hold_after(w.receiver, strlen(HEAD "3\r\none\r\n"));
+}
+
+static void push_one(void)
+{
+    if (w.receiver == NULL) {
+        assert_true(webhook_twin_part(w.port, "one"));
+    }
+}
+
+static void pieces_come_as_they_are_sent(void **state)
+{
+    (void)state;
+    struct made m;
+    part_one();
+    make_parted(&m);
+    push_one();
+    await_parts(&m, 1);
+    assert_int_equal(m.told, 0);
+    hold(false);
+    await(&m);
+    assert_int_equal(m.call.result, WEBHOOK_OK);
+    assert_int_equal(m.call.status, 200);
+    assert_int_equal(m.call.answer.len, 0);
+    assert_true(span_eq(buf_span(&m.parts), SPAN("one|two|")));
+    free_made(&m);
+}
+
+static void no_piece_comes_after_cancel(void **state)
+{
+    (void)state;
+    struct made m;
+    part_one();
+    make_parted(&m);
+    push_one();
+    await_parts(&m, 1);
+    push_one();
+    cancel(&m);
+    await(&m);
+    hold(false);
+    assert_int_equal(m.call.result, WEBHOOK_CANCELLED);
+    assert_int_equal(m.count, 1);
+    free_made(&m);
+}
+
+static void a_refusal_comes_whole(void **state)
+{
+    (void)state;
+    struct made m;
+    answers(500, "Oh", "no");
+    make_parted(&m);
+    await(&m);
+    assert_int_equal(m.call.result, WEBHOOK_STATUS);
+    assert_int_equal(m.count, 0);
+    assert_true(span_eq(buf_span(&m.call.answer), SPAN("no")));
+    free_made(&m);
+    answers(204, "No Content", "");
+    make_parted(&m);
+    await(&m);
+    assert_int_equal(m.call.result, WEBHOOK_OK);
+    assert_int_equal(m.count, 0);
+    free_made(&m);
+}
+
+static void pieces_that_flood_are_cut_off(void **state)
+{
+    (void)state;
+    struct made m;
+    buf body = {0};
+    buf_append_str(&body, HEAD);
+    for (unsigned i = 0; i < 100000; i++) {
+        buf_append_str(&body, "10\r\n0123456789abcdef\r\n");
+    }
+    if (w.receiver != NULL) {
+        receiver_says(w.receiver, buf_span(&body));
+    }
+    hold(w.receiver == NULL);
+    make_parted(&m);
+    while (w.receiver == NULL && webhook_twin_part(w.port, "0123456789abcdef")) {
+    }
+    await(&m);
+    assert_int_equal(m.call.result, WEBHOOK_TOO_LONG);
+    assert_true(m.parts.len - m.count <= ANSWER_MAX);
+    assert_int_equal(m.call.answer.len, 0);
+    free_made(&m);
+    buf_deinit(&body);
+}
+
+static void urls_are_checked(void **state)
+{
+    (void)state;
+    const char *why = NULL;
+    assert_true(webhook_check(w.port, "https://robots.example/answer", &why));
+    assert_false(webhook_check(w.port, "ftp://robots.example/", &why));
+    assert_non_null(why);
+    assert_false(webhook_check(w.port, "http://robots.example/", &why));
+    assert_false(webhook_check(w.port, "", &why));
 }
 
 /* --- HTTP --- */
@@ -521,6 +675,11 @@ int main(void)
         BOTH(cancelling_ends_one_call),
         BOTH(cancelling_late_or_twice_does_no_harm),
         BOTH(closing_ends_all_and_takes_no_more),
+        BOTH(pieces_come_as_they_are_sent),
+        BOTH(no_piece_comes_after_cancel),
+        BOTH(a_refusal_comes_whole),
+        BOTH(pieces_that_flood_are_cut_off),
+        BOTH(urls_are_checked),
         HTTP(what_is_sent_is_signed_and_named),
         HTTP(without_a_secret_nothing_is_signed),
         HTTP(a_connection_is_kept),

@@ -9,16 +9,44 @@
 struct transfer {
     CURL *easy;
     struct curl_slist *headers;
+    transfer_part part;
 };
+
+static long status_of(CURL *easy)
+{
+    long status = 0;
+    (void)curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
+static bool good(long status) { return status >= 200 && status < 300; }
+
+/* Once an answer: before the loop hears of it. */
+static void note_type(struct webhook_call *c, CURL *easy)
+{
+    char *type = NULL;
+    if (curl.easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL) {
+        snprintf(c->content_type, sizeof c->content_type, "%s", type);
+    }
+}
 
 static size_t on_body(char *data, size_t size, size_t count, void *owner)
 {
     struct webhook_call *c = owner;
+    struct transfer *t = c->transfer;
     size_t len = size * count;
-    if (len > c->answer_bytes_max - c->answer.len) {
+    if (len > c->answer_bytes_max - c->received) {
         return 0; /* ends the transfer */
     }
-    buf_append(&c->answer, data, len);
+    if (c->received == 0) {
+        note_type(c, t->easy);
+    }
+    c->received += (uint32_t)len;
+    if (c->on_part == NULL || !good(status_of(t->easy))) {
+        buf_append(&c->answer, data, len);
+    } else if (len > 0) {
+        t->part(c, span_of(data, len));
+    }
     return len;
 }
 
@@ -34,12 +62,14 @@ static bool add_header(struct transfer *t, const char *line)
 static bool add_headers(struct transfer *t, const struct webhook_call *c, int64_t unix_s)
 {
     char line[64 + WEBHOOK_SIGNATURE_MAX];
+    char accept[160];
     char text[WEBHOOK_SIGNATURE_MAX];
     _Static_assert(sizeof text > UUID_TEXT_LEN, "holds either");
     uuid_format(c->id, text);
     snprintf(line, sizeof line, "X-Signalbox-Delivery: %s", text);
-    bool ok = add_header(t, "Content-Type: application/json") &&
-              add_header(t, "Accept: application/json") &&
+    snprintf(accept, sizeof accept, "Accept: %s",
+             c->accept != NULL ? c->accept : "application/json");
+    bool ok = add_header(t, "Content-Type: application/json") && add_header(t, accept) &&
               add_header(t, "Expect:") && /* no 100-continue: it costs a round trip */
               add_header(t, line);
     if (ok && c->secret.len > 0) {
@@ -88,9 +118,10 @@ static void transfer_free(struct transfer *t)
     mem_free(t);
 }
 
-void transfer_start(CURLM *multi, struct webhook_call *c, int64_t unix_s)
+void transfer_start(CURLM *multi, struct webhook_call *c, int64_t unix_s, transfer_part part)
 {
     struct transfer *t = mem_calloc(1, sizeof *t);
+    t->part = part;
     t->easy = curl.easy_init();
     c->transfer = NULL;
     if (t->easy != NULL && add_headers(t, c, unix_s) && set_options(t, c) &&
@@ -114,7 +145,7 @@ struct webhook_call *transfer_call(CURL *easy)
 static enum webhook_result result_of(CURLcode rc, long status)
 {
     if (rc == CURLE_OK) {
-        return status >= 200 && status < 300 ? WEBHOOK_OK : WEBHOOK_STATUS;
+        return good(status) ? WEBHOOK_OK : WEBHOOK_STATUS;
     }
     return rc == CURLE_OPERATION_TIMEDOUT                                ? WEBHOOK_TIMEOUT
            : rc == CURLE_WRITE_ERROR || rc == CURLE_FILESIZE_EXCEEDED ? WEBHOOK_TOO_LONG
@@ -125,8 +156,10 @@ static enum webhook_result result_of(CURLcode rc, long status)
 void transfer_end(CURLM *multi, struct webhook_call *c, CURLcode rc)
 {
     struct transfer *t = c->transfer;
-    long status = 0;
-    (void)curl.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    long status = status_of(t->easy);
+    if (c->received == 0) {
+        note_type(c, t->easy);
+    }
     curl.multi_remove_handle(multi, t->easy);
     c->transfer = NULL;
     c->status = (int)status;

@@ -1,5 +1,6 @@
 #include "adapters/webhook_http/webhook_http.h"
 
+#include "adapters/common/curl/url.h"
 #include "adapters/webhook_http/transfer.h"
 #include "base/mem.h"
 
@@ -40,6 +41,11 @@ static bool on_call(struct webhook *self, struct webhook_call *c)
     c->status = 0;
     c->answer = (buf){0};
     c->why = "";
+    c->content_type[0] = '\0';
+    c->port = self;
+    c->parts = (buf){0};
+    c->telling = false;
+    c->received = 0;
     c->cancelled = false;
     c->transfer = NULL;
     pthread_mutex_lock(&w->lock);
@@ -66,10 +72,48 @@ static void on_cancel(struct webhook *self, struct webhook_call *c)
     wake(w);
 }
 
+static bool on_check(struct webhook *self, const char *url, const char **why)
+{
+    (void)self;
+    return curl_url_check(url, false, why);
+}
+
 static void on_mail(struct mail *m)
 {
     struct webhook_call *c = CONTAINER_OF(m, struct webhook_call, mail);
+    buf_deinit(&c->parts);
     c->done(c);
+}
+
+/* All that has come until now; what comes later has a mail of its own. */
+static void on_part_mail(struct mail *m)
+{
+    struct webhook_call *c = CONTAINER_OF(m, struct webhook_call, part_mail);
+    struct webhook_http *w = CONTAINER_OF(c->port, struct webhook_http, port);
+    pthread_mutex_lock(&w->lock);
+    buf parts = c->parts;
+    c->parts = (buf){0};
+    c->telling = false;
+    bool wanted = !c->cancelled;
+    pthread_mutex_unlock(&w->lock);
+    if (wanted) {
+        c->on_part(c, buf_span(&parts));
+    }
+    buf_deinit(&parts);
+}
+
+static void on_part(struct webhook_call *c, span data)
+{
+    struct webhook_http *w = CONTAINER_OF(c->port, struct webhook_http, port);
+    pthread_mutex_lock(&w->lock);
+    bool first = !c->telling;
+    c->telling = true;
+    buf_append_span(&c->parts, data);
+    pthread_mutex_unlock(&w->lock);
+    if (first) {
+        c->part_mail.run = on_part_mail;
+        post_mail(w->conf.post, c->loop, &c->part_mail);
+    }
 }
 
 /* Its outcome is filled in and it is in no list: it is the loop's again. */
@@ -82,22 +126,28 @@ static void tell(struct webhook_http *w, struct webhook_call *c)
     post_mail(w->conf.post, c->loop, &c->mail);
 }
 
-static void set_up(struct webhook_http *w)
+/* False: the library is not installed. */
+static bool set_up(struct webhook_http *w)
 {
-    bool loaded = curl_load();
-    ASSERT(loaded); /* whoever configured a URL has tried */
+    if (!curl_load()) {
+        return false;
+    }
     CURLcode rc = curl.global_init(CURL_GLOBAL_DEFAULT);
     w->multi = curl.multi_init();
     ASSERT(rc == CURLE_OK && w->multi != NULL);
     (void)curl.multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+    return true;
 }
 
 static void start(struct webhook_http *w, struct webhook_call *c)
 {
-    if (w->multi == NULL) {
-        set_up(w);
+    if (w->multi == NULL && !set_up(w)) { /* a robot of another installation */
+        c->result = WEBHOOK_UNREACHABLE;
+        c->why = "libcurl is not installed";
+        tell(w, c);
+        return;
     }
-    transfer_start(w->multi, c, clock_wall_ms(w->conf.clock) / 1000);
+    transfer_start(w->multi, c, clock_wall_ms(w->conf.clock) / 1000, on_part);
     if (c->transfer != NULL) {
         list_push(&w->active, &c->link);
     } else {
@@ -205,7 +255,7 @@ static void *run(void *arg)
 struct webhook *webhook_http_open(const struct webhook_http_conf *conf)
 {
     struct webhook_http *w = mem_calloc(1, sizeof *w);
-    w->port = (struct webhook){.call = on_call, .cancel = on_cancel};
+    w->port = (struct webhook){.call = on_call, .cancel = on_cancel, .check = on_check};
     w->conf = *conf;
     list_init(&w->inbox);
     list_init(&w->active);

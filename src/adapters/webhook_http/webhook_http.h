@@ -18,8 +18,8 @@ struct webhook_http_conf {
     struct clock *clock; /* of signatures */
 };
 
-/* Starts the thread; before loops run, for its descriptor must be in their tables, too. Calls need
- * curl_load (adapters/common/curl) to have been true before. */
+/* Starts the thread; before loops run, for its descriptor must be in their tables, too. Without
+ * libcurl every call is UNREACHABLE. */
 struct webhook *webhook_http_open(const struct webhook_http_conf *conf);
 /* Ends every call that is under way: it is told by mail, which the loops still have to run. Later
  * calls are refused. NULL is allowed. */

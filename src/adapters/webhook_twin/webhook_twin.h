@@ -19,6 +19,11 @@ void webhook_twin_free(struct webhook *w);
  * `result`. An answer longer than a call allows is TOO_LONG. */
 void webhook_twin_answers(struct webhook *w, int status, const char *body,
                           enum webhook_result result);
+/* What the answers' type is: static text; application/json until then. */
+void webhook_twin_type(struct webhook *w, const char *type);
+/* A piece of the oldest held call's answer; one with on_part (asserted). False: there is none any
+ * more, or it was longer than its call allows and has ended so. */
+bool webhook_twin_part(struct webhook *w, const char *data);
 /* While true, calls wait; with false all that wait are answered, oldest first. */
 void webhook_twin_hold(struct webhook *w, bool hold);
 /* How many calls were made, and how many of them wait. */

@@ -1,6 +1,7 @@
 #include "adapters/common/curl/curl.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -16,11 +17,11 @@ static bool find(void *library, const char *name, void *slot)
     return address != NULL;
 }
 
-bool curl_load(void)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool loaded;
+
+static void load(void)
 {
-    if (curl.easy_init != NULL) {
-        return true;
-    }
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     bool ok = library != NULL;
 #define CALL(name) ok = ok && find(library, "curl_" #name, &curl.name);
@@ -29,5 +30,10 @@ bool curl_load(void)
     if (!ok) {
         curl = (struct curl_calls){0};
     }
-    return ok;
+    loaded = ok;
+}
+
+bool curl_load(void)
+{
+    return pthread_once(&once, load) == 0 && loaded;
 }

@@ -1,6 +1,6 @@
 /*
  * libcurl, loaded when it is first needed: with its 29 libraries it would cost every process 4 MB
- * and 3 ms, the agent too, and only a server with `jwks_url` or `app_webhook_url` calls it.
+ * and 3 ms, the agent too, and only a server with `jwks_url`, `app_webhook_url` or robots calls it.
  */
 #ifndef SB_ADAPTERS_COMMON_CURL_CURL_H
 #define SB_ADAPTERS_COMMON_CURL_CURL_H
@@ -46,8 +46,8 @@ struct curl_calls {
 
 extern struct curl_calls curl;
 
-/* Fills `curl`; once it is true it stays so. False when the library is not installed. Call before
- * any thread uses it: settings_check does, through curl_url_check. */
+/* Fills `curl`, once; any thread, each before it uses `curl` (curl_url_check does it). False when
+ * the library is not installed. */
 bool curl_load(void) MUST_CHECK;
 
 #endif
