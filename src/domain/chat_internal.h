@@ -27,7 +27,9 @@
 #include "base/map.h"
 #include "domain/behind.h"
 #include "domain/chat.h"
+#include "shape/chat_message.h"
 
+struct chat_cursor;           /* chat_cursor.c: cursors on their way to the store */
 struct chat_delivery_of_room; /* chat_delivery.c */
 struct chat_guests;           /* chat_guest.c, of a room */
 struct chat_robots;           /* chat_robot.c, of a home */
@@ -53,8 +55,7 @@ struct chat_member_of {
     int64_t joined_ms;
     uint8_t name_len;
     char *name;              /* owned: display name */
-    struct behind_item cursor; /* chat_cursor.c */
-    bool cursor_told;
+    struct chat_cursor *cursor; /* chat_cursor.c; NULL: the store has them */
     int64_t typing_until_ms; /* monotonic; 0: not (chat_typing.c) */
 };
 
@@ -82,6 +83,7 @@ struct chat_room {
     /* The queue: changes run one at a time, messages that stand together are one request. */
     struct list queue;     /* struct chat_item, the oldest first */
     bool busy;             /* one is under way */
+    unsigned sending;      /* messages in the queue or under way (chat_message.c) */
     bool deleting;
     struct chat_delivery_of_room *delivery; /* NULL: nothing is on its way to anybody */
     struct chat_guests *guests;             /* NULL: no guests */
@@ -97,6 +99,8 @@ struct chat {
     struct list clients;   /* struct chat_client of this loop */
     uint64_t client_ids;
     struct behind *cursors; /* chat_cursor.c */
+    struct behind *deliveries; /* chat_delivery.c */
+    uint64_t sending_bytes; /* of messages in all queues (chat_message.c) */
     struct chat_robots *robots;
     struct chat_files *files;
     struct chat_desk *desk;
@@ -200,15 +204,6 @@ void chat_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned 
 void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
 /* ChatRoom as `for_whom` (NULL: not a member) sees it. */
 void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_whom, buf *out);
-struct chat_message_row {
-    uuid id, room, sender, reply_to, file;
-    enum chat_message_type type;
-    enum chat_delivery delivery;
-    int64_t seq, at_ms, edited_ms, deleted_ms; /* 0: not */
-    span content; /* JSON */
-    span client_id, metadata, reactions, file_json; /* ptr NULL: none; JSON but for client_id */
-};
-void chat_message_json(const struct chat_message_row *m, buf *out);
 
 /* --- chat_client.c --- */
 
@@ -254,8 +249,9 @@ struct chat_outgoing {
 struct chat_outgoing *chat_outgoing_new(struct chat_room *r, const struct chat_draft *in,
                                         uuid sender);
 void chat_post(struct chat_outgoing *m);
-/* A system message by the server: content {code, text, ...} given as JSON object; sender nil. */
-void chat_post_system(struct chat_room *r, const char *code, span content);
+/* A system message by the server (sender nil): its content is {code, and the members of the object
+ * `more`}. Nobody hears of its failure. */
+void chat_post_system(struct chat_room *r, const char *code, span more);
 void chat_messages_run(struct chat_item *i, struct chat_room *r);
 /* Asked before a message of the ask's caller is taken: whether it may send this here and now; else
  * the ask was answered. */

@@ -58,6 +58,16 @@ struct chat_draft {
     uuid robot_job; /* of type robot: what it answers; nil: none */
 };
 
+/* A message as it is stored and shown: ChatMessage (shape/chat_message.h). */
+struct chat_message_row {
+    uuid id, room, sender, reply_to, file; /* sender nil: the server */
+    enum chat_message_type type;
+    enum chat_delivery delivery;
+    int64_t seq, at_ms, edited_ms, deleted_ms; /* 0: not */
+    span content; /* JSON */
+    span client_id, metadata, reactions, file_json; /* ptr NULL: none; JSON but for client_id */
+};
+
 /* Where an event's result is to be shown with its requestId: a socket of Socket.IO. */
 struct chat_origin {
     span sid;        /* sio_sid; empty: none */

@@ -59,6 +59,11 @@ struct domain_conf {
     unsigned home_rooms_max;         /* 1,000 */
     unsigned home_entities_max;      /* 10,000 */
     unsigned home_scenes_max;        /* 1,000 */
+    unsigned chat_batch_messages_max;  /* 250 of one room in one transaction, */
+    size_t chat_batch_bytes_max;       /* and 512 KiB of what they say */
+    unsigned chat_room_waiting_max;    /* 2,000 messages of one room wait for the store, */
+    uint64_t chat_waiting_bytes_max;   /* and 64 MiB of all */
+    unsigned chat_receipts_members_max; /* 100: larger rooms are told no receipts, no presence */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
