@@ -2,6 +2,7 @@
  * HTTP/1.1 server session (RFC 9112): bytes to requests, answers to bytes.
  *
  *   FRESH/IDLE --first byte--> HEAD --whole head--> BODY --whole body--> HANDLER --answer--> IDLE
+ *                              a streamed body: HANDLER --http_body_next--> PULL --> HANDLER
  *        any --refused, Connection: close--> LINGER (half-closed, reading until the peer ends)
  *
  * What the peer sends ahead stays in `in` (or in the kernel while a handler works or an answer
@@ -19,17 +20,6 @@
 
 /* Requests of one connection answered in a row; then the others have their turn. */
 #define REQUESTS_MAX 64
-
-struct http_session {
-    buf in;     /* received and not yet consumed */
-    size_t at;  /* consumed of it */
-    struct http1_scan scan;
-    struct http1_body body;
-    struct http_exchange *x; /* owned: the request being read or answered */
-    bool pumping;            /* inside http_pump: answers come back to its loop */
-};
-
-static void http_pump(struct conn *c);
 
 static struct http_session *session_of(struct conn *c)
 {
@@ -68,7 +58,8 @@ void http_ended(struct conn *c)
     if (s == NULL) {
         return;
     }
-    bool waits = s->x != NULL && c->phase == HTTP_HANDLER && !s->x->answered;
+    bool waits = s->x != NULL && (c->phase == HTTP_HANDLER || c->phase == HTTP_PULL) &&
+                 (!s->x->answered || s->x->sending);
     c->phase = HTTP_LINGER; /* whatever comes now: the handler hears of it once */
     if (waits && c->net->http->on_abandoned != NULL) {
         c->net->http->on_abandoned(s->x);
@@ -79,7 +70,7 @@ void http_ended(struct conn *c)
     session_free(c);
 }
 
-static void set_phase(struct conn *c, enum http_phase phase)
+void http_set_phase(struct conn *c, enum http_phase phase)
 {
     c->flags &= (uint16_t)~CONN_WATCHED;
     c->phase = (uint8_t)phase;
@@ -99,7 +90,8 @@ static struct http_exchange *exchange_new(struct conn *c)
 struct http_exchange *http_find(struct net *n, struct conn_ref ref)
 {
     struct conn *c = conn_find(n, ref);
-    if (c == NULL || c->kind != CONN_HTTP || c->phase != HTTP_HANDLER || c->http == NULL) {
+    if (c == NULL || c->kind != CONN_HTTP || c->http == NULL ||
+        (c->phase != HTTP_HANDLER && c->phase != HTTP_PULL)) {
         return NULL;
     }
     return c->http->x;
@@ -137,17 +129,15 @@ static void send_answer(struct conn *c, span head, span body)
     }
 }
 
-void http_respond(struct http_exchange *x, unsigned status, const char *content_type, span body)
+static bool has_no_body(unsigned status) { return status == 204 || status == 304 || status < 200; }
+
+void http_answer_head(struct http_exchange *x, unsigned status, const char *content_type,
+                      uint64_t body_bytes)
 {
-    struct conn *c = x->conn;
-    struct net *n = c->net;
-    ASSERT(!x->answered && c->http != NULL && c->http->x == x);
-    x->answered = true;
-    if (c->state != CONN_OPEN) {
-        return; /* the handler has closed it; http_pump frees the session */
-    }
-    bool keep = x->req->keep_alive && !x->close_after && !n->draining && status != 408;
-    bool bodiless = status == 204 || status == 304 || status < 200;
+    struct net *n = x->conn->net;
+    bool unread = x->streamed && !http1_body_done(&x->conn->http->body);
+    bool bodiless = has_no_body(status);
+    x->keep = x->req->keep_alive && !x->close_after && !n->draining && status != 408 && !unread;
 
     buf *head = &n->scratch;
     buf_clear(head);
@@ -156,18 +146,20 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
     if (content_type != NULL && !bodiless) {
         http1_put_str(head, "Content-Type", content_type);
     }
-    if (!keep) {
+    if (!x->keep) {
         http1_put_str(head, "Connection", "close");
     } else if (x->req->minor == 0) {
         http1_put_str(head, "Connection", "keep-alive");
     }
-    http1_head_end(head, bodiless || x->endless ? HTTP1_NO_BODY : HTTP1_LENGTH, body.len);
-    bool no_body = bodiless || x->req->method == HTTP1_HEAD;
-    send_answer(c, buf_span(head), no_body ? SPAN_NONE : body);
+    http1_head_end(head, bodiless || x->endless ? HTTP1_NO_BODY : HTTP1_LENGTH, body_bytes);
+}
 
+void http_answered(struct http_exchange *x)
+{
+    struct conn *c = x->conn;
     struct http_session *s = c->http;
-    bool pumping = s->pumping;
-    exchange_free(s->x);
+    bool pumping = s->pumping, keep = x->keep;
+    exchange_free(x);
     s->x = NULL;
     if (!keep) {
         conn_log_close(c, CLOSE_HTTP_DONE);
@@ -178,14 +170,27 @@ void http_respond(struct http_exchange *x, unsigned status, const char *content_
         return;
     }
     front_rest(c);
-    set_phase(c, HTTP_IDLE);
+    http_set_phase(c, HTTP_IDLE);
     if (!pumping) {
         http_pump(c);
     }
 }
 
-/* Malformed, too large or too slow: the handler words the answer, the connection ends. */
-static void refuse(struct conn *c, int status, const char *why, close_reason reason)
+void http_respond(struct http_exchange *x, unsigned status, const char *content_type, span body)
+{
+    struct conn *c = x->conn;
+    ASSERT(!x->answered && c->http != NULL && c->http->x == x);
+    x->answered = true;
+    if (c->state != CONN_OPEN) {
+        return; /* the handler has closed it; http_pump frees the session */
+    }
+    http_answer_head(x, status, content_type, body.len);
+    bool no_body = has_no_body(status) || x->req->method == HTTP1_HEAD;
+    send_answer(c, buf_span(&c->net->scratch), no_body ? SPAN_NONE : body);
+    http_answered(x);
+}
+
+void http_refuse(struct conn *c, int status, const char *why, close_reason reason)
 {
     struct http_session *s = session_of(c);
     if (s->x == NULL) {
@@ -205,6 +210,12 @@ static void refuse(struct conn *c, int status, const char *why, close_reason rea
         LOG_I64("status", status), LOG_STR("why", why), LOG_STR("reason", close_label(reason)),
         LOG_STR("peer", text));
     NET_COUNT(c->net->stats.closed[reason], 1);
+    if (s->x->streamed) { /* the handler has it already */
+        s->x->refused_status = status;
+        s->x->refused_why = why;
+        c->net->http->on_piece(s->x, SPAN_NONE, HTTP_PIECE_BROKEN);
+        return;
+    }
     c->net->http->on_refused(s->x, status, why);
 }
 
@@ -220,30 +231,34 @@ static bool begin_request(struct conn *c, int len)
     buf path = {0};
     if (!http1_path_normalize(x->req->path, &path) && !span_eq(x->req->path, SPAN("*"))) {
         buf_deinit(&path);
-        refuse(c, 400, "the path cannot be normalised", CLOSE_BAD_REQUEST);
+        http_refuse(c, 400, "the path cannot be normalised", CLOSE_BAD_REQUEST);
         return false;
     }
     x->path = path.len == 0 ? SPAN("*") : arena_dup(&x->arena, buf_span(&path));
     buf_deinit(&path);
+    const struct http_handler *h = c->net->http;
+    bool has_body = http1_request_has_body(x->req);
+    uint64_t streams = has_body && h->streams != NULL ? h->streams(x) : 0;
     int rc = http1_body_init(&s->body, x->req->content_length, x->req->chunked,
-                             lim->http_body_bytes_max);
+                             streams > 0 ? streams : lim->http_body_bytes_max);
     if (rc < 0) {
-        refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
+        http_refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
         return false;
     }
-    if (http1_request_has_body(x->req)) {
+    x->streamed = streams > 0;
+    if (has_body) {
         struct http1_limits hl = HTTP1_LIMITS_DEFAULT;
         hl.head_bytes_max = lim->http_header_bytes_max;
         buf_append(&x->head, s->in.ptr + s->at, (size_t)len);
         struct http1_scan scan = {0};
         int again = http1_request_parse(buf_span(&x->head), &hl, &scan, x->req);
         ASSERT(again == len);
-        if (x->req->expect_continue && s->in.len - s->at == (size_t)len) {
+        if (!x->streamed && x->req->expect_continue && s->in.len - s->at == (size_t)len) {
             conn_queue(c, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
         }
     }
     s->at += (size_t)len;
-    set_phase(c, HTTP_BODY);
+    http_set_phase(c, HTTP_BODY);
     return true;
 }
 
@@ -254,7 +269,7 @@ static bool read_head(struct conn *c)
     struct http1_limits lim = HTTP1_LIMITS_DEFAULT;
     lim.head_bytes_max = c->net->limits->http_header_bytes_max;
     if (c->phase != HTTP_HEAD) {
-        set_phase(c, HTTP_HEAD);
+        http_set_phase(c, HTTP_HEAD);
     }
     if (s->x == NULL) {
         s->x = exchange_new(c);
@@ -267,7 +282,7 @@ static bool read_head(struct conn *c)
     if (len < 0) {
         memset(s->x->req, 0, sizeof *s->x->req);
         s->x->req->path = SPAN("/");
-        refuse(c, http1_error_status(len), http1_error_text(len), CLOSE_BAD_REQUEST);
+        http_refuse(c, http1_error_status(len), http1_error_text(len), CLOSE_BAD_REQUEST);
         return false;
     }
     s->x->started_ns = loop_now_ns(c->net->loop);
@@ -283,7 +298,7 @@ static bool read_body(struct conn *c)
         span rest = span_of(s->in.ptr + s->at, s->in.len - s->at);
         int rc = http1_body_feed(&s->body, rest, &piece, &used);
         if (rc < 0) {
-            refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
+            http_refuse(c, http1_error_status(rc), http1_error_text(rc), CLOSE_BAD_REQUEST);
             return false;
         }
         buf_append_span(&s->x->body_bytes, piece);
@@ -299,7 +314,7 @@ static void give_to_handler(struct conn *c)
 {
     struct http_exchange *x = c->http->x;
     x->body = buf_span(&x->body_bytes);
-    set_phase(c, HTTP_HANDLER);
+    http_set_phase(c, HTTP_HANDLER);
     NET_COUNT(c->net->stats.requests, 1);
     c->net->http->on_request(x);
 }
@@ -329,8 +344,11 @@ static bool pump_one(struct conn *c)
 {
     struct http_session *s = c->http;
     compact(s);
+    if (c->phase == HTTP_PULL) {
+        return http_pull(c);
+    }
     if (c->phase == HTTP_BODY) {
-        if (!read_body(c)) {
+        if (!s->x->streamed && !read_body(c)) {
             return false;
         }
         give_to_handler(c);
@@ -339,7 +357,7 @@ static bool pump_one(struct conn *c)
     return s->at < s->in.len && read_head(c);
 }
 
-static void http_pump(struct conn *c)
+void http_pump(struct conn *c)
 {
     struct http_session *s = c->http;
     unsigned steps = 0; /* two a request: head, body */
@@ -376,7 +394,10 @@ void http_bytes(struct conn *c, uint8_t *bytes, size_t len)
 
 void http_resume(struct conn *c)
 {
-    if (c->http != NULL && c->phase != HTTP_HANDLER) {
+    struct http_session *s = c->http;
+    if (s != NULL && s->x != NULL && s->x->sending) {
+        c->net->http->on_writable(s->x);
+    } else if (s != NULL && c->phase != HTTP_HANDLER) {
         http_pump(c);
     } else {
         end_if_done(c);
@@ -410,12 +431,17 @@ void http_sweep(struct conn *c, uint32_t now_tick)
         break;
     case HTTP_HEAD:
         if (ms >= lim->http_header_ms && c->out == NULL) {
-            refuse(c, 408, "the request head took too long", CLOSE_HEADER_TIMEOUT);
+            http_refuse(c, 408, "the request head took too long", CLOSE_HEADER_TIMEOUT);
         }
         break;
     case HTTP_BODY:
         if (ms >= lim->http_body_ms && c->out == NULL) {
-            refuse(c, 408, "the request body took too long", CLOSE_BODY_TIMEOUT);
+            http_refuse(c, 408, "the request body took too long", CLOSE_BODY_TIMEOUT);
+        }
+        break;
+    case HTTP_PULL: /* a slow peer has shown a byte since the handler last asked */
+        if (ms >= lim->http_body_ms && c->out == NULL) {
+            http_refuse(c, 408, "the request body has stalled", CLOSE_BODY_TIMEOUT);
         }
         break;
     case HTTP_IDLE:
@@ -433,7 +459,8 @@ struct http_session *http_take(struct http_exchange *x)
 {
     struct conn *c = x->conn;
     struct http_session *s = c->http;
-    ASSERT(!x->answered && s->x == x && c->state == CONN_OPEN && c->phase == HTTP_HANDLER);
+    ASSERT(!x->answered && s->x == x && c->state == CONN_OPEN && c->phase == HTTP_HANDLER &&
+           !x->pulled);
     NET_COUNT(c->net->stats.requests, -(uint64_t)1); /* the other loop counts it */
     s->pumping = false;
     c->http = NULL;
@@ -452,7 +479,7 @@ void http_give(struct conn *c, struct http_session *s)
 
 void http_arrive(struct conn *c)
 {
-    set_phase(c, HTTP_BODY); /* which is whole */
+    http_set_phase(c, HTTP_BODY); /* which is whole, or not begun */
     http_pump(c);
 }
 

@@ -48,6 +48,7 @@ enum http_phase {
     HTTP_HANDLER, /* the answer: nothing is read meanwhile, at most the end is noticed */
     HTTP_IDLE,    /* the next request */
     HTTP_LINGER,  /* the peer's end, after an answer that closes */
+    HTTP_PULL,    /* the next piece of a body that the handler takes as it comes */
 };
 
 enum conn_flags {
@@ -85,7 +86,16 @@ struct ws_parts {
     uint8_t held[WS_FEED_BYTES_MIN];
 };
 
-struct http_session;
+/* An unfinished or unanswered request (http.c). */
+struct http_session {
+    buf in;     /* received and not yet consumed */
+    size_t at;  /* consumed of it */
+    struct http1_scan scan;
+    struct http1_body body;
+    struct http_exchange *x; /* owned: the request being read or answered */
+    bool pumping;            /* inside http_pump: answers come back to its loop */
+};
+
 struct ws_client;
 struct front;
 
@@ -344,6 +354,19 @@ struct http_session *http_take(struct http_exchange *x);
 void http_give(struct conn *c, struct http_session *s);
 /* Calls the handler, for what was given to the connection. */
 void http_arrive(struct conn *c);
+void http_set_phase(struct conn *c, enum http_phase phase);
+void http_pump(struct conn *c); /* reads and answers what can be */
+/* Malformed, too large or too slow: the handler words the answer, the connection ends. */
+void http_refuse(struct conn *c, int status, const char *why, close_reason reason);
+/* The head of an answer into the net's scratch; x->keep says whether the connection stays. */
+void http_answer_head(struct http_exchange *x, unsigned status, const char *content_type,
+                      uint64_t body_bytes);
+/* The answer has left: the exchange is freed, the connection ends or goes on. */
+void http_answered(struct http_exchange *x);
+
+/* http_body.c */
+/* Gives the handler what there is of the piece it waits for; false when bytes are missing. */
+bool http_pull(struct conn *c);
 
 /* detached.c */
 void detached_close(struct conn *c, close_reason reason);

@@ -29,6 +29,28 @@ static const struct ws_wire echo = {.name = "echo",
                                     .on_message = on_message,
                                     .on_close = on_ws_close};
 
+static size_t streamed_bytes;
+
+/* Bodies of PUT come in pieces; the answer says how many bytes there were. */
+static uint64_t streams(const struct http_exchange *x)
+{
+    return x->req->method == HTTP1_PUT ? 8u << 20 : 0;
+}
+
+static void on_piece(struct http_exchange *x, span piece, enum http_piece what)
+{
+    char text[32];
+    assert_int_not_equal(what, HTTP_PIECE_BROKEN);
+    streamed_bytes += piece.len;
+    if (what == HTTP_PIECE) {
+        http_body_next(x);
+        return;
+    }
+    int len = snprintf(text, sizeof text, "%zu on %u", streamed_bytes,
+                       loop_index(net_loop(conn_net(x->conn))));
+    http_respond(x, 200, "text/plain", span_of(text, (size_t)len));
+}
+
 /* "/N/..." is loop N's to answer, with "N path secure=S client=ADDR" or, when there is one, with
  * the body. "ws" upgrades, "wait" waits. "@ADDR" tells the client of a trusted proxy. */
 static void on_request(struct http_exchange *x)
@@ -61,6 +83,11 @@ static void on_request(struct http_exchange *x)
         http_watch(x);
         return;
     }
+    if (x->streamed) {
+        streamed_bytes = 0;
+        http_body_next(x);
+        return;
+    }
     if (x->body.len > 0) {
         http_respond(x, 200, "text/plain", x->body);
         return;
@@ -85,7 +112,8 @@ static void on_abandoned(struct http_exchange *x)
 }
 
 static const struct http_handler handler = {
-    .on_request = on_request, .on_refused = on_refused, .on_abandoned = on_abandoned};
+    .on_request = on_request, .on_refused = on_refused, .on_abandoned = on_abandoned,
+    .streams = streams, .on_piece = on_piece};
 
 static void start_with(const struct net_limits *limits, unsigned flags, struct tls_server *tls,
                        uint32_t room)
@@ -236,6 +264,40 @@ static void what_was_sent_ahead_moves_along_at_every_cut(void **state)
         next_answer(&p, "1 e");
         peer_close(&p);
     }
+    until_all(count_all() == 0);
+    stop();
+}
+
+static void a_streamed_body_moves_before_it_is_asked_for(void **state)
+{
+    (void)state;
+    start();
+    buf request = {0};
+    for (unsigned from = 0; from < LOOPS; from++) {
+        struct peer p = peer_connect(&servers[from]);
+        buf_clear(&request);
+        buf_append_str(&request, "PUT /1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n");
+        memset(buf_reserve(&request, 3000000), 'x', 3000000);
+        request.len += 3000000;
+        buf_append_str(&request, "GET /2/b HTTP/1.1\r\nHost: a\r\n\r\n");
+        for (size_t at = 0; at < request.len;) {
+            ssize_t n = send(p.fd, request.ptr + at, request.len - at, MSG_NOSIGNAL);
+            at += n > 0 ? (size_t)n : 0;
+            turn_all(1);
+        }
+        next_answer(&p, "3000000 on 1");
+        next_answer(&p, "2 b");
+        peer_close(&p);
+    }
+    struct peer p = peer_connect(&servers[0]); /* the 100 comes from where it is read */
+    peer_send_str(&p, "PUT /1/x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                      "Content-Length: 2\r\n\r\n");
+    until_all(peer_has(&p, "100 Continue\r\n\r\n"));
+    buf_clear(&p.in);
+    peer_send_str(&p, "ok");
+    next_answer(&p, "2 on 1");
+    peer_close(&p);
+    buf_deinit(&request);
     until_all(count_all() == 0);
     stop();
 }
@@ -567,6 +629,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered_by_its_loop),
         cmocka_unit_test(what_was_sent_ahead_moves_along_at_every_cut),
+        cmocka_unit_test(a_streamed_body_moves_before_it_is_asked_for),
         cmocka_unit_test(a_large_body_moves_along),
         cmocka_unit_test(a_websocket_may_begin_where_it_belongs),
         cmocka_unit_test(a_tls_session_moves_along),

@@ -24,7 +24,8 @@ static struct tls_server *tls;
 static struct tls_client *client;
 static buf big;
 
-/* /big answers with BIG_BYTES, /ws is an echo, everything else says whether it came over TLS. */
+/* /big answers with BIG_BYTES, /pieces too, but piece by piece, /pull takes a body so, /ws is an
+ * echo, everything else says whether it came over TLS. */
 static void on_message(struct conn *c, enum ws_opcode op, span payload) { ws_send(c, op, payload); }
 static void on_close(struct conn *c, close_reason reason) { (void)c, (void)reason; }
 
@@ -34,12 +35,45 @@ static const struct ws_wire echo = {.name = "echo",
                                     .on_message = on_message,
                                     .on_close = on_close};
 
+static size_t pulled; /* bytes of the body in hand that are as they should be */
+
+static uint64_t streams(const struct http_exchange *x) { return (void)x, BIG_BYTES; }
+
+static void on_piece(struct http_exchange *x, span piece, enum http_piece what)
+{
+    assert_int_not_equal(what, HTTP_PIECE_BROKEN);
+    assert_memory_equal(piece.ptr, big.ptr + pulled, piece.len);
+    pulled += piece.len;
+    if (what == HTTP_PIECE_LAST) {
+        http_respond(x, 200, "text/plain", SPAN("pulled"));
+    } else {
+        http_body_next(x);
+    }
+}
+
+static void on_writable(struct http_exchange *x)
+{
+    enum http_sent sent = HTTP_SENT_MORE;
+    while (sent == HTTP_SENT_MORE) {
+        size_t at = big.len - x->left;
+        size_t len = x->left < HTTP_PIECE_BYTES_MAX ? x->left : HTTP_PIECE_BYTES_MAX;
+        sent = http_respond_more(x, span_of(big.ptr + at, len));
+    }
+}
+
 static void on_request(struct http_exchange *x)
 {
     if (span_eq(x->path, SPAN("/ws"))) {
         (void)ws_upgrade(x, &echo, NULL, SPAN_NONE);
     } else if (span_eq(x->path, SPAN("/big"))) {
         http_respond(x, 200, "text/plain", buf_span(&big));
+    } else if (span_eq(x->path, SPAN("/pieces"))) {
+        if (http_respond_begin(x, 200, "text/plain", big.len)) {
+            on_writable(x);
+        }
+    } else if (x->streamed) {
+        pulled = 0;
+        http_body_next(x);
     } else {
         http_respond(x, 200, "text/plain",
                      conn_is_secure(x->conn) ? SPAN("secure") : SPAN("plain"));
@@ -51,7 +85,11 @@ static void on_refused(struct http_exchange *x, int status, const char *why)
     http_respond(x, (unsigned)status, "text/plain", span_str(why));
 }
 
-static const struct http_handler handler = {.on_request = on_request, .on_refused = on_refused};
+static const struct http_handler handler = {.on_request = on_request,
+                                            .on_refused = on_refused,
+                                            .streams = streams,
+                                            .on_piece = on_piece,
+                                            .on_writable = on_writable};
 
 static int setup(void **state)
 {
@@ -211,6 +249,28 @@ static void every_cut_of_what_a_client_sends_is_the_same(void **state)
     until(&s, net_count(s.net) == 0);
     assert_true(net_stats(s.net)->tls_handshakes[0] > 10);
     assert_true(net_stats(s.net)->tls_handshakes[1] > 10);
+}
+
+static void long_bodies_go_both_ways_in_pieces(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+        struct secure_peer p;
+        secure_open(&p, versions[v], 4096);
+        secure_send(&p, SPAN("PUT /pull HTTP/1.1\r\nHost: a\r\n"
+                             "Content-Length: 3000000\r\n\r\n"));
+        secure_send(&p, buf_span(&big));
+        until(&s, secure_has(&p, "\r\n\r\npulled"));
+        assert_int_equal(pulled, BIG_BYTES);
+        buf_clear(&p.in);
+        secure_send(&p, SPAN("GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n"));
+        until(&s, secure_has_bytes(&p, BIG_BYTES + 100));
+        const uint8_t *end = memmem(p.in.ptr, p.in.len, "\r\n\r\n", 4);
+        until(&s, secure_has_bytes(&p, (size_t)(end - p.in.ptr) + 4 + BIG_BYTES));
+        end = memmem(p.in.ptr, p.in.len, "\r\n\r\n", 4);
+        assert_memory_equal(end + 4, big.ptr, BIG_BYTES);
+        secure_close(&p);
+    }
 }
 
 static void a_large_answer_waits_for_a_slow_reader(void **state)
@@ -466,6 +526,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(every_cut_of_what_a_client_sends_is_the_same),
+        T(long_bodies_go_both_ways_in_pieces),
         T(a_large_answer_waits_for_a_slow_reader),
         T(messages_of_every_size_come_back),
         T(a_peer_that_stops_in_the_middle_of_a_record_stops_nobody),
