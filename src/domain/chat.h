@@ -26,6 +26,8 @@ struct chat_who {
     struct actor actor;        /* id: the principal */
     enum principal_kind kind;
     enum chat_user_type type;
+    uuid only;                 /* a guest's room, which its token names; every other one is as if
+                                  it were not there. nil: any */
     bool monitors;             /* PERM_CHAT_MONITOR: supervisors and admins see every room */
 };
 /* False: not somebody who chats (no PERM_CHAT_READ). */

@@ -68,6 +68,13 @@ struct domain_conf {
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
+    int64_t chat_tier_ms[3];         /* 30, 120, 480 min: how long an escalation stays at T1-T3 */
+    int64_t chat_alone_ms;           /* 60 s: the last employee may be offline for so long */
+    int64_t chat_alone_queue_ms;     /* 5 min: then the room waits in the queue */
+    int64_t chat_guest_ms;           /* 8 h: a guest's token */
+    unsigned chat_guests_max;        /* 100 of a room */
+    int64_t chat_guest_keep_ms;      /* 1 d: from a guest's end to the end of its membership */
+    int64_t chat_sweep_ms;           /* 1 s */
     struct receiver_conf app_receiver; /* of applications' own events */
     struct receiver_conf home_receiver; /* of their own messages on /ws */
 };

@@ -94,6 +94,7 @@ enum proof_kind { PROOF_NONE, PROOF_TOKEN, PROOF_KEY, PROOF_SESSION, PROOF_PROVI
 /* A session's rights; owned by the session, freed with grant_free. */
 struct grant {
     uuid principal;         /* nil for anonymous */
+    uuid room;              /* of a guest: the one chat room that its token is good for */
     uuid credential;        /* key's id, token's jti, or the first half of a cookie's hash; nil
                                when none */
     int64_t expires_ms;     /* epoch ms; 0: never (device keys) */
@@ -142,7 +143,8 @@ struct auth {
  * cancelling: `a` must live until done. Costs one HMAC or SHA-256 (tokens of other issuers: one
  * signature, and a fetch of their keys when a new one appears), and a store read the first time.
  * Reasons: "malformed", "unknown_key", "revoked", "expired", "disabled", "unknown_principal",
- * "superseded" (older than tokens_valid_after), those of token_fault_name; with ERR_SERVER_ERROR
+ * "superseded" (older than tokens_valid_after), "bad_claim" (a guest with another kind's token, or
+ * the other way round), those of token_fault_name; with ERR_SERVER_ERROR
  * (the store failed, or too many unknown proofs at once): "store", "busy". */
 void auth_start(struct home *h, struct auth *a);
 /* The grant of a client without credentials when the anonymous rule admits it (the edge has

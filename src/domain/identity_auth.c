@@ -22,6 +22,8 @@ struct check {
     enum proof_kind kind;
     uuid principal;
     uuid credential;
+    bool guest; /* the token says so, */
+    uuid room;  /* and for which room */
     int64_t issued_ms;
     int64_t expires_ms;
     struct proof_wait proof_wait;
@@ -69,7 +71,12 @@ static void on_principal(struct principal_wait *w, const struct principal_state 
         refuse(c, ERR_AUTHENTICATION_FAILED, reason, waited);
         return;
     }
+    if ((p->kind == PRINCIPAL_GUEST) != c->guest) {
+        refuse(c, ERR_AUTHENTICATION_FAILED, token_fault_name(TOKEN_BAD_CLAIM), waited);
+        return;
+    }
     c->grant = principal_grant(p);
+    c->grant->room = c->room;
     c->grant->claim_roles = c->outsider == NULL ? 0 : c->outsider->roles;
     c->grant->global_roles |= c->grant->claim_roles;
     c->grant->proof = c->kind;
@@ -188,6 +195,10 @@ static const char *read_claims(struct home *h, struct check *c, const struct tok
         return "unknown_principal";
     } else {
         c->credential = claims->jti[0] == '\0' ? UUID_NIL : jti_id(h, span_str(claims->jti));
+        c->guest = strcmp(claims->kind, principal_kind_name(PRINCIPAL_GUEST)) == 0;
+        if (c->guest && !uuid_parse(span_str(claims->room_id), &c->room)) {
+            return token_fault_name(TOKEN_BAD_CLAIM);
+        }
     }
     c->kind = PROOF_TOKEN;
     c->issued_ms = claims->iat_s * 1000;

@@ -126,6 +126,9 @@ void op_access(struct op *o, const struct access *a)
     if (a->kind == PRINCIPAL_DEVICE) {
         uuid_format(a->principal, c.device_id);
     }
+    if (a->kind == PRINCIPAL_GUEST) {
+        uuid_format(a->room, c.room_id);
+    }
     h->tokens->issue(h->tokens, &c, &o->access);
     o->result.access_token = buf_span(&o->access);
     o->result.access_expires_ms = c.exp_s * 1000;

@@ -55,6 +55,7 @@ struct access {
     enum principal_kind kind;
     int64_t valid_after_ms;
     int64_t lifetime_s;
+    uuid room; /* of guests */
     uuid jti; /* nil: a new one */
 };
 void op_access(struct op *o, const struct access *a);

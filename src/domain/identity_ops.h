@@ -106,6 +106,13 @@ void identity_device_token(struct home *h, span key, span address, identity_done
  * tests. lifetime_s 0: the configured one. ERR_NOT_FOUND; ERR_PERMISSION_DENIED if disabled. */
 void identity_issue(struct home *h, uuid principal, int64_t lifetime_s, identity_done done,
                     void *owner);
+/* The same for a guest, whose token names the one room that it is good for. ERR_INVALID_REQUEST if
+ * it is none, as above for a guest. */
+void identity_issue_guest(struct home *h, uuid principal, uuid room, int64_t lifetime_s,
+                          identity_done done, void *owner);
+/* Takes one of the address's tries at a secret, of which sign-ins and device tokens have theirs;
+ * empty: no limit. ERR_RATE_LIMIT_EXCEEDED. */
+void identity_take_try(struct home *h, span address, identity_done done, void *owner);
 
 /* --- users and roles --- */
 

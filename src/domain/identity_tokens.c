@@ -350,6 +350,9 @@ static void on_row(struct principal_wait *w, const struct principal_state *p, ui
     } else if (!p->active) {
         i->error = ERR_PERMISSION_DENIED;
         i->reason = "disabled";
+    } else if ((p->kind == PRINCIPAL_GUEST) == uuid_is_nil(i->access.room)) {
+        i->error = ERR_INVALID_REQUEST;
+        i->reason = "room";
     } else {
         i->access.kind = p->kind;
         i->access.valid_after_ms = p->valid_after_ms;
@@ -420,11 +423,52 @@ static void start_plain(struct task *t)
     resume_issue(i, ISSUE_READ, home_of(t->home, i->access.principal), false);
 }
 
-void identity_issue(struct home *h, uuid principal, int64_t lifetime_s, identity_done done,
-                    void *owner)
+static void issue_plain(struct home *h, uuid principal, uuid room, int64_t lifetime_s,
+                        identity_done done, void *owner)
 {
     struct issue *i = op_new(h, sizeof *i, start_plain, done, owner);
     i->access.principal = principal;
+    i->access.room = room;
     i->access.lifetime_s = lifetime_s > 0 ? lifetime_s : h->conf->token_access_s;
     i->wait.ready = on_row;
+}
+
+void identity_issue(struct home *h, uuid principal, int64_t lifetime_s, identity_done done,
+                    void *owner)
+{
+    issue_plain(h, principal, UUID_NIL, lifetime_s, done, owner);
+}
+
+void identity_issue_guest(struct home *h, uuid principal, uuid room, int64_t lifetime_s,
+                          identity_done done, void *owner)
+{
+    ASSERT(!uuid_is_nil(room));
+    issue_plain(h, principal, room, lifetime_s, done, owner);
+}
+
+/* --- the address's bucket alone --- */
+
+struct toll {
+    struct op op;
+    bool arrived;
+    span address;
+};
+
+static void on_toll(struct task *t)
+{
+    struct toll *x = OP_OF(t, struct toll);
+    if (x->address.len == 0) {
+        op_finish_ok(&x->op);
+    } else if (!x->arrived) {
+        x->arrived = true;
+        task_go(t, op_home_by(t->home, x->address));
+    } else if (op_limit(&x->op, t->home->identity->by_address, x->address, "address_limit")) {
+        op_finish_ok(&x->op);
+    }
+}
+
+void identity_take_try(struct home *h, span address, identity_done done, void *owner)
+{
+    struct toll *x = op_new(h, sizeof *x, on_toll, done, owner);
+    x->address = arena_dup(&x->op.arena, address);
 }

@@ -146,6 +146,7 @@ static void tell(struct session *s, const struct change *c)
         g->credential = old->credential;
         g->expires_ms = old->expires_ms;
         g->issued_ms = old->issued_ms;
+        g->room = old->room;
         g->claim_roles = old->claim_roles;
         g->global_roles |= old->claim_roles;
         g->seen = changes_seen(s->home->identity);
@@ -300,7 +301,8 @@ void session_close(struct session *s)
 bool session_refresh(struct session *s, struct grant *fresh)
 {
     ASSERT(s->home != NULL);
-    if (!uuid_eq(s->grant->principal, fresh->principal) || s->grant->kind != fresh->kind) {
+    if (!uuid_eq(s->grant->principal, fresh->principal) || s->grant->kind != fresh->kind ||
+        !uuid_eq(s->grant->room, fresh->room)) {
         return false;
     }
     grant_free(s->grant);
