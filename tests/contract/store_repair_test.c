@@ -507,6 +507,29 @@ static void telemetry_is_there_once_and_settled_once(void **state)
 
 #define ON_FILE(test) cmocka_unit_test_setup_teardown(test, fixture_file, fixture_close)
 
+/* The words of messages are not loaded: they are made anew of what the messages say. */
+static void messages_are_found_again(void **state)
+{
+    struct files f;
+    make(*state, &f);
+    run_sql(f.damaged,
+            "INSERT INTO chat_room (id, type, name, settings, last_seq, last_at, created_at,"
+            " updated_at) VALUES ('r', 'group', '', '{}', 400, 1, 1, 1);"
+            "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < 400)"
+            " INSERT INTO chat_message (room_id, seq, id, type, content, delivery_status,"
+            " created_at) SELECT 'r', n, 'm' || n, 'chat', '\"word' || (n % 10) || ' all\"',"
+            " 'delivered', n FROM k;"
+            "DELETE FROM chat_message WHERE seq % 10 = 3");
+    repair(&f);
+    assert_int_equal(table("chat_message")->rows, 360);
+    assert_int_equal(result.unknown_pages, 0);
+    assert_int_equal(ask(f.fixed, "SELECT count(*) FROM chat_search('\"all\"')"), 360);
+    assert_int_equal(ask(f.fixed, "SELECT count(*) FROM chat_search('\"word3\"')"), 0);
+    assert_int_equal(ask(f.fixed, "SELECT count(*) FROM chat_search('\"word4\"')"), 40);
+    run_sql(f.fixed, "INSERT INTO chat_search (chat_search) VALUES ('integrity-check')");
+    release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +545,8 @@ int main(void)
         ON_FILE(what_cannot_be_saved_is_said),
         ON_FILE(any_damage_leaves_a_sound_store),
         cmocka_unit_test_setup_teardown(telemetry_is_there_once_and_settled_once,
+                                        fixture_settling_file, fixture_close),
+        cmocka_unit_test_setup_teardown(messages_are_found_again,
                                         fixture_settling_file, fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,8 +63,9 @@ static err count_tables(struct db *c, struct sqlite_report *out)
 {
     sqlite3_stmt *stmt = NULL;
     int code = sqlite3_prepare_v2(c->db,
-                                  "SELECT name FROM sqlite_master WHERE type = 'table'"
-                                  " AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name",
+                                  "SELECT name FROM pragma_table_list WHERE schema = 'main'"
+                                  " AND type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
+                                  " ORDER BY name",
                                   -1, &stmt, NULL);
     while (code == SQLITE_OK && out->table_count < SQLITE_REPORT_TABLES_MAX &&
            (code = sqlite3_step(stmt)) == SQLITE_ROW) {

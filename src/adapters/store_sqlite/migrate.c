@@ -43,6 +43,32 @@
     EACH_METRIC(MERGE) NEWEST("memory_total") NEWEST("disk_total")                                 \
     " n = n + 1, last_at = max(last_at, excluded.last_at); END;"
 
+/*
+ * Full text of chat messages: the words of a text, or of all texts in an object, and a word that
+ * stands for the room, so that a search in some rooms does not look at what others say. The index
+ * holds no text of its own: what it reads back is the view.
+ */
+#define SEARCH_ROOM(row) "'r' || replace(" row ".room_id, '-', '')"
+#define SEARCH_TEXT(row)                                                                           \
+    "CASE WHEN substr(" row ".content, 1, 1) = '\"' THEN json_extract(" row ".content, '$')"       \
+    " ELSE (SELECT group_concat(atom, ' ') FROM json_tree(" row ".content)"                        \
+    " WHERE type = 'text') END"
+#define SEARCH_ADD                                                                                 \
+    " INSERT INTO chat_search (rowid, room, text)"                                                 \
+    " VALUES (NEW.n, " SEARCH_ROOM("NEW") ", " SEARCH_TEXT("NEW") ");"
+#define SEARCH_TAKE                                                                                \
+    " INSERT INTO chat_search (chat_search, rowid, room, text)"                                    \
+    " VALUES ('delete', OLD.n, " SEARCH_ROOM("OLD") ", " SEARCH_TEXT("OLD") ");"
+#define SQL_CHAT_SEARCH                                                                            \
+    "CREATE VIEW chat_message_text AS SELECT n, " SEARCH_ROOM("m") " AS room, " SEARCH_TEXT("m")   \
+    " AS text FROM chat_message m;"                                                                \
+    "CREATE VIRTUAL TABLE chat_search USING fts5 (room, text, content = 'chat_message_text',"      \
+    " content_rowid = 'n', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');"           \
+    "CREATE TRIGGER chat_search_insert AFTER INSERT ON chat_message BEGIN" SEARCH_ADD " END;"      \
+    "CREATE TRIGGER chat_search_delete AFTER DELETE ON chat_message BEGIN" SEARCH_TAKE " END;"     \
+    "CREATE TRIGGER chat_search_update AFTER UPDATE OF content ON chat_message BEGIN" SEARCH_TAKE  \
+        SEARCH_ADD " END;"
+
 static const struct step {
     unsigned version;
     const char *name;

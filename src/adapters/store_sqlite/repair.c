@@ -301,7 +301,7 @@ static void load(struct repair *r)
     take(r, db_exec(&r->db, "CREATE TEMP TABLE repair_sequence (name TEXT, seq INTEGER)"));
     for (unsigned i = 0; i < r->trees.count && r->error == ERR_NONE; i++) {
         struct tree *t = &r->trees.list[i];
-        salvage_row row = !t->is_table ? NULL : on_row;
+        salvage_row row = !t->is_table || t->shadow ? NULL : on_row;
         if (strcmp(t->name, "schema_migration") == 0) {
             continue; /* looked at; the new file has its own */
         }
@@ -327,6 +327,9 @@ static void finish(struct repair *r)
     }
     if (r->error == ERR_NONE) {
         take(r, repair_rules_on(r));
+    }
+    if (r->error == ERR_NONE) {
+        take(r, repair_search(r));
     }
     if (r->error == ERR_NONE) {
         take(r, migrate_run(&r->db, sqlite_store_schema_version(), NULL));
@@ -362,7 +365,7 @@ static void report(struct repair *r)
     out->unknown_pages = r->salvage.unknown_pages;
     for (unsigned i = 0; i < r->trees.count; i++) {
         const struct tree *t = &r->trees.list[i];
-        bool shown = t->is_table && strncmp(t->name, "sqlite_", 7) != 0 &&
+        bool shown = t->is_table && !t->shadow && strncmp(t->name, "sqlite_", 7) != 0 &&
                      strcmp(t->name, "schema_migration") != 0;
         if (shown && out->table_count < SQLITE_REPORT_TABLES_MAX) {
             struct sqlite_repair_table *row = &out->tables[out->table_count++];

@@ -39,5 +39,7 @@ err repair_parents(struct repair *r);
 /* Settling begins anew: a sample that is settled leaves the tail, the mark is at the start, and the
  * next sample's id is above all there are. One of a device that is missing goes aside. */
 err repair_telemetry(struct repair *r);
+/* The search's index is made of the messages that there are. */
+err repair_search(struct repair *r);
 
 #endif

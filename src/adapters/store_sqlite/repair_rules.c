@@ -33,7 +33,7 @@ err repair_rules_off(struct repair *r)
         char sql[200];
         const struct tree *t = &r->trees.list[i];
         sqlite3_snprintf(sizeof sql, sql, "DELETE FROM main.\"%w\"", t->name);
-        if (t->is_table && strcmp(t->name, "schema_migration") != 0) {
+        if (t->is_table && !t->shadow && strcmp(t->name, "schema_migration") != 0) {
             e = db_exec(&r->db, sql);
         }
     }
@@ -199,4 +199,17 @@ err repair_telemetry(struct repair *r)
                                    "DELETE FROM telemetry_settling;"
                                    "INSERT INTO telemetry_settling"
                                    " VALUES (1, 0, '', '', '', 0, 0, 0)");
+}
+
+/* FTS5's own word for it, 'rebuild', does not read views that look into JSON. */
+err repair_search(struct repair *r)
+{
+    int64_t there = 0;
+    if (!db_int(&r->db, "SELECT count(*) FROM main.sqlite_master WHERE name = 'chat_search'",
+                &there)) {
+        return db_error(&r->db, sqlite3_extended_errcode(r->db.db));
+    }
+    return there == 0 ? ERR_NONE
+                      : db_exec(&r->db, "INSERT INTO chat_search (rowid, room, text)"
+                                        " SELECT n, room, text FROM chat_message_text");
 }

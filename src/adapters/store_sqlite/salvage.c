@@ -242,7 +242,7 @@ void salvage_strays(struct salvage *s, struct tree *trees, unsigned count, salva
         }
         s->seen[n] = 1;
         t->stray_pages++;
-        give_rows(s, t, &p, t->is_table ? row : NULL, ctx);
+        give_rows(s, t, &p, t->is_table && !t->shadow ? row : NULL, ctx);
     }
     mem_free(bytes);
 }

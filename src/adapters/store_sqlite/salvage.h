@@ -21,6 +21,7 @@ struct tree {
     char name[64];
     bool is_table;     /* else an index: only counted */
     bool by_rowid;     /* pages of kind PAGE_TABLE_*; else WITHOUT ROWID, or an index */
+    bool shadow;       /* a table of the search's index: only counted, for it is made anew */
     uint32_t root;     /* 0: not known */
     unsigned count;    /* of columns as they are stored */
     struct tree_column {

@@ -76,8 +76,9 @@ static bool learn_columns(struct db *c, struct tree *t)
 static bool learn_tables(struct db *c, struct trees *out)
 {
     sqlite3_stmt *stmt = prepare(c,
-                                 "SELECT name, wr FROM pragma_table_list WHERE schema = 'main'"
-                                 " AND type = 'table' AND (name NOT LIKE 'sqlite@_%' ESCAPE '@'"
+                                 "SELECT name, wr, type = 'shadow' FROM pragma_table_list"
+                                 " WHERE schema = 'main' AND type IN ('table', 'shadow')"
+                                 " AND (name NOT LIKE 'sqlite@_%' ESCAPE '@'"
                                  " OR name = 'sqlite_sequence') ORDER BY name",
                                  NULL);
     bool ok = true;
@@ -88,6 +89,7 @@ static bool learn_tables(struct db *c, struct trees *out)
         if (ok) {
             t->is_table = true;
             t->by_rowid = sqlite3_column_int(stmt, 1) == 0;
+            t->shadow = sqlite3_column_int(stmt, 2) != 0;
             ok = learn_columns(c, t);
         }
     }
