@@ -306,7 +306,12 @@ static void write_in(FILE *out, const struct event_in_row *row)
     }
     static const char *const limits[] = {[EVENT_LIMIT_CONNECTION] = "yes",
                                          [EVENT_LIMIT_FREE] = "no",
-                                         [EVENT_LIMIT_TELEMETRY] = "by itself"};
+                                         [EVENT_LIMIT_TELEMETRY] = "by itself",
+                                         [EVENT_LIMIT_CHAT] = "of chat",
+                                         [EVENT_LIMIT_CHAT_MESSAGE] = "chat messages",
+                                         [EVENT_LIMIT_CHAT_TYPING] = "chat typing",
+                                         [EVENT_LIMIT_CHAT_STOP] = "chat typing",
+                                         [EVENT_LIMIT_CHAT_JOIN] = "chat joins"};
     fprintf(out, " %s | %u KiB |", limits[row->limit], (unsigned)(row->bytes_max / 1024));
     cell(out, row->text);
     fputs("\n", out);

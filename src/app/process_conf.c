@@ -82,6 +82,18 @@ static struct eio_conf engineio_conf(const struct config *c)
     };
 }
 
+static struct chat_wire_conf chat_wire_conf(const struct config *c)
+{
+    return (struct chat_wire_conf){
+        .messages_per_s = (uint32_t)config_int(c, CONFIG_chat_messages_per_s),
+        .messages_burst = (uint32_t)config_int(c, CONFIG_chat_messages_burst),
+        .guest_per_s = (uint32_t)config_int(c, CONFIG_chat_guest_messages_per_s),
+        .guest_burst = (uint32_t)config_int(c, CONFIG_chat_guest_messages_burst),
+        .typing_every_ms = (uint32_t)config_int(c, CONFIG_chat_typing_every_ms),
+        .joins_per_min = (uint32_t)config_int(c, CONFIG_chat_joins_per_min),
+    };
+}
+
 static struct home_wire_conf home_wire_conf(const struct config *c)
 {
     return (struct home_wire_conf){
@@ -140,6 +152,7 @@ void process_limits(const struct config *c, struct net_limits *out, struct edge_
         .sio_rooms_max = (uint32_t)config_int(c, CONFIG_sio_rooms_max),
         .eio = engineio_conf(c),
         .home = home_wire_conf(c),
+        .chat = chat_wire_conf(c),
         .app_events = (unsigned)config_int(c, CONFIG_app_events),
         .app_event_bytes_max = (uint32_t)config_int(c, CONFIG_app_event_bytes_max),
         .app_namespaces = config_str(c, CONFIG_app_namespaces),

@@ -114,6 +114,11 @@ static bool within_rate(struct event_call *in)
     case EVENT_LIMIT_TELEMETRY:
         return take(in, in->telemetry, telemetry_rule(in->edge), "telemetry");
     case EVENT_LIMIT_CONNECTION:
+    case EVENT_LIMIT_CHAT:
+    case EVENT_LIMIT_CHAT_MESSAGE:
+    case EVENT_LIMIT_CHAT_TYPING:
+    case EVENT_LIMIT_CHAT_STOP:
+    case EVENT_LIMIT_CHAT_JOIN:
         break;
     }
     if (in->wire->within_rate != NULL) {
@@ -234,7 +239,7 @@ static void run(struct event_call *in, enum event_in which)
 {
     const struct handler *h = &handlers[which];
     struct shape_ctx ctx = {.arena = in->arena, .now_ms = in->now_ms};
-    if (in->data.len > in->row->bytes_max) {
+    if (in->data.len + in->attached > in->row->bytes_max) {
         event_refuse(in, ERR_INVALID_MESSAGE_FORMAT, NULL, "is larger than this event may be");
         return;
     }

@@ -65,8 +65,8 @@ struct event_wire {
     void (*refuse)(const struct event_call *in, const struct event_refusal *r);
     /* The peer never stops: close it with CLOSE_FLOODING. */
     void (*flooding)(const struct event_call *in);
-    /* Instead of the connection's bucket, where that is what counts: whether it is within its rate,
-     * else it was answered. NULL: the bucket. */
+    /* Instead of the connection's bucket, where that or a bucket of the wire's own is what counts
+     * (in->row): whether it is within its rate, else it was answered. NULL: the bucket. */
     bool (*within_rate)(const struct event_call *in);
     /* For an answer that comes later: finds in->peer again by in->conn; false: it has gone. NULL:
      * in->id says all that the wire needs. */
@@ -94,6 +94,7 @@ struct event_call {
     bool wants_ack;             /* else only refusals are told */
     struct conn_ref conn;       /* with wire->again */
     size_t bytes;               /* of the message */
+    size_t attached;            /* bytes beside `data`, which count for the event's size */
     const char *bad;            /* why it could not be read; NULL: it could */
     const char *bad_member;
     const struct event_in_row *row; /* NULL: there is none */

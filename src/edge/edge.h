@@ -60,6 +60,16 @@ struct home_wire_conf {
     const char *custom_types; /* custom_next */
 };
 
+/* Chat in "/": settings of the same names, chat_... */
+struct chat_wire_conf {
+    uint32_t messages_per_s;
+    uint32_t messages_burst;
+    uint32_t guest_per_s; /* chat_guest_messages_per_s */
+    uint32_t guest_burst;
+    uint32_t typing_every_ms;
+    uint32_t joins_per_min;
+};
+
 struct edge_conf {
     bool conformance;
     bool conformance_clients; /* the fixtures are those of the client packages' suites */
@@ -77,6 +87,7 @@ struct edge_conf {
     uint32_t sio_acks_max;
     struct eio_conf eio;
     struct home_wire_conf home;
+    struct chat_wire_conf chat;
     unsigned app_events; /* bits of enum app_ways (edge/socketio/app.h) */
     uint32_t app_event_bytes_max;
     const char *app_namespaces; /* app_nsp_next */

@@ -71,6 +71,8 @@ bool event_for_some(enum event e)
            e == EVENT_HOME_BROADCAST_SOME;
 }
 
+bool event_is_chat(enum event e) { return strncmp(ordered[e].name, "chat:", 5) == 0; }
+
 static bool is_name(const char *text, const char *name, size_t len)
 {
     return strlen(text) == len && memcmp(text, name, len) == 0;

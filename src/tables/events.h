@@ -51,7 +51,16 @@ enum event_in {
 
 enum event_class { CLASS_ORDERED, CLASS_DIRECT, CLASS_STATE, CLASS_EPHEMERAL };
 enum event_scope { EVENT_SCOPE_ALL, EVENT_SCOPE_OWN, EVENT_SCOPE_SOME, EVENT_SCOPE_deviceId };
-enum event_limit { EVENT_LIMIT_CONNECTION, EVENT_LIMIT_FREE, EVENT_LIMIT_TELEMETRY };
+enum event_limit {
+    EVENT_LIMIT_CONNECTION,
+    EVENT_LIMIT_FREE,
+    EVENT_LIMIT_TELEMETRY,
+    EVENT_LIMIT_CHAT,
+    EVENT_LIMIT_CHAT_MESSAGE,
+    EVENT_LIMIT_CHAT_TYPING,
+    EVENT_LIMIT_CHAT_STOP,
+    EVENT_LIMIT_CHAT_JOIN,
+};
 /* Of a single object where many may come (CONTRACT 7). */
 #define EVENT_ONE_BYTES_MAX 65536
 #define PERM_ANYBODY PERM_COUNT
@@ -87,6 +96,8 @@ const char *event_class_name(enum event_class c); /* "ordered" */
 
 /* Whether it is only for some of those who have its topic (hub/blob.h). */
 bool event_for_some(enum event e);
+/* Whether it is chat's: then its data in the log is an array (domain/chat.h: chat_event_step). */
+bool event_is_chat(enum event e);
 /* Of an ordered event: as the log spells it, and the wires if it is spoken. */
 const char *event_name(enum event e);
 /* As what peers hear it: itself, but COMMAND_RESULT for COMMAND_RESULT_ISSUER, and HOME_BROADCAST

@@ -281,16 +281,18 @@ static void authenticated(struct auth *a)
         joining_free(j);
         return;
     }
-    bool device = a->grant->kind == PRINCIPAL_DEVICE;
+    enum principal_kind kind = a->grant->kind;
     s->session.on_change = sio_on_session_change;
     if (!session_open(j->edge->home, &s->session, a->grant)) {
         sio_refuse(s, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
         joining_free(j);
         return;
     }
-    if (device && !s->sio->device) {
-        s->sio->device = true;
+    if (kind == PRINCIPAL_DEVICE && s->sio->peer != PEER_DEVICE) {
+        s->sio->peer = PEER_DEVICE;
         eio_set_client(&s->sio->eio, STATS_DEVICE);
+    } else if (kind == PRINCIPAL_ROBOT && s->sio->peer == PEER_CLIENT) {
+        s->sio->peer = PEER_ROBOT;
     }
     admitted(j, s);
 }

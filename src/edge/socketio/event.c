@@ -9,10 +9,7 @@
 #define PRINCIPAL_TIMES 4
 #define PRINCIPALS_MAX 16384 /* kept at once; beyond, the one seen longest ago is forgotten */
 
-static enum event_peer peer_of(const struct sio *c)
-{
-    return c->device ? PEER_DEVICE : PEER_CLIENT;
-}
+static enum event_peer peer_of(const struct sio *c) { return (enum event_peer)c->peer; }
 
 /* --- rates --- */
 
@@ -42,11 +39,10 @@ static bool principal_take(struct sio_socket *s, uint32_t *retry_ms)
 {
     struct edge *e = sio_edge(s);
     const struct grant *g = s->session.grant;
-    enum stats_client kind = s->sio->device ? STATS_DEVICE : STATS_CLIENT;
     if (g == NULL || e->conf->conformance) {
         return true;
     }
-    struct limiter **l = &e->sio->principals[kind];
+    struct limiter **l = &e->sio->principals[s->sio->peer];
     if (*l == NULL) {
         struct bucket_rule rule = event_rule(peer_of(s->sio));
         rule.count *= PRINCIPAL_TIMES;

@@ -52,7 +52,8 @@ struct sio_loop {
         const struct sio_nsp_ops *ops;
     } rules[SIO_RULES_MAX];
     unsigned rule_count;
-    struct limiter *principals[2]; /* rates of principals over connections: clients, devices */
+    struct limiter *principals[PEER_COUNT]; /* rates of principals over connections */
+    struct chat_rates *chat; /* owned: likewise, of chat (chat.h) */
 };
 
 /* What is needed until a namespace is joined, and a little longer: other namespaces may follow
@@ -90,7 +91,7 @@ struct sio {
     bool msgpack;
     bool joined;               /* some namespace was, once */
     bool left;                 /* we ended a socket: packets for it may be on their way */
-    bool device;               /* rates are a device's */
+    uint8_t peer;              /* enum event_peer: whose rates it has */
     struct sio_socket first;   /* free while its state is SIO_FREE */
 };
 

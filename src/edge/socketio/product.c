@@ -2,6 +2,7 @@
 #include "domain/device_config.h"
 #include "edge/rest/devices.h"
 #include "edge/socketio/app.h"
+#include "edge/socketio/chat.h"
 #include "edge/states.h"
 #include "edge/telemetry.h"
 
@@ -84,16 +85,17 @@ static const struct event_wire wire = {.stats = STATS_SOCKETIO,
                                        .within_rate = within_rate,
                                        .unknown = unknown};
 
-static enum event_peer peer_of(const struct sio_socket *s)
+enum event_peer product_peer(const struct sio_socket *s)
 {
     switch (s->session.grant->kind) {
     case PRINCIPAL_DEVICE:
         return PEER_DEVICE;
     case PRINCIPAL_PROVISIONER:
         return PEER_PROVISIONER;
+    case PRINCIPAL_ROBOT:
+        return PEER_ROBOT;
     case PRINCIPAL_USER:
     case PRINCIPAL_GUEST:
-    case PRINCIPAL_ROBOT:
     case PRINCIPAL_SERVICE:
     case PRINCIPAL_ANONYMOUS:
         break;
@@ -101,8 +103,7 @@ static enum event_peer peer_of(const struct sio_socket *s)
     return PEER_CLIENT;
 }
 
-/* The argument after the name; others are ignored. */
-static span payload_of(span args)
+span product_payload(span args)
 {
     struct json_iter it;
     span value = SPAN_NONE;
@@ -115,19 +116,23 @@ static span payload_of(span args)
 
 static void on_event(struct sio_socket *s, const struct sio_event *ev)
 {
+    if (chat_is_name(ev->name)) {
+        chat_event(s, ev);
+        return;
+    }
     struct arena arena = {0};
     struct product_call c = {.socket = s, .event = ev, .answer = sio_answer_of(s, ev)};
-    bool device = peer_of(s) == PEER_DEVICE;
+    bool device = product_peer(s) == PEER_DEVICE;
     c.in = (struct event_call){.wire = &wire,
                                .edge = sio_edge(s),
                                .arena = &arena,
                                .peer = s,
-                               .kind = peer_of(s),
+                               .kind = product_peer(s),
                                .grant = s->session.grant,
                                .device = s->session.grant->principal,
                                .slot = conn_slot(sio_engine(s)->conn),
                                .name = ev->name,
-                               .data = payload_of(ev->args),
+                               .data = product_payload(ev->args),
                                .unchecked = true,
                                .id = span_of(&c.answer, sizeof c.answer),
                                .wants_ack = ev->wants_ack,
@@ -316,6 +321,7 @@ static void on_disconnect(struct sio_socket *s, close_reason reason)
         return;
     }
     product_subs_close(s);
+    chat_socket_free(s);
     if (p->linked) {
         device_link_close(&p->link, reason);
     }

@@ -6,6 +6,7 @@
  *     product_telemetry.c  telemetry:subscribe: the same for values
  *     product_command.c  commands: asked for by clients, delivered to devices, answered by them
  *     issuer.c         results of commands for who asked, where they do not follow the device
+ *     chat.h           chat, whose names begin `chat:`, in files of its own
  *
  * Names that nobody knows may be an application's (app.h).
  */
@@ -54,10 +55,15 @@ struct product {
     bool linked;
     struct bucket telemetry;        /* of its messages */
     unsigned responding;            /* responses of it that are on their way to the disk */
+    struct chat_socket *chat;       /* owned: chat.h; NULL: it has said and heard nothing there */
 };
 
 /* The socket's; made when there is none. */
 struct product *product_of(struct sio_socket *s);
+/* Which rows of tables/events.def are its. */
+enum event_peer product_peer(const struct sio_socket *s);
+/* The argument after an event's name; others are ignored. */
+span product_payload(span args);
 /* What names the ack of a call. */
 struct sio_answer product_answer(const struct event_call *in);
 /* The peer's address as text, in `text`. */

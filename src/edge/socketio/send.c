@@ -80,7 +80,7 @@ struct sio_answer sio_answer_of(const struct sio_socket *s, const struct sio_eve
                                .ack = ev->ack};
 }
 
-static struct sio_socket *socket_of(struct edge *e, const struct sio_answer *a)
+struct sio_socket *sio_answered(struct edge *e, const struct sio_answer *a)
 {
     struct sio *c = sio_by_ref(e, a->conn);
     struct sio_socket *s = c == NULL ? NULL : sio_socket_by_number(c, a->socket);
@@ -90,7 +90,7 @@ static struct sio_socket *socket_of(struct edge *e, const struct sio_answer *a)
 void sio_answer(struct edge *e, const struct sio_answer *a, span args, const span *attachments,
                 unsigned count)
 {
-    struct sio_socket *s = a->wanted ? socket_of(e, a) : NULL;
+    struct sio_socket *s = a->wanted ? sio_answered(e, a) : NULL;
     if (s != NULL) {
         stats_add(&e->stats.messages_out[STATS_SOCKETIO][FRAME_ANSWER], 1);
         sio_send(s->sio, SIO_ACK, sio_nsp(s), (int64_t)a->ack, args, attachments, count,
@@ -123,7 +123,7 @@ void sio_answer_error(struct edge *e, const struct sio_answer *a, err error, con
 
 void sio_answer_refusal(struct edge *e, const struct sio_answer *a, const struct event_refusal *r)
 {
-    struct sio_socket *s = socket_of(e, a);
+    struct sio_socket *s = sio_answered(e, a);
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
     stats_add(&e->stats.errors[STATS_SOCKETIO][r->error], 1);

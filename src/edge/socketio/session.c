@@ -4,6 +4,7 @@
  * A packet announces its attachments, which follow as binary messages. Until they are all there
  * nothing else may come; together they may have as many bytes as one message.
  */
+#include "edge/socketio/chat.h"
 #include "edge/socketio/internal.h"
 
 #include "base/mem.h"
@@ -341,8 +342,10 @@ void sio_deinit(struct edge *e)
         map_deinit(&e->sio->by_sid);
         map_deinit(&e->sio->by_pid);
         map_deinit(&e->sio->names);
-        limiter_free(e->sio->principals[STATS_CLIENT]);
-        limiter_free(e->sio->principals[STATS_DEVICE]);
+        for (unsigned i = 0; i < PEER_COUNT; i++) {
+            limiter_free(e->sio->principals[i]);
+        }
+        chat_rates_free(e->sio->chat);
         mem_free(e->sio);
         e->sio = NULL;
     }

@@ -167,6 +167,8 @@ struct sio_answer sio_answer_of(const struct sio_socket *s, const struct sio_eve
 /* The ack: `args` is a JSON array. On the connection's loop. */
 void sio_answer(struct edge *e, const struct sio_answer *a, span args, const span *attachments,
                 unsigned count);
+/* The socket that asked; NULL: it is not connected any more. */
+struct sio_socket *sio_answered(struct edge *e, const struct sio_answer *a);
 /* {ok:true, members...}: `members` is JSON members without braces, or empty. */
 void sio_answer_ok(struct edge *e, const struct sio_answer *a, span members);
 /* {ok:false,error:{type,message,code,details}}, or without an ack id the event `error` with the
