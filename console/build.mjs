@@ -24,7 +24,7 @@ const common = {
 };
 const result = await build({
   ...common,
-  entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
+  entryPoints: { app: "src/main.tsx", icon: "src/icon.svg", chat: "src/styles/chat.css" },
   splitting: true,
   metafile: true,
   format: "esm",
@@ -42,6 +42,7 @@ for (const file of [...result.outputFiles, ...theme.outputFiles]) {
   files.set(`assets/${name}`, Buffer.from(file.contents));
 }
 
+// A part's sheet is named by a <meta>, and fetched with the part (lib/style.ts).
 // What the first file imports at once is fetched beside it, not after it.
 const [, app] = Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint === "src/main.tsx");
 const preload = app.imports

@@ -7,7 +7,8 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
 import { BASE, navigate, path, route } from "./lib/router";
-import { bootError, loadSession, user } from "./lib/session";
+import { bootError, loadSession, may, user } from "./lib/session";
+import { loadStyle } from "./lib/style";
 import { Devices } from "./pages/devices";
 import { NotFound } from "./pages/not-found";
 import { SignIn } from "./pages/sign-in";
@@ -46,8 +47,8 @@ class Boundary extends Component<{ children: ComponentChildren; at: string }, { 
   }
 }
 
-// The device page brings the charts, half of all the code, and Home is not everybody's: each is a
-// file of its own, fetched when it is first needed or when nothing else is to do.
+// The device page brings the charts, half of all the code, and Home and Chat are not everybody's:
+// each is a file of its own, fetched when it is first needed or when nothing else is to do.
 function lazily<P extends object>(fetch: () => Promise<ComponentType<P>>) {
   let found: ComponentType<P> | null = null;
   const load = async () => {
@@ -69,6 +70,10 @@ function lazily<P extends object>(fetch: () => Promise<ComponentType<P>>) {
 
 const device = lazily(async () => (await import("./pages/device")).DevicePage);
 const home = lazily(async () => (await import("./pages/home")).HomePage);
+const chat = lazily(async () => {
+  const [page] = await Promise.all([import("./pages/chat"), loadStyle("chat-style")]);
+  return page.ChatPage;
+});
 
 function Page() {
   const to = route.value;
@@ -85,6 +90,8 @@ function Page() {
       return <device.Lazy key={to.id} id={to.id} />;
     case "home":
       return <home.Lazy entity={to.entity} />;
+    case "chat":
+      return <chat.Lazy room={to.room} />;
     case "unknown":
       return <NotFound />;
   }
@@ -113,7 +120,7 @@ function App() {
 void loadSession().then(() => {
   if (user.peek()) {
     // What fails is asked for again when it is needed.
-    setTimeout(() => void Promise.allSettled([device.load(), home.load()]), 1000);
+    setTimeout(() => void Promise.allSettled([device.load(), home.load(), may("chat:room:read") && chat.load()]), 1000);
   }
 });
 render(<App />, document.getElementById("app")!);

@@ -15,6 +15,7 @@ export type Route =
   | { name: "devices" }
   | { name: "device"; id: string }
   | { name: "home"; entity: string | null }
+  | { name: "chat"; room: string | null }
   | { name: "sign-in" }
   | { name: "unknown" };
 
@@ -31,6 +32,9 @@ export const route = computed<Route>(() => {
   }
   if ((parts.length === 1 || parts.length === 3) && parts[0] === "home") {
     return { name: "home", entity: parts.length === 1 ? null : `${decode(parts[1]!)}.${decode(parts[2]!)}` };
+  }
+  if ((parts.length === 1 || parts.length === 2) && parts[0] === "chat") {
+    return { name: "chat", room: parts.length === 1 ? null : decode(parts[1]!) };
   }
   return parts.length === 1 && parts[0] === "sign-in" ? { name: "sign-in" } : { name: "unknown" };
 });
@@ -49,6 +53,11 @@ export const HOME = BASE + "home";
 /** light.desk is at light/desk: the server takes an address with a point for a file's. */
 export const entityPath = (id: string): string =>
   `${HOME}/${id.split(".").map(encodeURIComponent).join("/")}`;
+
+export const CHAT = BASE + "chat";
+export const chatPath = (room: string): string => `${CHAT}/${encodeURIComponent(room)}`;
+/** The escalations: a page of the chat that is no room. */
+export const DESK = CHAT + "/desk";
 
 export function navigate(to: string, replace = false): void {
   const before = window.location.pathname;

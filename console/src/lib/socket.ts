@@ -1,6 +1,6 @@
-// A viewer's socket that stays connected: backoff with jitter, a watchdog for half-open
-// connections, and the server's close codes acted upon. Everything from outside (sockets,
-// time, chance) is given, so tests drive it without a network.
+// A socket that stays connected: backoff with jitter, a watchdog for half-open connections, and
+// the server's close codes acted upon. Everything from outside (sockets, time, chance) is given, so
+// tests drive it without a network. A viewer's speaks the raw wires; sio.ts is that of the chat.
 
 export type SocketState =
   | { kind: "connecting" }
@@ -34,8 +34,11 @@ export interface Environment {
   probe(): Promise<Probe>;
 }
 
-export interface Listener {
+export interface StateListener {
   onState(state: SocketState): void;
+}
+
+export interface Listener extends StateListener {
   onFrame(frame: Frame): void;
 }
 
@@ -70,34 +73,43 @@ export function backoffMs(attempt: number, random: number): number {
   return Math.round(full / 2 + (full / 2) * random);
 }
 
-export class ViewerSocket {
+export abstract class LiveSocket {
   private wire: Wire | null = null;
   private timer: number | null = null;
   private openedAt: number | null = null;
+  private quietMs = 0;
   private attempt = 0;
   private done = false;
-  private asked = false;
 
   constructor(
-    private readonly env: Environment,
-    /** Said first on every connection; null: nothing. */
-    private readonly hello: string | null,
-    private readonly listener: Listener,
+    protected readonly env: Environment,
+    private readonly states: StateListener,
   ) {}
+
+  /** The wire can carry something; ready() follows when the other side has agreed. */
+  protected abstract onWire(): void;
+  protected abstract onData(data: unknown): void;
+  /** Nothing came for `quietMs`. */
+  protected abstract onQuiet(): void;
+  /** The connection is gone, before anything is said of it. */
+  protected onLost(): void {}
 
   start(): void {
     if (this.done || this.wire !== null) {
       return;
     }
     this.setTimer(null);
-    this.listener.onState({ kind: "connecting" });
+    this.states.onState({ kind: "connecting" });
     this.openedAt = null;
     const wire = this.env.connect();
     this.wire = wire;
-    wire.onopen = () => this.onOpen();
-    wire.onmessage = (event) => this.onMessage(event.data);
-    wire.onclose = (event) => this.onClose(event.code);
-    this.setTimer(this.env.after(CONNECT_MS, () => this.giveUp()));
+    wire.onopen = () => this.onWire();
+    wire.onmessage = (event) => {
+      this.watch();
+      this.onData(event.data);
+    };
+    wire.onclose = (event) => this.closed(event.code);
+    this.patience(CONNECT_MS);
   }
 
   /** Ends for good; no listener is called afterwards. */
@@ -105,6 +117,7 @@ export class ViewerSocket {
     this.done = true;
     this.setTimer(null);
     this.dropWire(1000);
+    this.onLost();
   }
 
   /** Tries at once when waiting: the network came back, or a person asked. */
@@ -114,58 +127,38 @@ export class ViewerSocket {
     }
   }
 
-  /** Looks whether an open socket still answers: after sleep, or when the page shows again. */
-  check(): void {
-    if (this.wire !== null && this.openedAt !== null && !this.asked) {
-      this.ask();
-    }
+  protected get open(): boolean {
+    return this.wire !== null && this.openedAt !== null;
   }
 
-  private onOpen(): void {
+  protected send(text: string): void {
+    this.wire?.send(text);
+  }
+
+  protected ready(quietMs: number): void {
     this.openedAt = this.env.now();
-    if (this.hello !== null) {
-      this.wire?.send(this.hello);
-    }
+    this.quietMs = quietMs;
     this.watch();
-    this.listener.onState({ kind: "open" });
+    this.states.onState({ kind: "open" });
   }
 
-  private onMessage(data: unknown): void {
-    this.watch();
-    if (typeof data !== "string") {
-      return;
-    }
-    let frame: unknown;
-    try {
-      frame = JSON.parse(data);
-    } catch {
-      return; // not ours to repair; the next frame is whole again
-    }
-    if (typeof frame === "object" && frame !== null && "type" in frame) {
-      const { type, data: content } = frame as { type: unknown; data?: unknown };
-      if (typeof type === "string") {
-        this.listener.onFrame({ type, data: content });
-      }
-    }
+  /** Without a frame within `ms` the connection is taken for dead. */
+  protected patience(ms: number): void {
+    this.setTimer(this.env.after(ms, () => this.giveUp()));
+  }
+
+  protected giveUp(code = 1006): void {
+    this.dropWire();
+    this.closed(code);
   }
 
   private watch(): void {
-    this.asked = false;
-    this.setTimer(this.env.after(QUIET_MS, () => this.ask()));
+    if (this.openedAt !== null) {
+      this.setTimer(this.env.after(this.quietMs, () => this.onQuiet()));
+    }
   }
 
-  private ask(): void {
-    this.asked = true;
-    this.wire?.send('{"type":"ping"}');
-    this.setTimer(this.env.after(ANSWER_MS, () => this.giveUp()));
-  }
-
-  private giveUp(): void {
-    this.dropWire();
-    this.onClose(1006);
-  }
-
-  private onClose(code: number): void {
+  protected closed(code: number): void {
     if (this.done) {
       return;
     }
@@ -173,8 +166,10 @@ export class ViewerSocket {
     if (this.openedAt !== null && this.env.now() - this.openedAt >= STABLE_MS) {
       this.attempt = 0;
     }
+    this.openedAt = null;
     this.setTimer(null);
     this.dropWire();
+    this.onLost();
     const reason = STOP_REASONS[code];
     if (reason !== undefined) {
       this.finish(reason, false);
@@ -208,7 +203,7 @@ export class ViewerSocket {
 
   private finish(why: string, signIn: boolean): void {
     this.done = true;
-    this.listener.onState({ kind: "stopped", why, signIn });
+    this.states.onState({ kind: "stopped", why, signIn });
   }
 
   private waitBackoff(why: string, floorMs: number): void {
@@ -219,7 +214,7 @@ export class ViewerSocket {
 
   private wait(ms: number, why: string): void {
     this.setTimer(this.env.after(ms, () => this.start()));
-    this.listener.onState({ kind: "waiting", retryAt: this.env.now() + ms, why });
+    this.states.onState({ kind: "waiting", retryAt: this.env.now() + ms, why });
   }
 
   private dropWire(code?: number): void {
@@ -236,5 +231,58 @@ export class ViewerSocket {
       this.env.cancel(this.timer);
     }
     this.timer = timer;
+  }
+}
+
+export class ViewerSocket extends LiveSocket {
+  private asked = false;
+
+  constructor(
+    env: Environment,
+    /** Said first on every connection; null: nothing. */
+    private readonly hello: string | null,
+    private readonly listener: Listener,
+  ) {
+    super(env, listener);
+  }
+
+  /** Looks whether an open socket still answers: after sleep, or when the page shows again. */
+  check(): void {
+    if (this.open && !this.asked) {
+      this.onQuiet();
+    }
+  }
+
+  protected override onWire(): void {
+    this.asked = false;
+    if (this.hello !== null) {
+      this.send(this.hello);
+    }
+    this.ready(QUIET_MS);
+  }
+
+  protected override onData(data: unknown): void {
+    this.asked = false;
+    if (typeof data !== "string") {
+      return;
+    }
+    let frame: unknown;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+      return; // not ours to repair; the next frame is whole again
+    }
+    if (typeof frame === "object" && frame !== null && "type" in frame) {
+      const { type, data: content } = frame as { type: unknown; data?: unknown };
+      if (typeof type === "string") {
+        this.listener.onFrame({ type, data: content });
+      }
+    }
+  }
+
+  protected override onQuiet(): void {
+    this.asked = true;
+    this.send('{"type":"ping"}');
+    this.patience(ANSWER_MS);
   }
 }

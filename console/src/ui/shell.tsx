@@ -1,8 +1,8 @@
 // What surrounds every page: skip link, header with the account menu, the main landmark.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { BASE, HOME, route } from "../lib/router";
-import { setTheme, signOut, theme, user } from "../lib/session";
+import { BASE, CHAT, HOME, route } from "../lib/router";
+import { may, setTheme, signOut, theme, user } from "../lib/session";
 import type { Theme } from "../lib/theme";
 import { announce } from "./announce";
 
@@ -121,6 +121,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <nav aria-label="Main">
           <a href={BASE} aria-current={route.value.name === "devices" ? "page" : undefined}>Devices</a>
           <a href={HOME} aria-current={route.value.name === "home" && !route.value.entity ? "page" : undefined}>Home</a>
+          {may("chat:room:read") && (
+            <a href={CHAT} aria-current={route.value.name === "chat" ? "page" : undefined}>Chat</a>
+          )}
         </nav>
         <Account />
       </header>
