@@ -27,10 +27,10 @@ enclose
 
 BUILD_PACKAGES=(gcc libc6-dev binutils pkg-config meson ninja-build python3 ca-certificates
     libssl-dev libsqlite3-dev zlib1g-dev libjansson-dev libargon2-dev libxxhash-dev
-    libcurl4-openssl-dev)
+    libcurl4-openssl-dev libmagic-dev)
 TEST_PACKAGES=(git libcmocka-dev clang llvm clang-tidy clang-format cppcheck shellcheck gcovr
     chromium fonts-liberation python3-websockets python3-socketio python3-aiohttp python3-requests
-    python3-websocket curl nginx-light haproxy openssl)
+    python3-websocket curl nginx-light haproxy openssl clamav-daemon)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
