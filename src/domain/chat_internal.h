@@ -7,7 +7,8 @@
  *   chat_member.c    join, leave, add, remove, roles, mutes
  *   chat_invite.c    invitations, bans
  *   chat_client.c    sockets: rooms of a principal, arrivals, presence, watching
- *   chat_message.c   sending: batches, seq, clientId
+ *   chat_message.c   sending: who may, what waits
+ *   chat_batch.c     messages into the store: seq, clientId, replies
  *   chat_delivery.c  what has reached whom
  *   chat_cursor.c    read and delivered cursors, receipts
  *   chat_typing.c    typing, presence told
@@ -199,6 +200,8 @@ void chat_publish(struct chat *c, struct chat_room *r, const struct store_req *r
 /* Ephemeral, to those who are there now; the payload is a JSON object. */
 void chat_tell(struct chat *c, enum event e, span topic, span data);
 void chat_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
+/* False, and nil, for NULL. */
+bool chat_cell_uuid(const struct store_value *cell, uuid *out);
 
 /* --- chat_json.c --- */
 void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
@@ -223,59 +226,93 @@ void chat_spread_out(struct chat_room *r, uuid principal, enum chat_out why,
 /* Called at the room's home when a member's first socket has come, or its last has gone. */
 void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool online);
 
-/* --- chat_message.c --- */
+/* --- chat_message.c, chat_batch.c --- */
 
 /* One message on its way to the store. */
 struct chat_outgoing {
     struct chat_item item; /* first; run = chat_messages_run */
     struct arena arena;    /* of its texts */
     struct chat_room *room;
-    uuid id, sender;
-    enum chat_user_type sender_type;
+    uuid id, sender;           /* of a repeat: those of the first */
     struct chat_draft draft;   /* in the arena */
-    struct chat_origin origin;
-    int64_t seq, at_ms;        /* when it is committed */
+    struct chat_origin origin; /* in the arena; set with chat_outgoing_origin */
+    int64_t seq, at_ms;        /* when it is committed; of a repeat: as the first was */
     enum chat_delivery delivery;
-    /* At home, once: error, or seq and at_ms. The outgoing is freed after it. */
+    const char *why;           /* of a refusal, static text, or NULL */
+    /* At home, once, never inside chat_post: an error, or seq and at_ms are set. The outgoing is
+     * freed after it. */
     void (*done)(struct chat_outgoing *m, err error, bool repeated);
     void *owner;
+    /* Asked when its turn comes, for rights may have changed: false, then it was answered and is
+     * freed without `done`. NULL: no rights are asked. */
+    bool (*allowed)(struct chat_outgoing *m);
     /* More that belongs to the same transaction (a file's release, a robot's job), NULL: nothing.
-     * At most CHAT_MORE_STEPS; a request with some holds this message alone. */
+     * At most CHAT_MORE_STEPS, the events of which are published with the message's; a request
+     * with some holds this message alone. */
     unsigned more_steps;
     void (*more)(struct chat_outgoing *m, struct store_req *req, unsigned first_step);
+    uint64_t client_hash;        /* private from here */
+    size_t bytes;
+    struct chat_outgoing *twin;  /* a later one of the same sender and clientId, answered as this */
+    const struct chat_message_row *row;  /* while done of a repeat runs: the first; NULL: as this */
 };
 #define CHAT_MORE_STEPS 4
-/* For a message of the server, a robot or a file: no rights are asked. Holds the room. */
+/* For a message of the server, a robot or a file: no rights are asked, nothing is refused because
+ * too much waits. All is copied. Holds the room until it is done. */
 struct chat_outgoing *chat_outgoing_new(struct chat_room *r, const struct chat_draft *in,
                                         uuid sender);
+void chat_outgoing_origin(struct chat_outgoing *m, const struct chat_origin *origin);
 void chat_post(struct chat_outgoing *m);
 /* A system message by the server (sender nil): its content is {code, and the members of the object
  * `more`}. Nobody hears of its failure. */
 void chat_post_system(struct chat_room *r, const char *code, span more);
 void chat_messages_run(struct chat_item *i, struct chat_room *r);
-/* Asked before a message of the ask's caller is taken: whether it may send this here and now; else
- * the ask was answered. */
+/* Frees it and lets the room go. */
+void chat_outgoing_free(struct chat_outgoing *m);
+/* Whether the ask's caller may send this here and now; else the ask was answered. Who monitors may
+ * without being a member: chat_send makes it one first. */
 bool chat_may_send(struct chat_ask *a, struct chat_room *r, const struct chat_draft *in);
 /* Messages that were committed, in order: for robots that own the room, guests' timers. */
 void chat_committed(struct chat_room *r, struct chat_outgoing *const *messages, unsigned count);
+/* A message as the store has it: row `row` of step `step` of a query that begins with
+ * CHAT_MESSAGE_COLUMNS (tables/queries.def). Spans are of the request's arena. */
+void chat_message_row_of(const struct store_req *req, unsigned step, unsigned row,
+                         struct chat_message_row *out);
+/* The same of a message that is not stored yet; spans are the outgoing's. */
+void chat_outgoing_row(const struct chat_outgoing *m, struct chat_message_row *out);
+/* A direct room that somebody has hidden: what is said in it shows it again. */
+bool chat_has_hidden(const struct chat_room *r);
+void chat_unhide(struct chat_room *r);
 
 /* --- chat_delivery.c --- */
 /* What a message's deliveryStatus is when it is first told: delivered if nobody else is online. */
-enum chat_delivery chat_delivery_first(const struct chat_room *r, uuid sender);
+enum chat_delivery chat_delivery_first(struct chat_room *r, uuid sender);
+/* What a stored one is by now: nothing is streaming but what is on its way to somebody. */
+enum chat_delivery chat_delivery_now(const struct chat_room *r, int64_t seq,
+                                     enum chat_delivery stored);
+/* It is committed, its event has number n; in the order of seq. */
 void chat_delivery_sent(struct chat_room *r, const struct chat_outgoing *m, uint64_t n);
-/* The member has everything up to a seq; or it has gone. */
+/* The member has everything up to a seq. */
 void chat_delivery_has(struct chat_room *r, struct chat_member_of *m, int64_t seq);
+/* Its last socket has gone: m->clients and r->online_count do not count it any more. (When its
+ * first one comes, online_from_seq is last_seq.) */
 void chat_delivery_gone(struct chat_room *r, struct chat_member_of *m);
 /* Up to a journal number: what a pong says. */
 void chat_delivery_received(struct chat_room *r, struct chat_member_of *m, uint64_t n);
+/* With the process: nothing is told or stored any more. */
 void chat_delivery_free(struct chat_room *r);
+void chat_deliveries_start(struct chat *c); /* by chat_cursors_start */
+void chat_deliveries_free(struct chat *c);  /* by chat_cursors_free */
 
 /* --- chat_cursor.c --- */
 void chat_cursors_start(struct chat *c);
+/* Before the rooms go. */
 void chat_cursors_free(struct chat *c);
 int64_t chat_unread(const struct chat_room *r, const struct chat_member_of *m);
 /* Its own message is read if all before it was. */
 void chat_cursor_sent(struct chat_room *r, struct chat_member_of *m, int64_t seq);
+/* read_seq or delivered_seq moved on: stored behind; with `receipt` told to the room, too. */
+void chat_cursor_touch(struct chat_room *r, struct chat_member_of *m, bool receipt);
 
 /* --- chat_typing.c --- */
 /* It said something, or went. */

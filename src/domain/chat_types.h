@@ -55,6 +55,7 @@ struct chat_draft {
     span metadata;  /* a JSON object; ptr NULL: none */
     uuid file;      /* of types file and image: a file of the room that is available; nil: none,
                        then the content says it all */
+    span file_json; /* the file as messages show it, by the server; ptr NULL: none */
     uuid robot_job; /* of type robot: what it answers; nil: none */
 };
 

@@ -1,0 +1,489 @@
+/*
+ * Messages that stand together in a room's queue are one request: the room's last_seq moves on by
+ * their number if it is what memory says, they get its next numbers, and each is recorded as an
+ * event. So a request that fails leaves nothing: no number is skipped and none is given twice.
+ *
+ *     gather -> [replies: are they there?] -> write -> committed
+ *                                              |  ^
+ *            last_seq is another: read it  <---+  |
+ *            a clientId is there: look for all <--+   (what is found is answered as the first was)
+ *
+ * Whether a message was sent before costs nothing as long as it was not: the unique index says so.
+ */
+#include "domain/chat_internal.h"
+
+#include "base/mem.h"
+
+#define STEPS_MAX 16  /* of a request (ports/store.h) */
+#define IDS_A_STEP 16 /* of CHAT_MESSAGE_PLACES */
+#define REPLIES_MAX (STEPS_MAX * IDS_A_STEP)
+#define TRIES_MAX 4
+enum { STEP_ROOM, STEP_MESSAGES, STEP_EVENTS, STEPS };
+
+struct batch {
+    struct chat_room *room;
+    size_t bytes;
+    unsigned replies;
+    unsigned tries;
+    unsigned looked;  /* messages whose clientId was looked for */
+    unsigned first;   /* of them, those that are being looked for begin here */
+    bool unhides;
+    unsigned count;
+    struct chat_outgoing *messages[]; /* owned; NULL: answered */
+};
+
+static void write_batch(struct batch *b);
+
+static struct home *home_of_batch(const struct batch *b) { return b->room->chat->home; }
+
+/* --- answering --- */
+
+static void end(struct chat_outgoing *m, err error, bool repeated)
+{
+    m->done(m, error, repeated);
+    chat_outgoing_free(m);
+}
+
+static void answer(struct batch *b, unsigned i, err error, bool repeated)
+{
+    struct chat_outgoing *m = b->messages[i];
+    b->messages[i] = NULL;
+    while (m->twin != NULL) {
+        struct chat_outgoing *t = m->twin;
+        m->twin = t->twin;
+        t->id = m->id;
+        t->seq = m->seq;
+        t->at_ms = m->at_ms;
+        t->delivery = m->delivery;
+        t->draft = m->draft; /* m outlives the call */
+        t->row = m->row;
+        t->why = m->why;
+        end(t, error, true);
+    }
+    end(m, error, repeated);
+}
+
+/* Closes the ranks behind those that were answered. */
+static void close_up(struct batch *b)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        if (b->messages[i] != NULL) {
+            b->messages[left++] = b->messages[i];
+        }
+    }
+    b->count = left;
+}
+
+static void over(struct batch *b)
+{
+    struct chat_room *r = b->room;
+    ASSERT(b->count == 0);
+    mem_free(b);
+    chat_item_over(r);
+    chat_release(r);
+}
+
+static void fail(struct batch *b, err error)
+{
+    for (unsigned i = 0; i < b->count; i++) {
+        answer(b, i, error, false);
+    }
+    b->count = 0;
+    over(b);
+}
+
+/* Of those that are left. */
+static void go_on(struct batch *b)
+{
+    close_up(b);
+    if (b->count == 0) {
+        over(b);
+    } else {
+        write_batch(b);
+    }
+}
+
+static void submit(struct batch *b, struct store_req *req)
+{
+    struct store *s = home_of_batch(b)->store;
+    s->submit(s, req);
+}
+
+/* --- gathering --- */
+
+static bool has_client_id(const struct chat_outgoing *m) { return m->draft.client_id.ptr != NULL; }
+
+static bool replies(const struct chat_outgoing *m) { return !uuid_is_nil(m->draft.reply_to); }
+
+static bool joins(const struct batch *b, const struct chat_outgoing *m)
+{
+    const struct domain_conf *conf = home_of_batch(b)->conf;
+    return b->count == 0 ||
+           (m->more_steps == 0 && b->messages[0]->more_steps == 0 &&
+            b->count < conf->chat_batch_messages_max && b->replies < REPLIES_MAX &&
+            b->bytes + m->bytes <= conf->chat_batch_bytes_max);
+}
+
+static struct chat_outgoing *twin_of(const struct batch *b, const struct chat_outgoing *m)
+{
+    for (unsigned i = 0; has_client_id(m) && i < b->count; i++) {
+        struct chat_outgoing *x = b->messages[i];
+        if (x->client_hash == m->client_hash && has_client_id(x) && uuid_eq(x->sender, m->sender) &&
+            span_eq(x->draft.client_id, m->draft.client_id)) {
+            return x;
+        }
+    }
+    return NULL;
+}
+
+static void take(struct batch *b, struct chat_outgoing *m)
+{
+    if (list_linked(&m->item.link)) {
+        list_remove(&m->item.link);
+    }
+    if (m->allowed != NULL && !m->allowed(m)) {
+        chat_outgoing_free(m);
+        return;
+    }
+    struct chat_outgoing *first = m->more_steps > 0 ? NULL : twin_of(b, m);
+    if (first != NULL) {
+        m->twin = first->twin;
+        first->twin = m;
+        return;
+    }
+    b->messages[b->count++] = m;
+    b->bytes += m->bytes;
+    b->replies += replies(m);
+}
+
+static struct chat_outgoing *next_in_queue(const struct chat_room *r)
+{
+    struct chat_item *i = LIST_ITEM(r->queue.next, struct chat_item, link);
+    return list_empty(&r->queue) || i->run != chat_messages_run
+               ? NULL
+               : CONTAINER_OF(i, struct chat_outgoing, item);
+}
+
+/* --- replies --- */
+
+static int64_t first_seq(struct chat_room *r, uuid sender)
+{
+    const struct chat_member_of *m = chat_member(r, sender);
+    return m != NULL && m->type == CHAT_GUEST ? m->first_seq : 0;
+}
+
+static bool is_in(const struct store_req *req, unsigned step, uuid id, int64_t after)
+{
+    for (unsigned row = 0; row < req->steps[step].row_count; row++) {
+        uuid at;
+        if (chat_cell_uuid(store_cell(req, step, row, 0), &at) && uuid_eq(at, id)) {
+            return store_int(store_cell(req, step, row, 1)) > after;
+        }
+    }
+    return false;
+}
+
+static void replies_read(struct store_req *req)
+{
+    struct batch *b = req->owner;
+    err error = req->error;
+    for (unsigned i = 0, n = 0; error == ERR_NONE && i < b->count; i++) {
+        struct chat_outgoing *m = b->messages[i];
+        if (!replies(m)) {
+            continue;
+        }
+        if (!is_in(req, n++ / IDS_A_STEP, m->draft.reply_to, first_seq(b->room, m->sender))) {
+            m->why = "replyTo is no message of this room";
+            answer(b, i, ERR_NOT_FOUND, false);
+        }
+    }
+    store_req_free(req);
+    if (error != ERR_NONE) {
+        fail(b, error);
+    } else {
+        go_on(b);
+    }
+}
+
+static void read_replies(struct batch *b)
+{
+    unsigned steps = (b->replies + IDS_A_STEP - 1) / IDS_A_STEP;
+    struct store_req *req = store_req_new(home_of_batch(b)->index, steps, replies_read, b);
+    req->row_max = REPLIES_MAX;
+    for (unsigned i = 0; i < steps; i++) {
+        store_step_init(req, i, QUERY_CHAT_MESSAGE_PLACES, 1);
+        chat_set_uuid(req, i, 0, 0, b->room->id);
+        for (unsigned p = 1; p <= IDS_A_STEP; p++) {
+            store_set_text(req, i, 0, p, SPAN(""));
+        }
+    }
+    for (unsigned i = 0, n = 0; i < b->count; i++) {
+        if (replies(b->messages[i])) {
+            chat_set_uuid(req, n / IDS_A_STEP, 0, 1 + n % IDS_A_STEP,
+                          b->messages[i]->draft.reply_to);
+            n++;
+        }
+    }
+    submit(b, req);
+}
+
+/* --- those that were sent before --- */
+
+static void look(struct batch *b);
+
+static void take_found(struct batch *b, const struct store_req *req)
+{
+    for (unsigned step = 0, i = b->first; step < req->step_count; i++) {
+        struct chat_outgoing *m = b->messages[i];
+        if (!has_client_id(m)) {
+            continue;
+        }
+        if (req->steps[step].row_count > 0) {
+            struct chat_message_row row;
+            chat_message_row_of(req, step, 0, &row);
+            m->id = row.id;
+            m->seq = row.seq;
+            m->at_ms = row.at_ms;
+            m->delivery = row.delivery;
+            m->row = &row;
+            answer(b, i, ERR_NONE, true);
+        }
+        step++;
+    }
+}
+
+static void looked(struct store_req *req)
+{
+    struct batch *b = req->owner;
+    err error = req->error;
+    if (error == ERR_NONE) {
+        take_found(b, req);
+    }
+    store_req_free(req);
+    if (error != ERR_NONE) {
+        close_up(b);
+        fail(b, error);
+    } else {
+        look(b);
+    }
+}
+
+/* A request's worth of them; behind the last what is left is written. */
+static void look(struct batch *b)
+{
+    unsigned steps = 0;
+    b->first = b->looked;
+    for (; b->looked < b->count && steps < STEPS_MAX; b->looked++) {
+        steps += has_client_id(b->messages[b->looked]);
+    }
+    if (steps == 0) {
+        unsigned before = b->count;
+        close_up(b);
+        if (b->count == before) { /* none was: it is something else that is there */
+            fail(b, ERR_STORE_FAILED);
+        } else {
+            go_on(b);
+        }
+        return;
+    }
+    struct store_req *req = store_req_new(home_of_batch(b)->index, steps, looked, b);
+    req->row_max = STEPS_MAX;
+    for (unsigned i = b->first, step = 0; i < b->looked; i++) {
+        const struct chat_outgoing *m = b->messages[i];
+        if (has_client_id(m)) {
+            store_step_init(req, step, QUERY_CHAT_MESSAGE_BY_CLIENT, 1);
+            chat_set_uuid(req, step, 0, 0, b->room->id);
+            chat_set_uuid(req, step, 0, 1, m->sender);
+            store_set_text(req, step++, 0, 2, m->draft.client_id);
+        }
+    }
+    submit(b, req);
+}
+
+/* --- where the room is --- */
+
+static void last_read(struct store_req *req)
+{
+    struct batch *b = req->owner;
+    struct chat_room *r = b->room;
+    err error = req->error;
+    if (error == ERR_NONE && req->steps[0].row_count == 0) {
+        error = ERR_ROOM_ACCESS_DENIED;
+    }
+    if (error == ERR_NONE) {
+        int64_t at_ms = store_int(store_cell(req, 0, 0, 1));
+        r->last_seq = store_int(store_cell(req, 0, 0, 0));
+        r->last_ms = at_ms > r->last_ms ? at_ms : r->last_ms;
+    }
+    store_req_free(req);
+    if (error != ERR_NONE) {
+        fail(b, error);
+    } else {
+        write_batch(b);
+    }
+}
+
+/* An earlier request was answered with a failure, and is on disk all the same. */
+static void read_last(struct batch *b)
+{
+    struct store_req *req = store_req_new(home_of_batch(b)->index, 1, last_read, b);
+    req->row_max = 1;
+    store_step_init(req, 0, QUERY_CHAT_ROOM_LAST, 1);
+    chat_set_uuid(req, 0, 0, 0, b->room->id);
+    submit(b, req);
+}
+
+/* --- writing --- */
+
+static void committed(struct batch *b, const struct store_req *req)
+{
+    struct chat_room *r = b->room;
+    struct chat_outgoing *last = b->messages[b->count - 1];
+    r->last_seq = last->seq;
+    r->last_ms = last->at_ms;
+    chat_publish(r->chat, r, req);
+    if (b->unhides) {
+        chat_unhide(r);
+    }
+    for (unsigned i = 0; i < b->count; i++) {
+        struct chat_outgoing *m = b->messages[i];
+        struct chat_member_of *sender = chat_member(r, m->sender);
+        if (sender != NULL) {
+            chat_cursor_sent(r, sender, m->seq);
+        }
+        chat_delivery_sent(r, m, (uint64_t)store_int(store_cell(req, STEP_EVENTS, i, 0)));
+    }
+    chat_committed(r, b->messages, b->count);
+    for (unsigned i = 0; i < b->count; i++) {
+        answer(b, i, ERR_NONE, false);
+    }
+    b->count = 0;
+    over(b);
+}
+
+static void written(struct store_req *req)
+{
+    struct batch *b = req->owner;
+    err error = req->error;
+    unsigned step = req->failed_step;
+    bool again = error != ERR_NONE && ++b->tries < TRIES_MAX;
+    if (error == ERR_NONE) {
+        committed(b, req);
+    }
+    store_req_free(req);
+    if (again && error == ERR_STORE_CONSTRAINT && step == STEP_MESSAGES) {
+        b->looked = 0;
+        look(b);
+    } else if (again && error == ERR_CONFLICT && step == STEP_ROOM) {
+        read_last(b);
+    } else if (error != ERR_NONE) {
+        /* A conflict is nobody's who sent something. */
+        bool ours = b->messages[0]->more_steps == 0 || step < STEPS;
+        fail(b, ours && (error == ERR_CONFLICT || error == ERR_STORE_CONSTRAINT) ? ERR_STORE_FAILED
+                                                                                 : error);
+    }
+}
+
+static void put_text(struct store_req *req, unsigned set, unsigned p, span text)
+{
+    if (text.ptr != NULL) {
+        store_set_borrowed(req, STEP_MESSAGES, set, p, text); /* the message outlives the request */
+    }
+}
+
+static void put_uuid(struct store_req *req, unsigned set, unsigned p, uuid id)
+{
+    if (!uuid_is_nil(id)) {
+        chat_set_uuid(req, STEP_MESSAGES, set, p, id);
+    }
+}
+
+static void put_message(struct store_req *req, unsigned set, const struct chat_outgoing *m)
+{
+    put_uuid(req, set, 0, m->room->id);
+    store_set_int(req, STEP_MESSAGES, set, 1, m->seq);
+    put_uuid(req, set, 2, m->id);
+    put_text(req, set, 3, span_str(chat_message_type_name(m->draft.type)));
+    put_uuid(req, set, 4, m->sender);
+    put_text(req, set, 5, m->draft.content);
+    put_text(req, set, 6, m->draft.client_id);
+    put_uuid(req, set, 7, m->draft.reply_to);
+    put_text(req, set, 8, m->draft.metadata);
+    put_uuid(req, set, 9, m->draft.file);
+    put_text(req, set, 10, span_str(chat_delivery_name(m->delivery)));
+    store_set_int(req, STEP_MESSAGES, set, 11, m->at_ms);
+}
+
+static void put_event(struct store_req *req, unsigned set, const struct chat_outgoing *m, buf *json)
+{
+    struct chat_message_row row;
+    char topic[CHAT_TOPIC_MAX];
+    chat_outgoing_row(m, &row);
+    buf_clear(json);
+    chat_message_json(&row, json);
+    chat_event_set(m->room->chat, req, STEP_EVENTS, set, EVENT_CHAT_MESSAGE_RECEIVED,
+                   chat_room_topic(m->room->id, topic), buf_span(json), &m->origin);
+}
+
+static void put_room(struct store_req *req, const struct batch *b, int64_t now)
+{
+    store_step_init(req, STEP_ROOM, QUERY_CHAT_ROOM_ADVANCE, 1);
+    req->steps[STEP_ROOM].expect = STORE_SOME;
+    chat_set_uuid(req, STEP_ROOM, 0, 0, b->room->id);
+    store_set_int(req, STEP_ROOM, 0, 1, b->room->last_seq);
+    store_set_int(req, STEP_ROOM, 0, 2, b->room->last_seq + b->count);
+    store_set_int(req, STEP_ROOM, 0, 3, now);
+}
+
+static void write_batch(struct batch *b)
+{
+    struct chat_room *r = b->room;
+    struct home *h = home_of_batch(b);
+    int64_t now = clock_wall_ms(h->clock);
+    now = now > r->last_ms ? now : r->last_ms;
+    unsigned more = b->messages[0]->more_steps;
+    b->unhides = chat_has_hidden(r);
+    struct store_req *req = store_req_new(h->index, STEPS + b->unhides + more, written, b);
+    req->row_max = b->count + CHAT_MORE_STEPS; /* events' numbers */
+    put_room(req, b, now);
+    store_step_init(req, STEP_MESSAGES, QUERY_CHAT_MESSAGE_INSERT, b->count);
+    journal_steps(req, STEP_EVENTS, b->count);
+    buf json = {0};
+    for (unsigned i = 0; i < b->count; i++) {
+        struct chat_outgoing *m = b->messages[i];
+        m->seq = r->last_seq + 1 + i;
+        m->at_ms = now;
+        m->delivery = chat_delivery_first(r, m->sender);
+        put_message(req, i, m);
+        put_event(req, i, m, &json);
+    }
+    buf_deinit(&json);
+    if (b->unhides) {
+        store_step_init(req, STEPS, QUERY_CHAT_MEMBER_UNHIDE, 1);
+        chat_set_uuid(req, STEPS, 0, 0, r->id);
+    }
+    if (more > 0) {
+        b->messages[0]->more(b->messages[0], req, STEPS + b->unhides);
+    }
+    submit(b, req);
+}
+
+void chat_messages_run(struct chat_item *i, struct chat_room *r)
+{
+    unsigned max = r->chat->home->conf->chat_batch_messages_max;
+    struct batch *b = mem_calloc(1, sizeof *b + max * sizeof b->messages[0]);
+    b->room = r;
+    chat_hold(r);
+    struct chat_outgoing *m = CONTAINER_OF(i, struct chat_outgoing, item);
+    for (; m != NULL && joins(b, m); m = next_in_queue(r)) {
+        take(b, m);
+    }
+    if (r->state != CHAT_ROOM_READY) {
+        fail(b, ERR_ROOM_ACCESS_DENIED);
+    } else if (b->replies > 0) {
+        read_replies(b);
+    } else {
+        go_on(b);
+    }
+}
