@@ -90,6 +90,18 @@ static void sink_encode(struct hub_sink *s, unsigned wire, const struct blob *b,
     ws_deflate_frames(of_sink(s)->net, (enum ws_deflate_kind)(wire % WS_DEFLATE_KINDS), out, from);
 }
 
+static uint32_t sink_own(struct hub_sink *s, const struct blob *b)
+{
+    return sio_own(of_sink(s), b);
+}
+
+static void sink_encode_own(struct hub_sink *s, unsigned wire, const struct blob *b, buf *out)
+{
+    size_t from = out->len;
+    sio_wrap_own(of_sink(s), (enum edge_wire)(wire / WS_DEFLATE_KINDS), b, out);
+    ws_deflate_frames(of_sink(s)->net, (enum ws_deflate_kind)(wire % WS_DEFLATE_KINDS), out, from);
+}
+
 static void sink_close(struct hub_sink *s, uint32_t member, close_reason reason)
 {
     conn_close(conn_at(of_sink(s)->net, member), reason);
@@ -115,7 +127,15 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     if (stats_wires[wire] != STATS_SOCKETIO) {
         return FRAME_MESSAGE;
     }
-    return b->event == OUT_TELEMETRY_UPDATE ? FRAME_TELEMETRY_UPDATE : FRAME_APP;
+    switch (b->event) {
+    case OUT_TELEMETRY_UPDATE:
+    case OUT_CHAT_TYPING:
+    case OUT_CHAT_PRESENCE:
+    case OUT_CHAT_ROBOT_RESPONSE:
+        return frame_out((enum event_out)b->event);
+    default:
+        return FRAME_APP;
+    }
 }
 
 static bool sink_wants(struct hub_sink *s, uint32_t member, const struct blob *b)
@@ -217,7 +237,8 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     clients_init(e);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
-        .wants = sink_wants, .among = sink_among, .now_us = sink_now_us, .sent = sink_sent};
+        .wants = sink_wants, .among = sink_among, .own = sink_own,
+        .encode_own = sink_encode_own, .now_us = sink_now_us, .sent = sink_sent};
     struct hub_conf conf = {.loop = loop_index(e->loop),
                             .post = post,
                             .sink = &e->sink,

@@ -24,6 +24,8 @@ struct blob {
     uint8_t class;      /* enum blob_class */
     bool some;          /* only for those of a topic's members whom hub_sink.wants names; set
                            before it is published. Of what is logged: event_for_some() */
+    bool own;           /* it may say something else to one member, whom hub_sink.own names; set
+                           before it is published. Of what is logged: event_is_chat() */
     bool barrier;       /* STATE: in an outbox no later value takes the place of one that is in
                            front of it: a snapshot that says both is between them */
     uint16_t event;     /* what it is, for the wire's envelope: the publisher's row number */

@@ -243,7 +243,9 @@ void hub_send(struct hub *h, uint32_t member, struct blob *b)
         return;
     }
     turn_make_room(h);
-    turn_deliver(h, member, turn_encode(h, m->wire, b, 0));
+    bool own = turn_own(h, b) == member;
+    turn_deliver(h, member,
+                 own ? turn_encode_own(h, m->wire, b, 0) : turn_encode(h, m->wire, b, 0));
 }
 
 /* In place of a topic's hash: what has no state key of its own merges with its own kind. */

@@ -77,6 +77,13 @@ struct hub_sink {
      * another topic, to `picks`, and `wants` is asked about those of them that have the topic.
      * False: everybody is asked. Asked once a loop when it is published. May be NULL. */
     bool (*among)(struct hub_sink *self, const struct blob *b, struct hub_picks *picks);
+    /* Of a blob that says something else to one member (blob.own): that member, of this loop;
+     * UINT32_MAX: it is not here. It is given what encode_own appends in place of what encode
+     * does, at the same place of the order, also when it had to wait in an outbox, and when it is
+     * replayed. Asked once a loop when it is published, and when it is sent to one member. May not
+     * change the hub; both or none may be NULL: then nobody is told anything else. */
+    uint32_t (*own)(struct hub_sink *self, const struct blob *b);
+    void (*encode_own)(struct hub_sink *self, unsigned wire, const struct blob *b, buf *out);
     /* Asks to end the member; the edge answers with hub_member_close. */
     void (*close)(struct hub_sink *self, uint32_t member, close_reason reason);
     /* For measuring; both or none may be NULL. Monotonic microseconds modulo 2^32, never 0: when

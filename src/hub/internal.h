@@ -105,10 +105,10 @@ struct turn_msg {
     uint32_t from;
     uint32_t len;
     struct blob *blob; /* one reference; NULL for bytes */
-    struct blob *kept; /* of a dear wire: the encoding itself, made for the first outbox */
+    struct blob *kept; /* of a dear one: the encoding itself, made for the first outbox */
     uint64_t key;      /* STATE: what replaces what in an outbox; KEY_NONE: nothing */
     uint8_t cls;
-    bool dear;
+    bool dear;   /* outboxes keep the encoding */
     bool direct; /* to one member: never waits for a later turn */
     uint8_t wire;
     uint32_t members; /* whose sockets take it this turn */
@@ -135,10 +135,11 @@ struct range {
 
 struct outbox_entry {
     struct list link;
-    struct blob *blob; /* one reference; NULL when the bytes follow; of a dear wire: encoded */
+    struct blob *blob; /* one reference; NULL when the bytes follow */
     uint64_t key;      /* as of turn_msg */
     uint32_t bytes;
     uint8_t cls;
+    bool encoded;      /* the blob's payload is the wire message itself */
     uint8_t data[];    /* bytes, when blob is NULL */
 };
 
@@ -309,6 +310,18 @@ void turn_make_room(struct hub *h);
 /* Encodes a blob into the segment; takes one reference. `topic_key` is 0 for a direct message.
  * Returns its place among the messages. */
 uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
+/* The same in the words for the blob's own member (hub_sink.own). */
+uint32_t turn_encode_own(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key);
+/* Who that is, on this loop; NONE: nobody. */
+static inline uint32_t turn_own(const struct hub *h, const struct blob *b)
+{
+    struct hub_sink *sink = h->conf.sink;
+    return LIKELY(!b->own) || sink->own == NULL ? NONE : sink->own(sink, b);
+}
+/* Delivers a blob to members of a topic whose name has that hash: one encoding a wire, one range a
+ * member. Borrows the blob. */
+void turn_fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint64_t hash,
+                  struct blob *b);
 /* Drops the turn's messages. */
 void turn_clear(struct hub *h);
 /* Whether a blob that a topic brings is for the member. */
@@ -328,9 +341,10 @@ void turn_flush_member(struct hub *h, uint32_t member);
 void window_judge(struct window *w, uint64_t now_ns, uint64_t window_ns);
 
 /* outbox.c */
-/* Queues a message by the rules of its class; may mark the member slow. */
+/* Queues a message by the rules of its class; may mark the member slow. `encoded`: the blob's
+ * payload is the message itself. */
 void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uint64_t key,
-                 enum blob_class cls, uint32_t encoded_bytes);
+                 enum blob_class cls, uint32_t encoded_bytes, bool encoded);
 /* Writes until the outbox is empty (it is then freed) or the socket is full. */
 void outbox_drain(struct hub *h, uint32_t member);
 void outbox_free(struct hub *h, uint32_t member);

@@ -141,6 +141,7 @@ struct blob *journal_blob(uint64_t n, span id, int64_t time_ms, span type, span 
     struct blob *b = blob_new(BLOB_ORDERED, (uint16_t)event, time_ms, data);
     b->pos = n;
     b->some = event_for_some(event);
+    b->own = event_is_chat(event);
     (void)uuid_parse(id, &b->id);
     return b;
 }

@@ -315,24 +315,6 @@ void local_drop_all(struct hub *h, uint32_t member)
     }
 }
 
-/* One encoding a wire, one range a member. */
-static void fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint64_t hash,
-                    struct blob *b)
-{
-    turn_make_room(h);
-    h->window.published++;
-    uint32_t msg[HUB_WIRES_MAX];
-    uint32_t made = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        unsigned wire = h->members[members[i]].wire;
-        if (!(made & (1u << wire))) {
-            msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
-            made |= 1u << wire;
-        }
-        turn_deliver(h, members[i], msg[wire]);
-    }
-}
-
 static uint32_t add_members(struct hub *h, uint32_t count, const uint32_t *members, uint32_t more)
 {
     uint32_t words = h->member_cap / 64 + 1;
@@ -449,7 +431,7 @@ static void publish_matching(struct hub *h, unsigned home, struct topic *exact, 
     }
     count = b->some ? keep_wanting(h, count, b) : count;
     if (count > 0) {
-        fan_out(h, h->matched, count, hash, b);
+        turn_fan_out(h, h->matched, count, hash, b);
     }
     blob_unref(b);
 }
@@ -463,7 +445,7 @@ void local_publish(struct hub *h, unsigned home, span name, uint64_t hash, struc
         return;
     }
     if (l != NULL && l->count > 0) {
-        fan_out(h, members_of(l), l->count, hash, b);
+        turn_fan_out(h, members_of(l), l->count, hash, b);
     }
     blob_unref(b);
 }

@@ -66,18 +66,19 @@ static struct outbox_entry *same_key(struct outbox *o, uint64_t key)
 }
 
 static void replace(struct hub *h, struct outbox *o, struct outbox_entry *e, struct blob *b,
-                    uint32_t encoded_bytes)
+                    uint32_t encoded_bytes, bool encoded)
 {
     blob_unref(e->blob);
     e->blob = blob_ref(b);
     o->bytes = o->bytes - e->bytes + encoded_bytes;
     COUNT(h->stats.outbox_bytes, (uint64_t)encoded_bytes - e->bytes);
     e->bytes = encoded_bytes;
+    e->encoded = encoded;
     COUNT(h->stats.merged, 1);
 }
 
 void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uint64_t key,
-                 enum blob_class cls, uint32_t encoded_bytes)
+                 enum blob_class cls, uint32_t encoded_bytes, bool encoded)
 {
     struct member *m = &h->members[member];
     struct outbox *o = member_out(h, member);
@@ -91,7 +92,7 @@ void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uin
     bool merges = cls == BLOB_STATE && key != KEY_NONE;
     struct outbox_entry *older = merges ? same_key(o, key) : NULL;
     if (older != NULL) {
-        replace(h, o, older, b, encoded_bytes);
+        replace(h, o, older, b, encoded_bytes, encoded);
         return;
     }
     bool over = o->messages >= m->queue_max || o->bytes + encoded_bytes > h->conf.outbox_bytes_max;
@@ -100,7 +101,11 @@ void outbox_push(struct hub *h, uint32_t member, struct blob *b, span bytes, uin
         return;
     }
     struct outbox_entry *e = mem_alloc(sizeof *e + (b == NULL ? bytes.len : 0));
-    *e = (struct outbox_entry){.blob = b, .key = key, .bytes = encoded_bytes, .cls = (uint8_t)cls};
+    *e = (struct outbox_entry){.blob = b,
+                               .key = key,
+                               .bytes = encoded_bytes,
+                               .cls = (uint8_t)cls,
+                               .encoded = encoded};
     if (b != NULL) {
         blob_ref(b);
     } else {
@@ -118,7 +123,7 @@ static uint32_t encode_entry(struct hub *h, const struct member *m, const struct
     size_t from = h->gather.len;
     if (e->blob == NULL) {
         buf_append(&h->gather, e->data, e->bytes);
-    } else if (wire_is_dear(h, m->wire)) {
+    } else if (e->encoded) {
         buf_append_span(&h->gather, blob_payload(e->blob));
     } else {
         h->conf.sink->encode(h->conf.sink, m->wire, e->blob, &h->gather);

@@ -32,10 +32,9 @@ static struct turn_msg *add_msg(struct hub *h)
     return &h->msgs[h->msg_count++];
 }
 
-uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key)
+static uint32_t add_encoded(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key,
+                            size_t from, bool dear)
 {
-    size_t from = h->segment.len;
-    h->conf.sink->encode(h->conf.sink, wire, b, &h->segment);
     ASSERT(h->segment.len <= UINT32_MAX);
     uint64_t key = b->state_key;
     if (key == 0 && topic_key != 0) {
@@ -46,10 +45,24 @@ uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topi
                                     .blob = b,
                                     .key = key,
                                     .cls = b->class,
-                                    .dear = wire_is_dear(h, wire),
+                                    .dear = dear,
                                     .direct = topic_key == 0,
                                     .wire = (uint8_t)wire};
     return h->msg_count - 1;
+}
+
+uint32_t turn_encode(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key)
+{
+    size_t from = h->segment.len;
+    h->conf.sink->encode(h->conf.sink, wire, b, &h->segment);
+    return add_encoded(h, wire, b, topic_key, from, wire_is_dear(h, wire));
+}
+
+uint32_t turn_encode_own(struct hub *h, unsigned wire, struct blob *b, uint64_t topic_key)
+{
+    size_t from = h->segment.len;
+    h->conf.sink->encode_own(h->conf.sink, wire, b, &h->segment);
+    return add_encoded(h, wire, b, topic_key, from, true);
 }
 
 uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls)
@@ -80,8 +93,8 @@ static void add_range(struct hub *h, struct dirty *d, uint32_t from, uint32_t to
     d->last = h->range_count++;
 }
 
-/* What an outbox keeps of a message: its blob, encoded again when there is room; of a dear wire
- * the encoding, one for all outboxes. NULL for bytes. */
+/* What an outbox keeps of a message: its blob, encoded again when there is room; of a dear one the
+ * encoding, one for all outboxes. NULL for bytes. */
 static struct blob *outbox_blob(const struct hub *h, struct turn_msg *t)
 {
     if (!t->dear) {
@@ -127,7 +140,7 @@ void turn_deliver(struct hub *h, uint32_t member, uint32_t msg)
     if (UNLIKELY(m->flags & MEMBER_BLOCKED)) {
         span bytes = span_of(h->segment.ptr + t->from, t->len);
         struct blob *b = outbox_blob(h, t);
-        outbox_push(h, member, b, bytes, t->key, (enum blob_class)t->cls, t->len);
+        outbox_push(h, member, b, bytes, t->key, (enum blob_class)t->cls, t->len, t->dear);
         return;
     }
     t->members++;
@@ -178,7 +191,7 @@ static void keep_range(struct hub *h, uint32_t member, uint32_t pos, uint32_t to
             t->members--;
             struct blob *b = outbox_blob(h, t);
             outbox_push(h, member, b, span_of(h->segment.ptr + pos, t->len), t->key,
-                        (enum blob_class)t->cls, t->len);
+                        (enum blob_class)t->cls, t->len, t->dear);
         }
         pos = end;
     }
@@ -313,6 +326,48 @@ static void give_back_memory(struct hub *h)
     }
     if (h->gather.cap > SEGMENT_KEEP_BYTES) {
         buf_deinit(&h->gather);
+    }
+}
+
+/* Of a blob that has other words for one of the members. */
+static void fan_out_own(struct hub *h, const uint32_t *members, uint32_t count, uint64_t hash,
+                        struct blob *b, uint32_t own)
+{
+    uint32_t msg[HUB_WIRES_MAX];
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned wire = h->members[members[i]].wire;
+        if (members[i] == own) {
+            turn_deliver(h, own, turn_encode_own(h, wire, blob_ref(b), hash));
+            continue;
+        }
+        if (!(made & (1u << wire))) {
+            msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
+            made |= 1u << wire;
+        }
+        turn_deliver(h, members[i], msg[wire]);
+    }
+}
+
+void turn_fan_out(struct hub *h, const uint32_t *members, uint32_t count, uint64_t hash,
+                  struct blob *b)
+{
+    turn_make_room(h);
+    h->window.published++;
+    uint32_t own = turn_own(h, b);
+    if (UNLIKELY(own != NONE)) {
+        fan_out_own(h, members, count, hash, b, own);
+        return;
+    }
+    uint32_t msg[HUB_WIRES_MAX];
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned wire = h->members[members[i]].wire;
+        if (!(made & (1u << wire))) {
+            msg[wire] = turn_encode(h, wire, blob_ref(b), hash);
+            made |= 1u << wire;
+        }
+        turn_deliver(h, members[i], msg[wire]);
     }
 }
 

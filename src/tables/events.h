@@ -96,7 +96,8 @@ const char *event_class_name(enum event_class c); /* "ordered" */
 
 /* Whether it is only for some of those who have its topic (hub/blob.h). */
 bool event_for_some(enum event e);
-/* Whether it is chat's: then its data in the log is an array (domain/chat.h: chat_event_step). */
+/* Whether it is chat's: then its data in the log is an array, which may name who asked for it
+ * (domain/chat_internal.h: chat_event_step). */
 bool event_is_chat(enum event e);
 /* Of an ordered event: as the log spells it, and the wires if it is spoken. */
 const char *event_name(enum event e);
