@@ -10,6 +10,7 @@
 #include "adapters/webhook_http/webhook_http.h"
 #include "app/certificates.h"
 #include "base/mem.h"
+#include "domain/chat.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
 #include "domain/identity.h"
@@ -197,6 +198,7 @@ bool process_build(struct process *p, buf *why)
         p->homes[i]->fleet = fleet_new(p->homes[i]);
         p->homes[i]->recovery = recovery_new(p->homes[i], recoverable_until_ms);
         (void)house_new(p->homes[i]);
+        (void)chat_new(p->homes[i]);
     }
     err loaded = house_load(p->homes[HOUSE_HOME]);
     if (loaded != ERR_NONE) {
@@ -354,6 +356,7 @@ static void stop_homes(struct process *p)
         if (p->homes[i] != NULL) {
             fleet_stop(p->homes[i]->fleet);
             house_stop(p->homes[i]->house);
+            chat_stop(p->homes[i]->chat);
         }
     }
 }
@@ -391,6 +394,7 @@ void process_free(struct process *p)
     }
     for (unsigned i = 0; i < p->count; i++) {
         if (p->homes[i] != NULL) {
+            chat_free(p->homes[i]->chat);
             house_free(p->homes[i]->house);
             recovery_free(p->homes[i]->recovery);
             fleet_free(p->homes[i]->fleet);

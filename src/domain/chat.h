@@ -15,6 +15,8 @@
 #ifndef SB_DOMAIN_CHAT_H
 #define SB_DOMAIN_CHAT_H
 
+#include "base/list.h"
+#include "base/map.h"
 #include "domain/audit.h"
 #include "domain/chat_types.h"
 #include "domain/home.h"
@@ -186,11 +188,14 @@ struct chat_client_ops;
 /* One socket of a principal, embedded in the edge's. */
 struct chat_client {
     const struct chat_client_ops *ops; /* set before chat_client_open */
-    struct list link;                  /* private from here */
+    struct map_node node;              /* private from here: in chat->sockets, by id */
+    struct list of_person;
     struct home *home;                 /* NULL: not open */
+    struct chat_person *person;
     struct chat_who who;               /* without names */
-    struct chat_seat *seats;           /* owned: rooms that it is in or watches */
+    struct chat_seat *seats;           /* owned: rooms that it is in, watches, or has asked for */
     unsigned seat_count, seat_cap;
+    unsigned owed;                     /* arrivals of the list that have not come yet */
     uint64_t id;                       /* of this loop */
     bool listing;                      /* its rooms are being read */
 };

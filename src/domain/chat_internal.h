@@ -1,14 +1,16 @@
 /*
  * What the files of chat share. Nobody else includes this.
  *
- *   chat.c           rooms of a home: loading, holding, leaving; asks between loops; a room's queue
- *   chat_json.c      rooms and messages as JSON
+ *   chat.c           rooms of a home: loading, holding, leaving; asks between loops
+ *   chat_queue.c     a room's queue; events; what is published
+ *   chat_json.c      rooms and members as JSON
  *   chat_room.c      create, get, patch, delete, lists
  *   chat_member.c    join, leave, add, remove, roles, mutes
  *   chat_invite.c    invitations, bans
- *   chat_client.c    sockets: rooms of a principal, arrivals, presence, watching
  *   chat_message.c   sending: who may, what waits
  *   chat_batch.c     messages into the store: seq, clientId, replies
+ *   chat_client.c    sockets on their loops: rooms of a principal, seats
+ *   chat_presence.c  sockets at the homes of rooms: arrivals, presence, watching, spreading
  *   chat_delivery.c  what has reached whom
  *   chat_cursor.c    read and delivered cursors, receipts
  *   chat_typing.c    typing, presence told
@@ -47,7 +49,6 @@ struct chat_member_of {
     enum principal_kind kind : 8;
     enum chat_role role : 8;
     bool hidden : 1;         /* a direct room that it left */
-    bool invited : 1;        /* not in yet: may join */
     unsigned clients;        /* sockets that are there */
     int64_t first_seq;       /* a guest sees what is above */
     int64_t read_seq, delivered_seq; /* cursors; they move forward only */
@@ -69,6 +70,7 @@ struct chat_room {
     struct list waiting;   /* asks, while loading */
     struct list idle;      /* in chat->idle while nobody holds it */
     unsigned holds;
+    uuid loaded_to;        /* while loading: members up to there are in memory */
     char *name;            /* owned, as settings; NUL at the end */
     char *settings;        /* a JSON object */
     uuid created_by;
@@ -85,6 +87,7 @@ struct chat_room {
     struct list queue;     /* struct chat_item, the oldest first */
     bool busy;             /* one is under way */
     unsigned sending;      /* messages in the queue or under way (chat_message.c) */
+    bool turning;          /* the next one is being chosen */
     bool deleting;
     struct chat_delivery_of_room *delivery; /* NULL: nothing is on its way to anybody */
     struct chat_guests *guests;             /* NULL: no guests */
@@ -95,9 +98,12 @@ struct chat_room {
 struct chat {
     struct home *home;
     struct map rooms;      /* struct chat_room of this home */
-    struct list idle;
-    unsigned idle_count;
-    struct list clients;   /* struct chat_client of this loop */
+    struct list idle;      /* the longest unused first */
+    unsigned idle_weight;  /* of idle rooms: one each, and one for each member */
+    struct pos published;  /* the newest that this home has handed to the journal */
+    struct map sockets;    /* struct chat_client of this loop, by id */
+    struct map people;     /* struct chat_person of this loop, by principal */
+    struct map presences;  /* struct chat_presence of rooms of this home */
     uint64_t client_ids;
     struct behind *cursors; /* chat_cursor.c */
     struct behind *deliveries; /* chat_delivery.c */
@@ -105,7 +111,7 @@ struct chat {
     struct chat_robots *robots;
     struct chat_files *files;
     struct chat_desk *desk;
-    unsigned asks;
+    _Atomic unsigned asks; /* of this loop's callers */
     _Atomic unsigned loaded, online;
     _Atomic uint64_t messages[CHAT_ROOM_TYPES];
 };
@@ -123,6 +129,7 @@ struct chat_ask {
     struct home *from;
     struct chat *chat; /* at home */
     uuid id;           /* of the room */
+    bool unloaded;     /* at_home needs no room: it gets NULL, and nothing is read */
     struct chat_room *room; /* while it is held across requests */
     void (*at_home)(struct chat_ask *a, struct chat_room *r);
     void (*at_caller)(struct chat_ask *a);
@@ -144,6 +151,27 @@ void chat_answer(struct chat_ask *a, err error);
 void chat_refuse(struct chat_ask *a, err error, const char *member, const char *why);
 span chat_copy(struct chat_ask *a, span s); /* keeps ptr NULL */
 
+/* --- memory of rooms --- */
+
+/* A principal as rooms know it; the name is copied. */
+struct chat_principal {
+    uuid id;
+    enum principal_kind kind;
+    enum chat_user_type type;
+    span name;
+};
+enum principal_kind chat_kind_of(span name);
+/* A member that was not there; the room is held. */
+struct chat_member_of *chat_member_put(struct chat_room *r, const struct chat_principal *who);
+void chat_member_drop(struct chat_room *r, struct chat_member_of *m); /* without sockets */
+/* A room that was not there, held once for the caller. */
+struct chat_room *chat_room_put(struct chat *c, uuid id, enum chat_room_state state);
+void chat_room_texts(struct chat_room *r, span name, span settings);
+/* Rows are read, or stored: who waited goes on, and the caller's hold is over. */
+void chat_room_loaded(struct chat_room *r, err error, bool there);
+/* Nothing of the room is under way: its pos is as new as this loop knows. */
+void chat_room_fresh(struct chat_room *r);
+
 /* The room stays in memory until it is released as often. */
 void chat_hold(struct chat_room *r);
 /* Held by nobody it may go; the caller's pointer is not valid any more. */
@@ -161,10 +189,13 @@ bool chat_sees(struct chat_ask *a, struct chat_room *r, struct chat_member_of **
 bool chat_moderates(const struct chat_ask *a, const struct chat_room *r);
 
 /*
- * The queue of a room. Whatever writes the room's rows or tells ordered events of it is an item;
- * items run in the order in which they came. An item runs alone until chat_item_over, but messages
- * (run == chat_messages_run) that stand together run as one. While it runs, memory does not change
- * under it; last_seq, members and pos are as the store has them. Holding the room is the item's.
+ * The queue of a room (chat_queue.c). Whatever writes the room's rows or tells ordered events of it
+ * is an item; items run in the order in which they came. An item runs alone until chat_item_over,
+ * but messages (run == chat_messages_run) that stand together run as one. While it runs, memory
+ * does not change under it; last_seq, members and pos are as the store has them. An item is
+ * unlinked when it runs; what stands behind it is in r->queue still, to be taken along. The room is
+ * held while one is under way; while it waits, holding the room is the item's. The room may be gone
+ * by then (r->state).
  */
 struct chat_item {
     struct list link;
@@ -181,10 +212,24 @@ struct chat_change {
     struct store_req *(*fill)(struct chat_change *c, struct chat_room *r);
     void (*committed)(struct chat_change *c, struct chat_room *r, struct store_req *req);
     void (*failed)(struct chat_change *c, struct chat_room *r, struct store_req *req);
+    struct store_req *req; /* held open: the callee's to free */
+    bool held_open;
 };
-/* From at_home: waits its turn, runs, ends. With `held_open` set by committed the item stays under
- * way until chat_item_over (loops are being told, chat_spread_out). */
+/* From at_home: waits its turn, runs, ends. A room that is gone by then is answered for
+ * (ERR_ROOM_ACCESS_DENIED); rights may have changed, too: `fill` looks again. With `held_open` set
+ * by committed the item stays under way until chat_item_over (loops are being told,
+ * chat_spread_out), and the request is the callee's. */
 void chat_change_run(struct chat_change *c, struct chat_room *r);
+
+/* Characters of valid UTF-8. */
+static inline size_t chat_chars(span s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        n += (s.ptr[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
 
 /* --- events: steps of a request --- */
 
@@ -198,26 +243,79 @@ void chat_event_set(struct chat *c, struct store_req *req, unsigned step, unsign
 /* For a request without an error: its events go out; room may be NULL, else its pos is the last. */
 void chat_publish(struct chat *c, struct chat_room *r, const struct store_req *req);
 /* Ephemeral, to those who are there now; the payload is a JSON object. */
-void chat_tell(struct chat *c, enum event e, span topic, span data);
+void chat_tell(struct chat *c, enum event_out e, span topic, span data);
 void chat_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
 /* False, and nil, for NULL. */
 bool chat_cell_uuid(const struct store_value *cell, uuid *out);
+/* An AUDIT_INSERT as step `i`; the target is a room, or somebody in it. */
+void chat_audit_step(struct chat *c, struct store_req *req, unsigned i, const struct chat_who *who,
+                     const char *action, uuid room);
 
 /* --- chat_json.c --- */
 void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
 /* ChatRoom as `for_whom` (NULL: not a member) sees it. */
 void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_whom, buf *out);
+/* The same with so many members; and the array of them. */
+void chat_room_json_of(const struct chat_room *r, const struct chat_member_of *for_whom,
+                       unsigned members_max, buf *out);
+void chat_members_json(const struct chat_room *r, unsigned max, buf *out);
+/* ChatRoom, id and version into the answer. */
+void chat_result_room(struct chat_ask *a, const struct chat_room *r,
+                      const struct chat_member_of *for_whom);
+/* Messages that the member has not read, of those that it may see. */
+static inline int64_t chat_unread_of(const struct chat_room *r, const struct chat_member_of *m)
+{
+    int64_t from = m->read_seq > m->first_seq ? m->read_seq : m->first_seq;
+    return r->last_seq > from ? r->last_seq - from : 0;
+}
+
+/* --- chat_member.c --- */
+
+/* A set of CHAT_MEMBER_INSERT. */
+void chat_set_member(struct store_req *req, unsigned step, unsigned set, const struct chat_room *r,
+                     const struct chat_member_of *m);
+/* A step that reads principals, a row each; and what it says of one, whose name lives as long as
+ * the request. False: there is none, it is disabled, or does not chat. */
+void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids, unsigned count);
+bool chat_principal_row(const struct store_req *req, unsigned step, uuid id,
+                        struct chat_principal *out);
 
 /* --- chat_client.c --- */
 
-/* A socket at the room's home. */
+/* A principal with sockets on this loop. */
+struct chat_person {
+    struct map_node node; /* in chat->people */
+    uuid principal;
+    struct list clients;  /* struct chat_client */
+};
+/* A socket at the room's home; the room is held for it. */
 struct chat_presence {
-    struct list link; /* in room->clients */
+    struct map_node node; /* in chat->presences */
+    struct list link;     /* in room->clients */
+    struct chat_room *room;
     unsigned loop;
     uint64_t client;
+    uint64_t ticket;      /* of the seat on its loop */
     uuid principal;
-    bool watching;
+    bool watching;        /* it is no member's */
 };
+/* A socket asks to be in the room: chat_presence_come fills the arrival and answers the ask. */
+struct chat_coming {
+    unsigned loop;
+    uint64_t client, ticket;
+    bool watch;
+    struct chat_arrival *arrival;
+};
+void chat_presence_come(struct chat_ask *a, struct chat_room *r, const struct chat_coming *in);
+/* From a socket's loop: it is not there any more (nor what it asked for up to that ticket); its
+ * principal has what was published up to n. */
+void chat_presence_leave(struct home *h, uuid room, uint64_t client, uint64_t ticket);
+void chat_presence_received(struct home *h, uuid room, uuid principal, uint64_t n);
+void chat_presences_free(struct chat *c);
+/* On a loop: the principal (nil: everybody) is in the room, or is not. */
+void chat_clients_in(struct chat *chat, uuid room, uuid principal);
+void chat_clients_out(struct chat *chat, uuid room, uuid principal, enum chat_out why);
+void chat_clients_free(struct chat *chat);
 /* The principal is in the room now: its sockets on every loop come (on_room follows). */
 void chat_spread_in(struct chat_room *r, uuid principal);
 /* It is not (nil: nobody is): `then` runs at home when no socket of it hears the room any more. */

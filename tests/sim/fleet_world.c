@@ -4,6 +4,7 @@
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "base/mem.h"
+#include "domain/chat.h"
 #include "domain/house.h"
 #include "domain/identity.h"
 #include "domain/recovery.h"
@@ -160,6 +161,7 @@ static void make_process(struct world *w, uint64_t seed)
         (void)fleet_new(&w->homes[i]);
         (void)recovery_new(&w->homes[i], 0);
         (void)house_new(&w->homes[i]);
+        (void)chat_new(&w->homes[i]);
     }
     SIM_CHECK(house_load(&w->homes[HOUSE_HOME]) == ERR_NONE);
 }
@@ -167,6 +169,7 @@ static void make_process(struct world *w, uint64_t seed)
 static void free_process(struct world *w)
 {
     for (unsigned i = 0; i < w->count; i++) {
+        chat_free(w->homes[i].chat);
         house_free(w->homes[i].house);
         recovery_free(w->homes[i].recovery);
         fleet_free(w->homes[i].fleet);
@@ -225,6 +228,7 @@ static void stop_fleets(struct world *w)
     for (unsigned i = 0; i < w->count; i++) {
         fleet_stop(w->homes[i].fleet);
         house_stop(w->homes[i].house);
+        chat_stop(w->homes[i].chat);
     }
 }
 

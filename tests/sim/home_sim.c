@@ -7,6 +7,7 @@
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "base/mem.h"
 #include "codec/json/read.h"
+#include "domain/chat.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
 #include "domain/identity.h"
@@ -129,6 +130,7 @@ static void server_start(struct sim *s)
         (void)identity_new(&v.homes[i]);
         (void)fleet_new(&v.homes[i]);
         (void)house_new(&v.homes[i]);
+        (void)chat_new(&v.homes[i]);
     }
     SIM_CHECK(house_load(&v.homes[HOUSE_HOME]) == ERR_NONE);
 }
@@ -150,6 +152,7 @@ static void server_stop(void)
     for (unsigned i = 0; i < sim_loop_count(v.sim); i++) {
         fleet_stop(v.homes[i].fleet);
         house_stop(v.homes[i].house);
+        chat_stop(v.homes[i].chat);
     }
     SIM_CHECK(sim_until(v.sim, nothing_left, NULL, 60000));
     sim_run_ms(v.sim, 500);
@@ -159,6 +162,7 @@ static void server_stop(void)
         journal_stop(v.journals[i]);
     }
     for (unsigned i = 0; i < sim_loop_count(v.sim); i++) {
+        chat_free(v.homes[i].chat);
         house_free(v.homes[i].house);
         fleet_free(v.homes[i].fleet);
         identity_free(v.homes[i].identity);

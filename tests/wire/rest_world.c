@@ -7,6 +7,7 @@
 #include "adapters/store_sqlite/store_sqlite.h"
 #include "adapters/tokens_hs256/tokens_hs256.h"
 #include "base/mem.h"
+#include "domain/chat.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
 #include "domain/recovery.h"
@@ -122,6 +123,7 @@ static void open_edge(struct world *w)
                                 .ring_events = 1000, .ring_bytes = 1 << 20};
     w->home.journal = w->journals[0] = journal_new(&conf, start);
     (void)house_new(&w->home);
+    (void)chat_new(&w->home);
     assert_int_equal(house_load(&w->home), ERR_NONE);
     w->edge.net = net_new(&(struct net_conf){.loop = w->loops[0], .limits = &w->limits,
                                              .shared = w->shared, .http = w->handler,
@@ -173,6 +175,7 @@ void world_close(struct world *w)
     ops_stop(&w->ops);
     net_free(w->edge.net);
     house_stop(w->home.house);
+    chat_stop(w->home.chat);
     bool owed = true; /* what is under way comes to its end before what it would use is gone */
     for (unsigned i = 0; i < ANSWER_TURNS_MAX && owed; i++) {
         struct store_stats stats;
@@ -185,6 +188,7 @@ void world_close(struct world *w)
     while (loop_wait_ns(w->loops[0]) == 0) {
         loop_turn(w->loops[0], 0);
     }
+    chat_free(w->home.chat);
     house_free(w->home.house);
     if (w->home.fleet != NULL) {
         fleet_free(w->home.fleet);

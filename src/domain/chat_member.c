@@ -1,0 +1,217 @@
+/* Membership: who is in a room and comes in. */
+#include "domain/chat_internal.h"
+
+#include "base/mem.h"
+#include "shape/chat.h"
+#include "shape/decode.h"
+
+/* --- rows --- */
+
+void chat_set_member(struct store_req *req, unsigned step, unsigned set, const struct chat_room *r,
+                     const struct chat_member_of *m)
+{
+    chat_set_uuid(req, step, set, 0, r->id);
+    chat_set_uuid(req, step, set, 1, m->principal);
+    store_set_text(req, step, set, 2, span_str(chat_user_type_name(m->type)));
+    store_set_text(req, step, set, 3, span_str(chat_role_name(m->role)));
+    store_set_int(req, step, set, 4, m->first_seq);
+    store_set_int(req, step, set, 5, m->read_seq);
+    store_set_int(req, step, set, 6, m->joined_ms);
+}
+
+void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids, unsigned count)
+{
+    buf all = {0};
+    for (unsigned i = 0; i < count; i++) {
+        char text[UUID_TEXT_LEN + 1];
+        uuid_format(ids[i], text);
+        buf_append(&all, text, UUID_TEXT_LEN);
+    }
+    store_step_init(req, step, QUERY_CHAT_PRINCIPALS, 1);
+    store_set_text(req, step, 0, 0, buf_span(&all));
+    store_set_int(req, step, 0, 1, count);
+    buf_deinit(&all);
+}
+
+bool chat_principal_row(const struct store_req *req, unsigned step, uuid id,
+                        struct chat_principal *out)
+{
+    *out = (struct chat_principal){.id = id};
+    for (unsigned i = 0; i < req->steps[step].row_count; i++) {
+        const struct store_value *c = store_cell(req, step, i, 0);
+        uuid here;
+        if (chat_cell_uuid(&c[0], &here) && uuid_eq(here, id)) {
+            int type = shape_chat_user_type_of(store_text(&c[4]));
+            out->kind = chat_kind_of(store_text(&c[1]));
+            out->name = store_text(&c[2]);
+            out->type = type < 0 ? CHAT_EMPLOYEE : (enum chat_user_type)type;
+            return type >= 0 && store_int(&c[3]) != 0;
+        }
+    }
+    return false;
+}
+
+/* --- join --- */
+
+struct joining {
+    struct chat_change change; /* first */
+    bool watch;
+    span invitation;
+    struct chat_member_of made; /* what is stored; no name, in no map */
+};
+
+enum { JOIN_BAN, JOIN_PRINCIPAL, JOIN_MEMBER, JOIN_EVENT, JOIN_STEPS };
+
+static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_member_of *m)
+{
+    buf text = {0};
+    buf_printf(&text, "\"lastSeq\":%lld,\"unread\":%lld,\"member\":", (long long)r->last_seq,
+               (long long)chat_unread_of(r, m));
+    chat_member_json(r, m, &text);
+    a->result.members = chat_copy(a, buf_span(&text));
+    buf_deinit(&text);
+    chat_result_room(a, r, m);
+    chat_answer(a, ERR_NONE);
+}
+
+/* Who monitors sees it from now on, which is noted. */
+static struct store_req *fill_watch(struct chat_change *c, struct chat_room *r)
+{
+    struct store_req *req = store_req_new(r->chat->home->index, 1, NULL, NULL);
+    chat_audit_step(r->chat, req, 0, &c->ask.who, "chat.room.read", r->id);
+    return req;
+}
+
+static void committed_watch(struct chat_change *c, struct chat_room *r, struct store_req *req)
+{
+    buf text = {0};
+    (void)req;
+    buf_printf(&text, "\"lastSeq\":%lld,\"unread\":0,\"watching\":true", (long long)r->last_seq);
+    c->ask.result.members = chat_copy(&c->ask, buf_span(&text));
+    buf_deinit(&text);
+    chat_result_room(&c->ask, r, NULL);
+    chat_answer(&c->ask, ERR_NONE);
+}
+
+static struct store_req *watch_now(struct chat_change *c, struct chat_room *r)
+{
+    c->fill = fill_watch;
+    c->committed = committed_watch;
+    c->failed = NULL;
+    return fill_watch(c, r);
+}
+
+static void joined_event(struct joining *x, struct chat_room *r, struct store_req *req)
+{
+    struct chat_ask *a = &x->change.ask;
+    char topic[CHAT_TOPIC_MAX];
+    buf data = {0};
+    chat_put_joined(&data, &(struct chat_joined_shape){
+                               .room = r->id, .user = x->made.principal, .type = x->made.type});
+    chat_event_step(r->chat, req, JOIN_EVENT, EVENT_CHAT_ROOM_JOINED, chat_room_topic(r->id, topic),
+                    buf_span(&data), &a->origin);
+    buf_deinit(&data);
+}
+
+static struct store_req *fill_new(struct joining *x, struct chat_room *r)
+{
+    struct chat_ask *a = &x->change.ask;
+    struct home *h = r->chat->home;
+    int64_t now_ms = clock_wall_ms(h->clock);
+    struct store_req *req = store_req_new(h->index, JOIN_STEPS, NULL, NULL);
+    req->row_max = JOIN_STEPS;
+    x->made = (struct chat_member_of){.principal = a->who.actor.id,
+                                      .type = a->who.type,
+                                      .kind = a->who.kind,
+                                      .first_seq = a->who.type == CHAT_GUEST ? r->last_seq : 0,
+                                      .read_seq = r->last_seq,
+                                      .delivered_seq = r->last_seq,
+                                      .joined_ms = now_ms};
+    store_step_init(req, JOIN_BAN, QUERY_CHAT_BAN_HOLDS, 1);
+    req->steps[JOIN_BAN].expect = STORE_NO_ROW;
+    chat_set_uuid(req, JOIN_BAN, 0, 0, r->id);
+    chat_set_uuid(req, JOIN_BAN, 0, 1, a->who.actor.id);
+    store_set_int(req, JOIN_BAN, 0, 2, now_ms);
+    chat_principals_step(req, JOIN_PRINCIPAL, &a->who.actor.id, 1);
+    req->steps[JOIN_PRINCIPAL].expect = STORE_SOME;
+    store_step_init(req, JOIN_MEMBER, QUERY_CHAT_MEMBER_INSERT, 1);
+    chat_set_member(req, JOIN_MEMBER, 0, r, &x->made);
+    joined_event(x, r, req);
+    return req;
+}
+
+static struct store_req *fill_join(struct chat_change *c, struct chat_room *r)
+{
+    struct joining *x = (struct joining *)c;
+    struct chat_ask *a = &c->ask;
+    struct chat_member_of *m = chat_member(r, a->who.actor.id);
+    bool open = r->type == CHAT_PUBLIC && a->who.type != CHAT_GUEST &&
+                a->who.kind != PRINCIPAL_ROBOT;
+    if (m != NULL) {
+        result_member(a, r, m);
+        return NULL;
+    }
+    if (open && !x->watch) {
+        return fill_new(x, r);
+    }
+    if (a->who.monitors) {
+        return watch_now(c, r);
+    }
+    chat_answer(a, ERR_ROOM_ACCESS_DENIED);
+    return NULL;
+}
+
+static void committed_join(struct chat_change *c, struct chat_room *r, struct store_req *req)
+{
+    struct joining *x = (struct joining *)c;
+    struct chat_principal who;
+    (void)chat_principal_row(req, JOIN_PRINCIPAL, x->made.principal, &who);
+    who.kind = x->made.kind;
+    who.type = x->made.type;
+    struct chat_member_of *m = chat_member_put(r, &who);
+    m->first_seq = x->made.first_seq;
+    m->read_seq = x->made.read_seq;
+    m->delivered_seq = x->made.delivered_seq;
+    m->joined_ms = x->made.joined_ms;
+    chat_publish(r->chat, r, req);
+    c->ask.result.created = true;
+    result_member(&c->ask, r, m);
+    chat_spread_in(r, m->principal);
+}
+
+static void failed_join(struct chat_change *c, struct chat_room *r, struct store_req *req)
+{
+    if (req->error != ERR_CONFLICT) {
+        chat_answer(&c->ask, req->error);
+    } else if (c->ask.who.monitors) {
+        c->fill = fill_watch;
+        c->committed = committed_watch;
+        c->failed = NULL;
+        chat_change_run(c, r);
+    } else {
+        chat_answer(&c->ask, ERR_ROOM_ACCESS_DENIED);
+    }
+}
+
+static void at_home_join(struct chat_ask *a, struct chat_room *r)
+{
+    struct joining *x = (struct joining *)a;
+    if (r == NULL) {
+        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
+        return;
+    }
+    x->change.fill = fill_join;
+    x->change.committed = committed_join;
+    x->change.failed = failed_join;
+    chat_change_run(&x->change, r);
+}
+
+void chat_join(struct home *h, uuid room, const struct chat_join *in, const struct chat_who *who,
+               const struct chat_origin *origin, chat_done done, void *owner)
+{
+    struct joining *x =
+        chat_ask_new(h, sizeof *x, room, at_home_join, who, origin, done, owner);
+    x->watch = in->watch && who->monitors;
+    x->invitation = chat_copy(&x->change.ask, in->invitation);
+    chat_ask_start(&x->change.ask);
+}

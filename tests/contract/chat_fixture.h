@@ -1,0 +1,81 @@
+/*
+ * Chat over a real store (SQLite in memory) on any number of homes with their hubs and journals;
+ * people of every kind; and sockets that do what a wire does: a reader of their own topic, and for
+ * each arrival one of the room's topic from the arrival's position.
+ */
+#ifndef SB_TESTS_CONTRACT_CHAT_FIXTURE_H
+#define SB_TESTS_CONTRACT_CHAT_FIXTURE_H
+
+#include "identity_fixture.h"
+
+#include "base/buf.h"
+#include "domain/chat.h"
+
+/* cmocka setup and teardown; 1 home and 5 homes. */
+int chat_setup_1(void **state);
+int chat_setup_5(void **state);
+int chat_teardown(void **state);
+/* The process ends, and the next one starts on what is stored; sockets are gone. */
+void chat_restart(void);
+
+/* The last answer, copied. */
+struct told {
+    bool done;
+    err error;
+    char member[40];
+    char why[120];
+    uint32_t retry_after_ms;
+    bool created;
+    uuid id;
+    uuid room;
+    int64_t seq;
+    int64_t at_ms;
+    int64_t version;
+    char json[262144];
+    char members[16384];
+    char next[1200];
+};
+extern struct told t;
+void on_told(void *owner, const struct chat_result *r); /* chat_done; owner: a struct told */
+/* Waits for what was started with `t`, and until all is quiet. */
+void answered(err error);
+/* Turns of every loop until nothing moves any more. */
+void turns(void);
+/* Time passes, in steps of 100 ms with turns. */
+void time_passes(int64_t ms);
+
+/* New principals, stored with their role; they may do what it may. */
+struct chat_who employee(const char *name);
+struct chat_who supervisor(const char *name);
+struct chat_who guest(const char *name);
+struct chat_who robot(const char *name);
+
+/* Makes a room of who, with up to three members besides (NULL: no more); returns its id. */
+uuid room_made(enum chat_room_type type, const char *name, const struct chat_who *who,
+               const struct chat_who *a, const struct chat_who *b, const struct chat_who *c);
+/* Asks it to be let in; the error is asserted. */
+void joins(uuid room, const struct chat_who *who, err error);
+
+/* A socket. What it hears is a line each: "EVENT PAYLOAD" for what is ordered and "~EVENT PAYLOAD"
+ * for the rest, with an origin its sid and request behind; "joined ROOM
+ * LASTSEQ UNREAD" and "watching ROOM LASTSEQ" for on_room, "out ROOM WHY" for on_out (left,
+ * removed, gone), "listed". */
+struct socket;
+struct socket *socket_open(unsigned loop, const struct chat_who *who);
+void socket_close(struct socket *s); /* those left are closed at the end */
+struct chat_client *socket_client(struct socket *s);
+/* What it has heard since the last call; borrowed until the next. */
+const char *heard(struct socket *s);
+/* The same, asserted to contain, or not to contain, a text. Keeps what was heard. */
+void assert_heard(struct socket *s, const char *text);
+void assert_not_heard(struct socket *s, const char *text);
+/* How often a text is in what it has heard. */
+unsigned heard_count(struct socket *s, const char *text);
+/* The id as text, in one of a few buffers that are used in turn. */
+const char *id_text(uuid id);
+const char *text_of(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* One value of the store: the first cell of a query's first row, -1 without one. */
+int64_t stored(enum query q, const char *first, const char *second);
+
+#endif
