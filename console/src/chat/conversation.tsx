@@ -53,7 +53,7 @@ function Head({ chat, room, panel, onPanel }: {
         </p>
       </div>
       <div class="buttons">
-        {!room.watching && may("chat:robot:use") && <button type="button" onClick={() => setDialog("robot")}>Ask a robot</button>}
+        {!room.watching && may("chat:robot:use") && <button type="button" aria-label="Ask a robot" onClick={() => setDialog("robot")}>Robot</button>}
         {!room.watching && may("chat:escalation:create") && <button type="button" onClick={() => setDialog("escalate")}>Escalate</button>}
         {toggle("search", "Search")}
         {toggle("people", "Members")}
@@ -201,7 +201,7 @@ function Messages({ chat, room, mode, onMode, jump }: {
           {log.messages.length === 0 && loading === null && pending.length === 0 && !error && (
             <p class="hint">Nothing has been said here yet.</p>
           )}
-          {log.messages.map((m) => {
+          {log.messages.map((m, i) => {
             const ms = time(m.timestamp) ?? 0;
             const was = before;
             before = m;
@@ -213,7 +213,7 @@ function Messages({ chat, room, mode, onMode, jump }: {
                 {newDay && <h3 class="day"><span>{day(ms)}</span></h3>}
                 {m.seq === fresh && <p class="fresh"><span>New</span></p>}
                 <Entry
-                  chat={chat} room={room} message={m} joined={joined} tab={m.seq === tab}
+                  chat={chat} room={room} message={m} joined={joined} tab={m.seq === tab} tells={log.messages[i + 1]?.senderId !== m.senderId}
                   onMode={onMode} onJump={(seq) => { jump.value = seq; }} onFocus={() => setAt(m.seq)}
                   editing={mode.kind === "edit" && mode.message.id === m.id}
                 />

@@ -83,6 +83,8 @@ interface EntryProps {
   message: Message;
   joined: boolean;
   tab: boolean;
+  /** It is the last in a row of its sender's: it says how far they have got. */
+  tells: boolean;
   editing: boolean;
   onMode: (mode: Mode) => void;
   onJump: (seq: number) => void;
@@ -153,7 +155,7 @@ function Actions({ chat, room, message, onMode, onDone }: {
 }
 
 export function Entry(props: EntryProps) {
-  const { chat, room, message: m, joined, tab, editing, onMode, onJump, onFocus } = props;
+  const { chat, room, message: m, joined, tab, tells, editing, onMode, onJump, onFocus } = props;
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLElement>(null);
   const ms = time(m.timestamp) ?? 0;
@@ -209,10 +211,10 @@ export function Entry(props: EntryProps) {
             })}
           </ul>
         )}
-        {(mine || m.editedAt) && !m.deleted && (
+        {((mine && (tells || m.deliveryStatus === "batch-delay")) || m.editedAt) && !m.deleted && (
           <p class="meta">
             {m.editedAt && <span title={moment(time(m.editedAt) ?? ms)}>edited</span>}
-            {mine && <Progress chat={chat} room={room} message={m} />}
+            {mine && tells && <Progress chat={chat} room={room} message={m} />}
           </p>
         )}
         {open && <Actions chat={chat} room={room} message={m} onMode={onMode} onDone={close} />}

@@ -49,7 +49,7 @@ export function Presence({ online }: { online: boolean }) {
 
 /** Two letters and one of six grounds, from a name. */
 export function Badge({ name, id }: { name: string; id: string }) {
-  const letters = name.trim().split(/\s+/).slice(0, 2).map((w) => [...w][0] ?? "").join("").toUpperCase();
+  const letters = (name.match(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu) ?? []).slice(0, 2).join("").toUpperCase();
   let sum = 0;
   for (const c of id) {
     sum = (sum * 31 + c.charCodeAt(0)) % 6;

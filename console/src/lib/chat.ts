@@ -192,14 +192,18 @@ export function createChat(me: User) {
   }
 
   async function load(): Promise<void> {
+    const base = ranks;
     try {
       const list = await pages<ChatRoom>(`${API}/rooms`);
       const gone = new Set([...rooms.values()].filter((r) => !r.peek().watching).map((r) => r.peek().id));
-      ranks = Math.max(ranks, list.length);
+      const since = ranks; // what came while the list was fetched is newer than it
+      ranks += list.length;
       list.forEach((room, i) => {
         gone.delete(room.id);
-        const rank = rooms.get(room.id)?.peek().rank ?? 0;
-        upsert(room.id, { ...room, rank: Math.max(rank, list.length - i) });
+        const before = rooms.get(room.id)?.peek();
+        const rank = before && before.rank > base ? before.rank + list.length : since + list.length - i;
+        const unread = Math.min(room.unread, Math.max(0, room.lastSeq - (readAt.get(room.id) ?? 0)));
+        upsert(room.id, { ...room, unread, rank });
       });
       gone.forEach(forget);
       error.value = null;
@@ -421,7 +425,7 @@ export function createChat(me: User) {
     }
     const { roomId, userId: _me, userType: _type, role: _role, ...rest } = d;
     const known = rooms.get(roomId);
-    upsert(roomId, { ...rest, watching: d.watching === true, ...(known ? {} : { rank: ++ranks }) });
+    upsert(roomId, { ...rest, watching: d.watching === true, ...(known || !loaded.peek() ? {} : { rank: ++ranks }) });
     if (d.name === undefined && !known) {
       void refresh(roomId);
     }
