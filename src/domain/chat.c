@@ -24,6 +24,7 @@ struct chat *chat_new(struct home *h)
     c->home = h;
     list_init(&c->idle);
     h->chat = c;
+    chat_cursors_start(c);
     return c;
 }
 
@@ -47,6 +48,7 @@ static void room_free(struct chat_room *r)
         member_free(CONTAINER_OF(n, struct chat_member_of, node));
     }
     map_deinit(&r->members);
+    chat_delivery_free(r);
     mem_free(r->name);
     mem_free(r->settings);
     mem_free(r);
@@ -69,6 +71,7 @@ void chat_free(struct chat *c)
 {
     chat_clients_free(c);
     chat_presences_free(c);
+    chat_cursors_free(c);
     for (struct map_node *n; (n = map_pop(&c->rooms)) != NULL;) {
         room_free(CONTAINER_OF(n, struct chat_room, node));
     }

@@ -160,12 +160,6 @@ void chat_cursors_free(struct chat *c)
 
 /* --- reading --- */
 
-int64_t chat_unread(const struct chat_room *r, const struct chat_member_of *m)
-{
-    int64_t from = m->read_seq > m->first_seq ? m->read_seq : m->first_seq;
-    return r->last_seq > from ? r->last_seq - from : 0;
-}
-
 void chat_cursor_sent(struct chat_room *r, struct chat_member_of *m, int64_t seq)
 {
     if (m->read_seq == seq - 1) {
@@ -203,7 +197,7 @@ static void at_home_move(struct chat_ask *a, struct chat_room *r)
     buf members = {0};
     buf_printf(&members, "\"seq\":%lld,\"unread\":%lld",
                (long long)(v->read ? m->read_seq : m->delivered_seq),
-               (long long)chat_unread(r, m));
+               (long long)chat_unread_of(r, m));
     a->result.seq = v->read ? m->read_seq : m->delivered_seq;
     a->result.members = arena_dup(&a->arena, buf_span(&members));
     buf_deinit(&members);

@@ -406,7 +406,6 @@ void chat_deliveries_free(struct chat *c);  /* by chat_cursors_free */
 void chat_cursors_start(struct chat *c);
 /* Before the rooms go. */
 void chat_cursors_free(struct chat *c);
-int64_t chat_unread(const struct chat_room *r, const struct chat_member_of *m);
 /* Its own message is read if all before it was. */
 void chat_cursor_sent(struct chat_room *r, struct chat_member_of *m, int64_t seq);
 /* read_seq or delivered_seq moved on: stored behind; with `receipt` told to the room, too. */

@@ -43,6 +43,8 @@ void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool o
 {
     if (online) {
         m->online_from_seq = r->last_seq;
+    } else {
+        chat_delivery_gone(r, m);
     }
 }
 
@@ -237,7 +239,9 @@ static void on_received(struct mail *m)
     struct word *w = CONTAINER_OF(m, struct word, mail);
     struct chat_room *r = w->to->chat == NULL ? NULL : chat_find(w->to->chat, w->key.room);
     struct chat_member_of *who = r == NULL ? NULL : chat_member(r, w->principal);
-    (void)who;
+    if (who != NULL) {
+        chat_delivery_received(r, who, w->received);
+    }
     mem_free(w);
 }
 

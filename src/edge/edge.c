@@ -283,6 +283,8 @@ void edge_deinit(struct edge *e)
     hub_free(e->hub);
     spec_deinit(e);
     limiter_free(e->rest_limiter);
+    limiter_free(e->rest_chat);
+    limiter_free(e->rest_chat_guests);
     http1_compressor_free(e->compressor);
     idem_deinit(e);
 }

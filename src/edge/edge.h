@@ -126,6 +126,7 @@ struct edge {
     struct event_index events;    /* dispatch.h */
     struct specs *specs;          /* owned: spec/spec.h; made at the first question */
     struct limiter *rest_limiter; /* owned: requests per principal; made at the first one */
+    struct limiter *rest_chat, *rest_chat_guests; /* the same: messages of chat */
     struct http1_compressor *compressor; /* owned: of answers; made at the first one */
     struct map idem_held;    /* rest/idempotency.c: keys of principals whose home is here */
     struct list command_waits; /* of rest/commands.c */

@@ -345,6 +345,11 @@ static int setup(void **state, int (*world)(void **))
     w.conf.retention_raw_s = w.conf.retention_minute_s = w.conf.retention_hour_s = 86400;
     w.conf.retention_log_s = w.conf.retention_events_s = w.conf.retention_history_s = 86400;
     w.conf.events_max = 100000;
+    w.conf.chat_batch_messages_max = 250;
+    w.conf.chat_batch_bytes_max = 524288;
+    w.conf.chat_room_waiting_max = 2000;
+    w.conf.chat_waiting_bytes_max = 67108864;
+    w.conf.chat_receipts_members_max = 100;
     w.conf.timezone = "UTC";
     t = (struct told){0};
     start();

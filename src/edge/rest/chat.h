@@ -1,0 +1,19 @@
+/* What the routes of chat share. */
+#ifndef SB_EDGE_REST_CHAT_H
+#define SB_EDGE_REST_CHAT_H
+
+#include "domain/chat.h"
+#include "edge/rest/devices.h"
+#include "edge/rest/rest.h"
+#include "loop/addr.h"
+
+/* The caller. The address is written into `text`, which the answer borrows. */
+struct chat_who chat_caller(const struct rest_call *c, char text[ADDR_TEXT_MAX]);
+/* The call of an answer, if its peer is still there and nothing failed; else NULL (answered). */
+struct rest_call *chat_answer_call(void *owner, const struct chat_result *r);
+/* A chat_done that answers 200 with the result's JSON, and its ETag when it has a version. */
+void chat_answer_json(void *owner, const struct chat_result *r);
+/* A chat_done that answers 204. */
+void chat_answer_done(void *owner, const struct chat_result *r);
+
+#endif
