@@ -15,9 +15,9 @@ import { Wire } from './lib/socketio.mjs';
 
 const WAIT_MS_MAX = 20_000 * PATIENCE;
 const REFUSALS = ['PERMISSION_DENIED', 'UNAUTHENTICATED', 'AUTHENTICATION_FAILED',
-  'DEVICE_NOT_FOUND', 'SUBSCRIPTION_FAILED'];
+  'DEVICE_NOT_FOUND', 'SUBSCRIPTION_FAILED', 'AUTH_FAILED'];
 const PEERS = [
-  ['client', /^people, services and robots/], ['device', /^a device in the namespace/],
+  ['client', /^people, guests and services/], ['robot', /^a robot/], ['device', /^a device in the namespace/],
   ['provisioner', /provisioning key/], ['viewer', /^who watches/], ['host', /^the device itself/],
   ['home', /^a client of \/ws/],
 ];
@@ -329,7 +329,7 @@ describe('rights', () => {
       const values = { ...VALUES(), deviceId: own ? who.id : target.id };
       const known = peersOf(row).includes(peer);
       const answer = await say(event, instance(row.payload, asyncapi.components, values), known);
-      const type = answer.error?.type ?? answer.error;
+      const type = answer.error?.type ?? answer.error?.code ?? answer.error;
       const expected = eventAllows(who, peer, rows);
       const good = known ? REFUSALS.includes(type) !== expected || /refresh/.test(event)
         : answer.ok === false;

@@ -65,7 +65,11 @@ static void run_pings(struct engine *g)
     while ((d = head(&g->pings)) != NULL && d->at_ms <= until) {
         list_remove(&d->link);
         put(g, &g->pongs, d, served_ms(g, d) + g->timeout_ms);
-        session_control(of_beat(d), EIO_PING, SPAN_NONE);
+        struct eio *s = of_beat(d);
+        if (s->app->on_ping != NULL) {
+            s->app->on_ping(s);
+        }
+        session_control(s, EIO_PING, SPAN_NONE);
     }
 }
 

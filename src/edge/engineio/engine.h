@@ -59,6 +59,10 @@ struct eio_app {
     /* A message. Text is valid UTF-8. The span is borrowed for the call, and is not const: the app
      * may write into it. The app may close the session in it. */
     void (*on_message)(struct eio *s, bool binary, span data);
+    /* A ping of ours is written now, behind all that was sent before; and it was answered. May be
+     * NULL; close nothing. */
+    void (*on_ping)(struct eio *s);
+    void (*on_pong)(struct eio *s);
     /* More can be sent, after a time when not: resume_writable belongs here. */
     void (*on_writable)(struct eio *s);
     /* Over, once; then the memory is freed. */

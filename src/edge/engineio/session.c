@@ -144,6 +144,9 @@ void session_packet(struct eio *s, const struct eio_packet *p)
             session_violation(s, CLOSE_PROTOCOL, "heartbeat_direction");
         } else {
             beat_heard(g, s);
+            if (s->app->on_pong != NULL) {
+                s->app->on_pong(s);
+            }
         }
         break;
     case EIO_PING:

@@ -124,23 +124,21 @@ bool chat_bytes(const struct event_call *in, span value, span *out) MUST_CHECK;
  * empty. Ordered. */
 void chat_emit(struct sio_socket *s, span name, span data, span request_id);
 
-/* --- a socket's own (chat_socket.c) --- */
+/* --- a socket's own (chat_socket.h) --- */
 
-enum chat_rate {
-    CHAT_RATE_MESSAGE,
-    CHAT_RATE_TYPING,
-    CHAT_RATE_STOP,
-    CHAT_RATE_JOIN,
-    CHAT_RATE_OTHER,
-    CHAT_RATES
-};
-struct chat_socket {
-    struct sio_socket *socket;
-    struct bucket rates[CHAT_RATES];
-};
-/* The socket's; made when there is none. */
-struct chat_socket *chat_socket_of(struct sio_socket *s);
-void chat_socket_free(struct sio_socket *s);
+/* sio_nsp_ops of the same names. */
+void chat_connect(struct sio_socket *s);
+void chat_disconnect(struct sio_socket *s);
+void chat_rights(struct sio_socket *s);
+void chat_writable(struct sio_socket *s);
+void chat_keep(const struct sio_socket *s, struct json_writer *w);
+void chat_restore(struct sio_socket *s, span state);
+/* Nothing older than what it has been sent is still to come. */
+bool chat_is_settled(const struct sio_socket *s);
+/* Its peer has all that was published up to this journal number. */
+void chat_received(struct sio_socket *s, uint64_t n);
+/* Calls visit for each room that it hears. */
+void chat_each_room(const struct sio_socket *s, void (*visit)(void *arg, uuid room), void *arg);
 
 /* Rates of principals, of a loop (chat_call.c). */
 struct chat_rates;

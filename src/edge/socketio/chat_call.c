@@ -6,7 +6,7 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "codec/json/read.h"
-#include "edge/socketio/chat.h"
+#include "edge/socketio/chat_socket.h"
 #include "edge/socketio/internal.h"
 #include "edge/socketio/product.h"
 

@@ -217,7 +217,7 @@ static void claimed(void *owner, const struct recovery_result *r)
 
 static void let_in(struct sio_joining *j, struct sio_socket *s)
 {
-    if (sio_ops(s)->recovers && !s->sio->eio.v3 &&
+    if (sio_recovery_offered(s) &&
         sio_recovery_ask(buf_span(&j->payload), &j->ask)) {
         j->principal = sio_recovery_principal(s);
         claim(j);

@@ -84,6 +84,8 @@ struct sio {
     struct sio_gather *gather; /* owned; NULL: nothing is owed */
     struct sio_socket *sockets;
     struct bucket bucket;      /* of packets */
+    uint64_t pinged;           /* number in the log of what had been sent before the ping that is
+                                  under way; 0: that cannot be said */
     uint32_t heard_s;          /* epoch: when the newest packet of a socket came; 0: none */
     uint16_t numbers;          /* the last socket's */
     uint8_t socket_count;
@@ -173,6 +175,9 @@ void sio_takeover(struct edge *e, span pid, uuid principal, void (*done)(void *o
 bool sio_recovery_ask(span payload, struct resume_ask *out);
 /* Of whom a socket's session is kept. */
 uuid sio_recovery_principal(const struct sio_socket *s);
+/* Whether a socket can come back. A guest comes as somebody new: what it may see is its room as it
+ * is then. */
+bool sio_recovery_offered(const struct sio_socket *s);
 /* A new name under which it is kept from now on; nothing where nothing is recovered. */
 void sio_recovery_open(struct sio_socket *s);
 /* It is back: subscribes what was kept. What was missed follows from the next turn on, so the

@@ -312,6 +312,31 @@ static void on_connect(struct sio_socket *s, span auth)
     if (s->session.grant->kind == PRINCIPAL_DEVICE) {
         open_link(s);
     }
+    chat_connect(s);
+}
+
+static void keep(const struct sio_socket *s, struct json_writer *w)
+{
+    product_subs_keep(s, w);
+    chat_keep(s, w);
+}
+
+static void restore(struct sio_socket *s, span state)
+{
+    product_subs_restore(s, state);
+    chat_restore(s, state);
+}
+
+static void on_rights(struct sio_socket *s)
+{
+    product_subs_rights(s);
+    chat_rights(s);
+}
+
+static void on_writable(struct sio_socket *s)
+{
+    product_subs_writable(s);
+    chat_writable(s);
 }
 
 static void on_disconnect(struct sio_socket *s, close_reason reason)
@@ -321,7 +346,7 @@ static void on_disconnect(struct sio_socket *s, close_reason reason)
         return;
     }
     product_subs_close(s);
-    chat_socket_free(s);
+    chat_disconnect(s);
     if (p->linked) {
         device_link_close(&p->link, reason);
     }
@@ -336,11 +361,11 @@ static const struct sio_nsp_ops ops = {.authenticates = true,
                                        .refuses_names = true,
                                        .limits_itself = true,
                                        .on_connect = on_connect,
-                                       .keep = product_subs_keep,
-                                       .restore = product_subs_restore,
+                                       .keep = keep,
+                                       .restore = restore,
                                        .on_event = on_event,
-                                       .on_rights = product_subs_rights,
-                                       .on_writable = product_subs_writable,
+                                       .on_rights = on_rights,
+                                       .on_writable = on_writable,
                                        .on_disconnect = on_disconnect};
 
 void product_init(struct edge *e)

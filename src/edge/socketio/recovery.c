@@ -30,6 +30,7 @@ struct sio_replay {
     struct sio_socket *socket;
     buf later; /* subscriptions that begin behind it: home, length, name */
     unsigned topics;
+    struct pos start;
     uint64_t told; /* number of the last position in an event that is not of the log */
     bool gap;
     struct pos from; /* of the gap */
@@ -166,10 +167,16 @@ void sio_keep(struct sio_socket *s)
     buf_deinit(&state);
 }
 
+bool sio_recovery_offered(const struct sio_socket *s)
+{
+    const struct grant *g = s->session.grant;
+    return sio_ops(s)->recovers && !s->sio->eio.v3 && (g == NULL || g->kind != PRINCIPAL_GUEST);
+}
+
 void sio_recovery_open(struct sio_socket *s)
 {
     struct edge *e = sio_edge(s);
-    if (sio_ops(s)->recovers && !s->sio->eio.v3) {
+    if (sio_recovery_offered(s)) {
         char pid[RECOVERY_PID_LEN + 1];
         recovery_pid(e->home, pid);
         (void)resume_new(s, pid, journal_now(e->home->journal).n);
@@ -214,6 +221,12 @@ static struct sio_replay *replaying(const struct sio_socket *s)
 }
 
 bool sio_is_replaying(const struct sio_socket *s) { return replaying(s) != NULL; }
+
+struct pos sio_replay_start(const struct sio_socket *s)
+{
+    const struct sio_replay *r = replaying(s);
+    return r == NULL ? journal_now(sio_edge(s)->home->journal) : r->start;
+}
 
 struct later {
     unsigned home;
@@ -421,6 +434,7 @@ bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, sp
     struct pos start = place(r, ask, kept, journal_now(e->home->journal));
     resume_new(s, ask->pid, kept.n)->replay = r;
     r->socket = s;
+    r->start = start;
     r->reader.ops = &reader_ops;
     s->state = SIO_CONNECTED;
     s->recovered = !r->gap;

@@ -17,6 +17,8 @@ static uint32_t owed_ms(const struct edge *e) { return e->conf->eio.connect_time
 
 static bool on_open(struct eio *s, const struct eio_hello *hello);
 static void on_message(struct eio *s, bool binary, span data);
+static void on_ping(struct eio *s);
+static void on_pong(struct eio *s);
 static void on_writable(struct eio *s);
 static void on_close(struct eio *s, close_reason reason);
 
@@ -30,6 +32,8 @@ static const struct eio_app text_app = {
               [EIO_FORMAT_WS3] = WIRE_SIO3},
     .on_open = on_open,
     .on_message = on_message,
+    .on_ping = on_ping,
+    .on_pong = on_pong,
     .on_writable = on_writable,
     .on_close = on_close,
 };
@@ -45,6 +49,8 @@ static const struct eio_app msgpack_app = {
               [EIO_FORMAT_WS3] = WIRE_SIO_MSGPACK},
     .on_open = on_open,
     .on_message = on_message,
+    .on_ping = on_ping,
+    .on_pong = on_pong,
     .on_writable = on_writable,
     .on_close = on_close,
 };
@@ -307,6 +313,28 @@ static void on_message(struct eio *s, bool binary, span data)
         msgpack_message(c, data);
     } else {
         sio_violation(c, "no attachment is owed");
+    }
+}
+
+static void on_ping(struct eio *s)
+{
+    struct sio *c = sio_of_eio(s);
+    struct edge *e = sio_edge_of(c);
+    c->pinged = e->home->journal == NULL ? 0 : journal_now(e->home->journal).n;
+    for (const struct sio_socket *it = c->sockets; it != NULL; it = it->next) {
+        if (it->state != SIO_CONNECTED || sio_is_replaying(it) || !chat_is_settled(it)) {
+            c->pinged = 0; /* older events follow it */
+        }
+    }
+}
+
+static void on_pong(struct eio *s)
+{
+    struct sio *c = sio_of_eio(s);
+    uint64_t n = c->pinged;
+    c->pinged = 0;
+    for (struct sio_socket *it = c->sockets; n != 0 && it != NULL; it = it->next) {
+        chat_received(it, n);
     }
 }
 

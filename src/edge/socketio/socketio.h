@@ -134,6 +134,8 @@ bool sio_subscribe_values(struct sio_socket *s, unsigned home, span topic);
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
 /* It came back, and what it missed is still being read from the log. */
 bool sio_is_replaying(const struct sio_socket *s);
+/* Within `restore`: the position that it comes back with; later: now. */
+struct pos sio_replay_start(const struct sio_socket *s);
 /* What `keep` writes, or rooms, have changed. Nothing where nothing is recovered. */
 void sio_keep(struct sio_socket *s);
 
