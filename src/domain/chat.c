@@ -25,10 +25,11 @@ struct chat *chat_new(struct home *h)
     list_init(&c->idle);
     h->chat = c;
     chat_cursors_start(c);
+    chat_desk_start(c);
     return c;
 }
 
-void chat_stop(struct chat *c) { (void)c; }
+void chat_stop(struct chat *c) { chat_desk_stop(c); }
 
 static void member_free(struct chat_member_of *m)
 {
@@ -49,6 +50,7 @@ static void room_free(struct chat_room *r)
     }
     map_deinit(&r->members);
     chat_delivery_free(r);
+    chat_guests_free(r);
     mem_free(r->name);
     mem_free(r->settings);
     mem_free(r);
@@ -76,6 +78,7 @@ void chat_free(struct chat *c)
         room_free(CONTAINER_OF(n, struct chat_room, node));
     }
     map_deinit(&c->rooms);
+    chat_desk_free(c);
     c->home->chat = NULL;
     mem_free(c);
 }
@@ -164,6 +167,7 @@ struct chat_member_of *chat_member_put(struct chat_room *r, const struct chat_pr
     m->name[m->name_len] = '\0';
     map_put(&r->members, uuid_hash(who->id), &m->node);
     r->member_count++;
+    r->guest_count += m->type == CHAT_GUEST;
     return m;
 }
 
@@ -172,6 +176,7 @@ void chat_member_drop(struct chat_room *r, struct chat_member_of *m)
     ASSERT(m->clients == 0);
     map_remove(&r->members, &m->node);
     r->member_count--;
+    r->guest_count -= m->type == CHAT_GUEST;
     member_free(m);
 }
 

@@ -1,4 +1,5 @@
 /* Escalations: what they are and what becomes of them. */
+#include "domain/chat_desk.h"
 #include "domain/chat_desk_internal.h"
 
 #include "shape/chat.h"
@@ -207,7 +208,10 @@ static const char *decide_act(struct desk_op *o, const struct chat_room *r)
 
 /* --- who comes in with it --- */
 
-static bool gives(const struct desk_op *o) { return o->what == DESK_TAKE || o->what == DESK_ASSIGN; }
+static bool gives(const struct desk_op *o)
+{
+    return o->what == DESK_TAKE || o->what == DESK_ASSIGN;
+}
 
 static uuid receiver_of(const struct desk_op *o)
 {

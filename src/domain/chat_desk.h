@@ -55,8 +55,8 @@ struct chat_desk_change {
     uuid assignee;   /* CHAT_ASSIGN */
     int outcome;     /* CHAT_CONCLUDE: enum chat_outcome */
 };
-/* ERR_CONFLICT: its status does not allow that, `why`; ERR_PERMISSION_DENIED: it is another's. To do
- * again what is so already is no error and changes nothing. Result as above. */
+/* ERR_CONFLICT: its status does not allow that, `why`; ERR_PERMISSION_DENIED: it is another's. What
+ * is so already is no error and changes nothing. Result as above. */
 void chat_escalation_change(struct home *h, uuid id, const struct chat_desk_change *in,
                             const struct chat_who *who, chat_done done, void *owner);
 

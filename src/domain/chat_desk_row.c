@@ -121,8 +121,9 @@ void escalation_find(struct home *h, uuid id, struct chat_ask *a)
 void chat_escalation_get(struct home *h, uuid id, const struct chat_who *who, chat_done done,
                          void *owner)
 {
-    escalation_find(h, id,
-                    chat_ask_new(h, sizeof(struct chat_ask), UUID_NIL, NULL, who, NULL, done, owner));
+    struct chat_ask *a =
+        chat_ask_new(h, sizeof *a, UUID_NIL, NULL, who, NULL, done, owner);
+    escalation_find(h, id, a);
 }
 
 /* --- the queue --- */

@@ -1,13 +1,12 @@
 /*
- * What is due while nobody looks: escalations that rise, rooms whose guests were left alone, guests
- * whose time is over. Home 0 asks the store, and the homes of the rooms do it; what is asked twice
+ * What is due while nobody looks: escalations that rise, rooms whose guests were left alone.
+ * Home 0 asks the store, and the homes of the rooms do it; what is asked twice
  * is done once, for each looks at the row again. All of it stands in rows, so an earlier process's
  * is found, too. Costs three looks into indexes a sweep.
  */
 #include "domain/chat_desk_internal.h"
 
 #include "base/mem.h"
-#include "shape/chat.h"
 #include "shape/chat_desk.h"
 
 #define BATCH_MAX 200 /* of each kind; the rest is found by the next sweep */
@@ -18,13 +17,14 @@ struct chat_desk {
     struct deadline next;
     unsigned open; /* asks under way, and one for the sweep itself */
     bool more;
+    bool stopping;
 };
 
-enum { DUE_ESCALATIONS, DUE_ALONE, DUE_GUESTS, DUE_STEPS };
+enum { DUE_ESCALATIONS, DUE_ALONE, DUE_STEPS };
 
 static void close_one(struct chat_desk *d)
 {
-    if (--d->open == 0) {
+    if (--d->open == 0 && !d->stopping) {
         deadline_set(d->home, &d->next, d->more ? MORE_MS : d->home->conf->chat_sweep_ms);
     }
 }
@@ -40,7 +40,7 @@ static void did(void *owner, const struct chat_result *r)
 
 static void start(struct chat_desk *d, const struct store_req *req, unsigned step, unsigned row)
 {
-    uuid id, room;
+    uuid id, room = UUID_NIL;
     bool ok = chat_cell_uuid(store_cell(req, step, row, 0), &id) &&
               (step == DUE_ALONE || chat_cell_uuid(store_cell(req, step, row, 1), &room));
     if (!ok) {
@@ -49,10 +49,8 @@ static void start(struct chat_desk *d, const struct store_req *req, unsigned ste
     d->open++;
     if (step == DUE_ESCALATIONS) {
         chat_escalation_rise(d->home, room, id, did, d);
-    } else if (step == DUE_ALONE) {
-        chat_escalation_return(d->home, id, did, d);
     } else {
-        chat_guest_end(d->home, room, id, did, d);
+        chat_escalation_return(d->home, id, did, d);
     }
 }
 
@@ -74,14 +72,10 @@ static void look(struct deadline *dl)
 {
     struct chat_desk *d = CONTAINER_OF(dl, struct chat_desk, next);
     struct home *h = d->home;
-    if (h->journal == NULL) {
-        return; /* a command beside no server */
-    }
     int64_t now = clock_wall_ms(h->clock);
-    const int64_t before[DUE_STEPS] = {now, now - h->conf->chat_alone_queue_ms,
-                                       now - h->conf->chat_guest_keep_ms};
+    const int64_t before[DUE_STEPS] = {now, now - h->conf->chat_alone_queue_ms};
     static const enum query queries[DUE_STEPS] = {QUERY_CHAT_ESCALATION_DUE,
-                                                  QUERY_CHAT_ROOM_ALONE_DUE, QUERY_CHAT_GUEST_OVER};
+                                                  QUERY_CHAT_ROOM_ALONE_DUE};
     struct store_req *req = store_req_new(h->index, DUE_STEPS, found, d);
     req->row_max = DUE_STEPS * BATCH_MAX + 1;
     for (unsigned i = 0; i < DUE_STEPS; i++) {
@@ -96,11 +90,19 @@ static void look(struct deadline *dl)
 void chat_desk_start(struct chat *c)
 {
     struct home *h = c->home;
-    if (h->index == 0) {
+    if (h->index == 0 && h->journal != NULL && h->conf->chat_sweep_ms > 0) { /* a server's */
         c->desk = mem_calloc(1, sizeof *c->desk);
         c->desk->home = h;
         c->desk->next.fire = look;
         deadline_set(h, &c->desk->next, h->conf->chat_sweep_ms);
+    }
+}
+
+void chat_desk_stop(struct chat *c)
+{
+    if (c->desk != NULL) {
+        c->desk->stopping = true;
+        deadline_clear(&c->desk->next);
     }
 }
 
@@ -132,13 +134,9 @@ struct notifying {
 /* The log cannot be had, and this may be the news: who is there hears it at once. */
 static void tell_now(struct home *h, const struct chat_notice *n)
 {
-    buf data = {0}, logged = {0};
+    buf data = {0};
     chat_put_notice(&data, n);
-    chat_put_logged(&logged, buf_span(&data), NULL);
-    hub_publish(h->hub, JOURNAL_HOME, SPAN(CHAT_STAFF_TOPIC),
-                blob_new(BLOB_EPHEMERAL, EVENT_CHAT_NOTIFICATION, clock_wall_ms(h->clock),
-                         buf_span(&logged)));
-    buf_deinit(&logged);
+    chat_tell(h->chat, OUT_CHAT_NOTICE, SPAN(CHAT_STAFF_TOPIC), buf_span(&data));
     buf_deinit(&data);
 }
 

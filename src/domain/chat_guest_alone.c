@@ -2,7 +2,7 @@
  * Guests are never alone (decision 0024). A room with a guest who is there and nobody of ours who
  * is there (nor a robot that owns it) becomes read-only for guests:
  *
- *     attended --the last one offline, chat_alone_ms; or none left--> alone --sweep--> it waits in the queue
+ *     attended --the last one offline, chat_alone_ms; or none left--> alone --sweep--> in the queue
  *         ^------------somebody is back, a robot owns it, no guest left--'
  *
  * `alone_since` is in the room's row, so a restart changes nothing: who is not there after it is as

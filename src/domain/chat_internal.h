@@ -82,6 +82,7 @@ struct chat_room {
                               comes after last_seq */
     struct map members;    /* struct chat_member_of */
     unsigned member_count, online_count;
+    unsigned guest_count; /* of the members */
     struct list clients;   /* struct chat_presence: sockets, members' and watchers' */
     /* The queue: changes run one at a time, messages that stand together are one request. */
     struct list queue;     /* struct chat_item, the oldest first */
@@ -424,6 +425,7 @@ void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
 void chat_files_start(struct chat *c);
 void chat_files_free(struct chat *c);
 void chat_desk_start(struct chat *c); /* at home 0 sweeps what is due */
+void chat_desk_stop(struct chat *c);  /* nothing new is begun */
 void chat_desk_free(struct chat *c);
 /* Members or presence changed: are guests alone? */
 void chat_guests_check(struct chat_room *r);

@@ -53,6 +53,7 @@ static void member_comes(struct chat_room *r, struct chat_member_of *m)
     if (m->clients++ == 0) {
         count_online(r, 1);
         chat_presence_changed(r, m, true);
+        chat_guests_check(r);
     }
 }
 
@@ -61,6 +62,7 @@ static void member_goes(struct chat_room *r, struct chat_member_of *m)
     if (--m->clients == 0) {
         count_online(r, -1);
         chat_presence_changed(r, m, false);
+        chat_guests_check(r);
     }
 }
 

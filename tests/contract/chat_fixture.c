@@ -212,6 +212,18 @@ void socket_close(struct socket *s)
     mem_free(s);
 }
 
+void socket_follows(struct socket *s, const char *topic)
+{
+    for (unsigned i = 0; i < READERS_MAX; i++) {
+        if (!s->rooms[i].open) {
+            s->rooms[i].room = home_new_id(s->home); /* none of a room */
+            read_topic(s, &s->rooms[i], span_str(topic), journal_now(s->home->journal));
+            return;
+        }
+    }
+    fail();
+}
+
 struct chat_client *socket_client(struct socket *s) { return &s->client; }
 
 const char *heard(struct socket *s)
@@ -351,6 +363,15 @@ static int setup(void **state, int (*world)(void **))
     w.conf.chat_waiting_bytes_max = 67108864;
     w.conf.chat_receipts_members_max = 100;
     w.conf.timezone = "UTC";
+    w.conf.chat_tier_ms[0] = 1800000;
+    w.conf.chat_tier_ms[1] = 7200000;
+    w.conf.chat_tier_ms[2] = 28800000;
+    w.conf.chat_alone_ms = 60000;
+    w.conf.chat_alone_queue_ms = 300000;
+    w.conf.chat_guest_ms = 28800000;
+    w.conf.chat_guests_max = 3;
+    w.conf.chat_guest_keep_ms = 86400000;
+    w.conf.chat_sweep_ms = 1000;
     t = (struct told){0};
     start();
     return 0;

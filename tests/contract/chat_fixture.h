@@ -63,6 +63,8 @@ void joins(uuid room, const struct chat_who *who, err error);
 struct socket;
 struct socket *socket_open(unsigned loop, const struct chat_who *who);
 void socket_close(struct socket *s); /* those left are closed at the end */
+/* A topic besides: chat/desk, chat/staff. */
+void socket_follows(struct socket *s, const char *topic);
 struct chat_client *socket_client(struct socket *s);
 /* What it has heard since the last call; borrowed until the next. */
 const char *heard(struct socket *s);

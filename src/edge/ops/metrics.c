@@ -105,12 +105,20 @@ static void collect_http_request_seconds(struct scrape *s)
     scrape_times(s, offsetof(struct edge_stats, request_times));
 }
 
+/* Several rows may have a name: the first of a name says the sum. */
 static void messages_of(struct scrape *s, enum stats_wire w, const char *direction, size_t at)
 {
     for (unsigned f = 0; f < FRAME_NAME_COUNT; f++) {
-        uint64_t count = sum_edge_stats(s, at + (w * FRAME_NAME_COUNT + f) * sizeof(uint64_t));
+        uint64_t count = 0;
+        bool first = true;
+        for (unsigned other = 0; other < FRAME_NAME_COUNT; other++) {
+            if (strcmp(frame_name((enum frame)other), frame_name((enum frame)f)) == 0) {
+                first = first && other >= f;
+                count += sum_edge_stats(s, at + (w * FRAME_NAME_COUNT + other) * sizeof(uint64_t));
+            }
+        }
         char labels[160];
-        if (count > 0) {
+        if (first && count > 0) {
             snprintf(labels, sizeof labels, "wire=\"%s\",direction=\"%s\",event=\"%s\"",
                      stats_wire_name(w), direction, frame_name((enum frame)f));
             scrape_sample(s, "", labels, (double)count);

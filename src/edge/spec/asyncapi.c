@@ -146,7 +146,9 @@ static void each(const struct wire *wire, struct json_writer *w,
                                  .payload = answer_row(row->answer), .peers = row->to,
                                  .ordered = ordered, .row_out = row};
         }
-        bool spoken = !m.ordered || row_is_spoken(i - IN_COUNT - OUT_COUNT);
+        bool twice = !m.in && !m.ordered &&
+                     event_by_name(m.name, strlen(m.name)) != EVENT_COUNT; /* told as logged, too */
+        bool spoken = m.ordered ? row_is_spoken(i - IN_COUNT - OUT_COUNT) : !twice;
         if (spoken && on_wire(wire, m.peers)) {
             name_message(wire, &m, id, sizeof id);
             put(w, wire, id, &m);
