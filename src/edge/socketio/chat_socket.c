@@ -423,3 +423,19 @@ void chat_socket_leaving(struct chat_socket *c, uuid room, span request_id)
         (void)wish_new(c, room, true, request_id);
     }
 }
+
+void chat_socket_stays(struct chat_socket *c, uuid room)
+{
+    wish_free(c, wish_of(c, room, true));
+}
+
+bool chat_socket_unwatch(struct chat_socket *c, uuid room)
+{
+    const struct chat_place *p = chat_place_of(c, room);
+    if (p == NULL || !p->watching) {
+        return false;
+    }
+    chat_unwatch(&c->client, room);
+    on_out(&c->client, room, CHAT_OUT_LEFT);
+    return true;
+}

@@ -111,5 +111,9 @@ void chat_socket_joined(struct chat_socket *c, uuid room, span request_id, const
                         const struct chat_result *r);
 /* chat:room:leave is on its way: what the socket hears of it has the requestId. */
 void chat_socket_leaving(struct chat_socket *c, uuid room, span request_id);
+/* That was refused. */
+void chat_socket_stays(struct chat_socket *c, uuid room);
+/* It does not watch the room any more, and is told; false: it does not. */
+bool chat_socket_unwatch(struct chat_socket *c, uuid room);
 
 #endif
