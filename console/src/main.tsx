@@ -75,6 +75,8 @@ const chat = lazily(async () => {
   return page.ChatPage;
 });
 
+const guest = lazily(async () => (await import("./pages/guest")).GuestPage);
+
 function Page() {
   const to = route.value;
   useEffect(() => {
@@ -92,6 +94,8 @@ function Page() {
       return <home.Lazy entity={to.entity} />;
     case "chat":
       return <chat.Lazy room={to.room} />;
+    case "guest":
+      return <guest.Lazy />;
     case "unknown":
       return <NotFound />;
   }
@@ -109,8 +113,8 @@ function App() {
   }
   return (
     <>
-      {user.value === null
-        ? <SignIn />
+      {route.value.name === "guest" ? <main class="boot"><guest.Lazy /></main>
+        : user.value === null ? <SignIn />
         : <Shell><Boundary at={path.value}><Page /></Boundary></Shell>}
       <Announcer />
     </>

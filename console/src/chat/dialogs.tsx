@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { API, roomApi, words, type Chat, type RoomView } from "../lib/chat";
 import type { ChatRoom, Level, Robot, RoomType } from "../lib/chat-types";
 import { ApiError, query, request } from "../lib/api";
-import { CHAT, chatPath, navigate } from "../lib/router";
+import { chatPath, GUEST, navigate } from "../lib/router";
 import { may } from "../lib/session";
 import { announce } from "../ui/announce";
 import { CopyField } from "../ui/bits";
@@ -202,8 +202,7 @@ export function InviteGuest({ room, onClose }: { room: RoomView; onClose: () => 
       const said = await request<{ invitation: string }>("POST", `${roomApi(room.id)}/invitations`, {
         kind: "guest", uses: Math.max(1, Number(uses) || 1), ttlS: life,
       });
-      // Behind the "#": it reaches no server and no log before the guest shows it.
-      setLink(`${window.location.origin}${CHAT}/guest#${said.invitation}`);
+      setLink(`${window.location.origin}${GUEST}#${said.invitation}`);
     });
   }
   return (

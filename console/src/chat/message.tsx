@@ -6,7 +6,7 @@ import type { Outgoing } from "../lib/chat-outbox";
 import { textOf, type Message, type MessageFile } from "../lib/chat-types";
 import type { Upload } from "../lib/chat-uploads";
 import { bytes, clock, moment } from "../lib/format";
-import { request } from "../lib/api";
+import { bearerToken, request } from "../lib/api";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
 import type { Mode } from "./conversation";
@@ -15,8 +15,30 @@ import { Badge, Line, Words } from "./parts";
 const REACTIONS = ["👍", "❤️", "😂", "🎉", "👀", "✅", "❓", "👎"];
 const IMAGE = /^image\/(png|jpeg|gif|webp|avif)$/;
 
+/** With a guest's token: what an <img> or a link cannot show. */
+async function save(file: MessageFile): Promise<void> {
+  const answer = await fetch(file.url, { headers: { Authorization: `Bearer ${bearerToken()}` } });
+  if (!answer.ok) {
+    throw new Error(`The server answered ${answer.status}.`);
+  }
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = file.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 function Attachment({ file }: { file: MessageFile }) {
   const [failed, setFailed] = useState(false);
+  if (bearerToken() !== null) {
+    return (
+      <button type="button" class="attachment" onClick={() => void save(file).catch((e: unknown) => announce(words(e)))}>
+        <span class="name"><bdi>{file.name}</bdi></span>
+        <span class="below">{bytes(file.size)}, {file.mime}</span>
+      </button>
+    );
+  }
   if (IMAGE.test(file.mime) && !failed) {
     return (
       <a class="picture" href={file.url} target="_blank" rel="noopener">

@@ -37,6 +37,13 @@ interface Options {
 const TIMEOUT_MS = 15_000; // a server that is slower than this is not usable
 
 let onUnauthenticated: () => void = () => {};
+let bearer: string | null = null;
+
+/** Who is here without the cookie: a guest, by a token of the chat. */
+export function setBearer(token: string | null): void {
+  bearer = token;
+}
+export const bearerToken = (): string | null => bearer;
 
 /** Called on a 401 of any request that needed the session. */
 export function setUnauthenticatedHandler(handler: () => void): void {
@@ -73,6 +80,9 @@ export async function requestIfChanged<T>(
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
+  }
+  if (bearer !== null) {
+    headers["Authorization"] = `Bearer ${bearer}`;
   }
   if (options.etag) {
     headers["If-None-Match"] = options.etag;

@@ -2,7 +2,7 @@
 // with where they stopped when the network comes back, then held until the server has looked at
 // them. Their message comes by itself when they are released.
 import { signal } from "@preact/signals";
-import { request } from "./api";
+import { bearerToken, request } from "./api";
 import { ChatError, type ErrorBody, type Message } from "./chat-types";
 
 export const FILE_BYTES_MAX = 25 * 1024 * 1024;
@@ -66,6 +66,10 @@ export function createUploads(ask: Ask) {
       job.xhr = xhr;
       xhr.open("PUT", job.url);
       xhr.setRequestHeader("Content-Type", "application/octet-stream");
+      const token = bearerToken();
+      if (token !== null) {
+        xhr.setRequestHeader("Authorization", `Bearer ${token}`);
+      }
       if (from > 0) {
         xhr.setRequestHeader("Content-Range", `bytes ${from}-${size - 1}/${size}`);
       }

@@ -2,7 +2,7 @@
 // who types and who is there. Live changes come over Socket.IO; pages of the past by REST. After a
 // reconnect each room tells where it stands (chat:room:joined), and what is missing is fetched.
 import { signal, type Signal } from "@preact/signals";
-import { asError, isAbort, query, request, requestIfChanged, type ApiError } from "./api";
+import { asError, bearerToken, isAbort, query, request, requestIfChanged, type ApiError } from "./api";
 import {
   append, change, NO_LOG, prepend, put, trim, type Log,
 } from "./chat-log";
@@ -548,7 +548,8 @@ export function createChat(me: User) {
       socket.value = now;
       if (now.kind === "open") {
         readAt.clear();
-        void load();
+        // A guest is invited, and comes in by itself.
+        void (me.guestOf ? ask("chat:room:join", { roomId: me.guestOf }).catch(() => {}) : Promise.resolve()).then(load);
         outbox.resume();
         uploads.resume();
         if (may("chat:escalation:take")) {
@@ -568,7 +569,7 @@ export function createChat(me: User) {
         handlers[name]?.(data as never);
       }
     },
-  });
+  }, bearerToken());
   const link = attend(wire);
   const uploads = createUploads(ask);
   link.start();

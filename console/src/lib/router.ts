@@ -16,6 +16,7 @@ export type Route =
   | { name: "device"; id: string }
   | { name: "home"; entity: string | null }
   | { name: "chat"; room: string | null }
+  | { name: "guest" }
   | { name: "sign-in" }
   | { name: "unknown" };
 
@@ -32,6 +33,9 @@ export const route = computed<Route>(() => {
   }
   if ((parts.length === 1 || parts.length === 3) && parts[0] === "home") {
     return { name: "home", entity: parts.length === 1 ? null : `${decode(parts[1]!)}.${decode(parts[2]!)}` };
+  }
+  if (parts.length === 2 && parts[0] === "chat" && parts[1] === "guest") {
+    return { name: "guest" };
   }
   if ((parts.length === 1 || parts.length === 2) && parts[0] === "chat") {
     return { name: "chat", room: parts.length === 1 ? null : decode(parts[1]!) };
@@ -58,6 +62,9 @@ export const CHAT = BASE + "chat";
 export const chatPath = (room: string): string => `${CHAT}/${encodeURIComponent(room)}`;
 /** The escalations: a page of the chat that is no room. */
 export const DESK = CHAT + "/desk";
+
+/** Where a guest's link leads: the invitation stands behind "#", which no server and no log sees. */
+export const GUEST = CHAT + "/guest";
 
 export function navigate(to: string, replace = false): void {
   const before = window.location.pathname;

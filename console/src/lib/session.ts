@@ -1,6 +1,6 @@
 // Who is signed in.
 import { signal } from "@preact/signals";
-import { ApiError, request, setUnauthenticatedHandler } from "./api";
+import { ApiError, request, setBearer, setUnauthenticatedHandler } from "./api";
 import { applyTheme, rememberedTheme, rememberTheme, type Theme } from "./theme";
 import type { User } from "./types";
 
@@ -57,8 +57,45 @@ function remember(signedIn: boolean): void {
   }
 }
 
+const GUEST_KEY = "signalbox.guest";
+
+/** A guest, in this tab and no other: not even a person's session in the same browser is touched. */
+export function beGuest(me: User, token: string): void {
+  try {
+    sessionStorage.setItem(GUEST_KEY, JSON.stringify({ me, token }));
+  } catch {
+    // it lasts as long as the page
+  }
+  setBearer(token);
+  expired.value = false;
+  user.value = me;
+}
+
+function wasGuest(): boolean {
+  try {
+    const { me, token } = JSON.parse(sessionStorage.getItem(GUEST_KEY) ?? "null") as { me: User; token: string };
+    beGuest(me, token);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function endGuest(): void {
+  setBearer(null);
+  try {
+    sessionStorage.removeItem(GUEST_KEY);
+  } catch {
+    // nothing was kept
+  }
+}
+
 export function endSession(): void {
-  remember(false);
+  if (user.peek()?.guestOf) {
+    endGuest();
+  } else {
+    remember(false);
+  }
   if (user.peek()) {
     expired.value = true;
   }
@@ -69,6 +106,9 @@ setUnauthenticatedHandler(endSession);
 
 export async function loadSession(): Promise<void> {
   bootError.value = null;
+  if (wasGuest()) {
+    return;
+  }
   if (!maybeSignedIn()) {
     user.value = null;
     return;
@@ -98,6 +138,11 @@ export async function signIn(username: string, password: string): Promise<void> 
 }
 
 export async function signOut(): Promise<void> {
+  if (user.peek()?.guestOf) {
+    endGuest(); // its token ends by itself
+    user.value = null;
+    return;
+  }
   try {
     await request("POST", "/api/v1/auth/logout", {}, { keepSession: true });
   } catch (error) {

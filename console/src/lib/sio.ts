@@ -47,7 +47,11 @@ export class SioSocket extends LiveSocket {
   private heardAt = 0;
   private code: number | null = null; // what the server said of its closing
 
-  constructor(env: Environment, private readonly listener: SioListener) {
+  constructor(
+    env: Environment, private readonly listener: SioListener,
+    /** Shown on joining the namespace; null: the cookie says it all. */
+    private readonly token: string | null = null,
+  ) {
     super(env, listener);
   }
 
@@ -125,7 +129,7 @@ export class SioSocket extends LiveSocket {
     } catch {
       // the defaults are the protocol's own
     }
-    this.send("40");
+    this.send(this.token === null ? "40" : `40${JSON.stringify({ token: this.token })}`);
   }
 
   private onPacket(text: string): void {

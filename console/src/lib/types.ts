@@ -6,6 +6,8 @@ export interface User {
   display_name?: string;
   roles: string[];
   permissions?: string[];
+  /** Of a guest: the chat room that it is for. */
+  guestOf?: string;
   /** What roles that are bound to a home room permit in it. */
   rooms?: { room_id: number; permissions: string[] }[];
 }

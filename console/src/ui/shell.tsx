@@ -110,17 +110,22 @@ function Account() {
 }
 
 export function Shell({ children }: { children: ComponentChildren }) {
+  const guest = user.value?.guestOf !== undefined;
   return (
     <>
       <a class="skip" href="#main">Skip to content</a>
       <header class="top">
-        <a class="brand" href={BASE} aria-label="Signalbox, devices">
+        <a class="brand" href={guest ? CHAT : BASE} aria-label={guest ? "Signalbox, chat" : "Signalbox, devices"}>
           <Mark />
           <span>Signalbox</span>
         </a>
         <nav aria-label="Main">
-          <a href={BASE} aria-current={route.value.name === "devices" ? "page" : undefined}>Devices</a>
-          <a href={HOME} aria-current={route.value.name === "home" && !route.value.entity ? "page" : undefined}>Home</a>
+          {!guest && (
+            <>
+              <a href={BASE} aria-current={route.value.name === "devices" ? "page" : undefined}>Devices</a>
+              <a href={HOME} aria-current={route.value.name === "home" && !route.value.entity ? "page" : undefined}>Home</a>
+            </>
+          )}
           {may("chat:room:read") && (
             <a href={CHAT} aria-current={route.value.name === "chat" ? "page" : undefined}>Chat</a>
           )}
