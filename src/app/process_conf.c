@@ -39,6 +39,13 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .chat_waiting_bytes_max = (uint64_t)config_int(c, CONFIG_chat_waiting_bytes_max),
         .chat_receipts_members_max = (unsigned)config_int(c, CONFIG_chat_receipts_members_max),
         .home_scenes_max = (unsigned)config_int(c, CONFIG_home_scenes_max),
+        .chat_robots_max = (unsigned)config_int(c, CONFIG_chat_robots_max),
+        .chat_robot_timeout_ms = (uint32_t)config_int(c, CONFIG_chat_robot_timeout_ms),
+        .chat_robot_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_jobs_max),
+        .chat_robot_room_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_room_jobs_max),
+        .chat_robot_context = (unsigned)config_int(c, CONFIG_chat_robot_context),
+        .chat_robot_answer_bytes_max =
+            (uint32_t)config_int(c, CONFIG_chat_robot_answer_bytes_max),
         .retention_events_s = config_int(c, CONFIG_retention_events_hours) * 3600,
         .events_max = config_int(c, CONFIG_events_max),
         .disk_budget_bytes = config_int(c, CONFIG_disk_budget_mb) * 1000000,

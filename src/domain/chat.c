@@ -26,10 +26,15 @@ struct chat *chat_new(struct home *h)
     h->chat = c;
     chat_cursors_start(c);
     chat_desk_start(c);
+    chat_robots_start(c);
     return c;
 }
 
-void chat_stop(struct chat *c) { chat_desk_stop(c); }
+void chat_stop(struct chat *c)
+{
+    chat_robots_stop(c);
+    chat_desk_stop(c);
+}
 
 static void member_free(struct chat_member_of *m)
 {
@@ -72,6 +77,7 @@ static void room_drop(struct chat_room *r)
 void chat_free(struct chat *c)
 {
     chat_clients_free(c);
+    chat_robots_free(c);
     chat_presences_free(c);
     chat_cursors_free(c);
     for (struct map_node *n; (n = map_pop(&c->rooms)) != NULL;) {

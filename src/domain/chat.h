@@ -198,6 +198,7 @@ struct chat_client {
     unsigned owed;                     /* arrivals of the list that have not come yet */
     uint64_t id;                       /* of this loop */
     bool listing;                      /* its rooms are being read */
+    bool answers;                      /* a robot's: told to its home (chat_robot.h) */
 };
 /* On the client's loop, never inside a call of the client; all may close it. */
 struct chat_client_ops {

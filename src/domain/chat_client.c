@@ -9,6 +9,7 @@
  * arrival that was granted is there before the end of the membership is.
  */
 #include "domain/chat_internal.h"
+#include "domain/chat_robot.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -95,6 +96,10 @@ static void owed_less(struct chat_client *c)
 {
     if (--c->owed == 0 && c->listing) {
         c->listing = false;
+        if (c->who.kind == PRINCIPAL_ROBOT) { /* it can be asked from now on */
+            c->answers = true;
+            chat_robot_socket(c->home, c->who.actor.id, 1);
+        }
         c->ops->on_listed(c, ERR_NONE);
     }
 }
@@ -236,6 +241,9 @@ void chat_client_close(struct chat_client *c)
         return;
     }
     struct chat *chat = c->home->chat;
+    if (c->answers) {
+        chat_robot_socket(c->home, c->who.actor.id, -1);
+    }
     for (unsigned i = 0; i < c->seat_count; i++) {
         leave(c->home, c->id, &c->seats[i]);
     }

@@ -419,9 +419,15 @@ void chat_typing_free(struct chat_room *r);
 
 /* --- chat_robot.c, chat_file.c, chat_desk.c, chat_guest.c: what the others call --- */
 void chat_robots_start(struct chat *c);
+/* What is under way ends; its rows stay open for the next process. From chat_stop. */
+void chat_robots_stop(struct chat *c);
+/* Before rooms are freed. */
 void chat_robots_free(struct chat *c);
 /* A message was committed in a room that a robot owns; a person who speaks takes over. */
 void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
+/* A person has taken over otherwise (an escalation): the robot owns the room no longer, what it is
+ * asked there ends, and a system message says so. Harmless when none owns it. */
+void chat_robot_released(struct chat_room *r, uuid by);
 void chat_files_start(struct chat *c);
 void chat_files_free(struct chat *c);
 void chat_desk_start(struct chat *c); /* at home 0 sweeps what is due */

@@ -289,5 +289,7 @@ void chat_committed(struct chat_room *r, struct chat_outgoing *const *messages, 
     _Atomic uint64_t *n = &r->chat->messages[r->type];
     atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + count,
                           memory_order_relaxed);
-    (void)messages;
+    for (unsigned i = 0; i < count; i++) {
+        chat_robot_heard(r, messages[i]);
+    }
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "shape/decode.h"
+#include "shape/robot.h"
 
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct creation {
     unsigned count;            /* who is in, the caller first */
     uuid *ids;                 /* in the ask's arena, as all here */
     char pair[PAIR_LEN + 1];   /* of a direct room */
+    uuid robot;                /* that owns it at first; nil: none */
+    bool bad_robot;
     int64_t now_ms;
     struct chat_room *room;    /* while it is being stored */
 };
@@ -120,6 +123,9 @@ static void store_room(struct creation *x, struct store_req *req)
     store_set_text(req, CREATE_ROOM, 0, 3, x->settings);
     chat_set_uuid(req, CREATE_ROOM, 0, 4, r->created_by);
     set_optional(req, 5, span_str(x->pair));
+    if (!uuid_is_nil(x->robot)) {
+        chat_set_uuid(req, CREATE_ROOM, 0, 6, x->robot);
+    }
     store_set_int(req, CREATE_ROOM, 0, 7, x->now_ms);
 }
 
@@ -148,6 +154,7 @@ static void make_room(struct creation *x, const struct chat_principal *people)
     x->now_ms = clock_wall_ms(a->chat->home->clock);
     r->type = x->type;
     r->created_by = a->who.actor.id;
+    r->owner_robot = x->robot;
     r->version = 1;
     r->created_ms = r->updated_ms = r->last_ms = x->now_ms;
     chat_room_texts(r, x->name, x->settings);
@@ -174,6 +181,10 @@ static struct chat_principal *people_of(struct creation *x, const struct store_r
             chat_refuse(a, ERR_INVALID_REQUEST, "members",
                         all[i].type == CHAT_GUEST ? "is a guest, who is invited"
                                                   : "is nobody who chats here");
+            return NULL;
+        }
+        if (uuid_eq(x->ids[i], x->robot) && all[i].kind != PRINCIPAL_ROBOT) {
+            chat_refuse(a, ERR_INVALID_REQUEST, "settings.robotId", "is no robot");
             return NULL;
         }
     }
@@ -243,6 +254,8 @@ static void at_home_create(struct chat_ask *a, struct chat_room *r)
         chat_refuse(a, ERR_INVALID_REQUEST, "name", "has 1 to 100 characters");
     } else if (x->settings.len > CHAT_SETTINGS_MAX) {
         chat_refuse(a, ERR_INVALID_REQUEST, "settings", "is longer than 4,096 bytes");
+    } else if (x->bad_robot) {
+        chat_refuse(a, ERR_INVALID_REQUEST, "settings.robotId", "is no UUID");
     } else {
         if (x->type == CHAT_DIRECT) {
             set_pair(x);
@@ -272,12 +285,18 @@ void chat_room_create(struct home *h, const struct chat_room_draft *in, const st
     x->name = in->name.len == 0 ? SPAN("") : chat_copy(a, in->name);
     x->settings = in->settings.len == 0 ? SPAN("{}") : chat_copy(a, in->settings);
     x->type = in->type;
-    x->ids = ARENA_ARRAY(&a->arena, uuid, in->member_count + 1);
+    x->ids = ARENA_ARRAY(&a->arena, uuid, in->member_count + 2);
     x->ids[x->count++] = who->actor.id;
     for (unsigned i = 0; i < in->member_count; i++) {
         if (!has(x, in->members[i])) {
             x->ids[x->count++] = in->members[i];
         }
+    }
+    if (in->type == CHAT_SUPPORT) {
+        x->bad_robot = !robot_of_settings(x->settings, &x->robot);
+    }
+    if (!uuid_is_nil(x->robot) && !has(x, x->robot)) {
+        x->ids[x->count++] = x->robot;
     }
     chat_ask_start(a);
 }

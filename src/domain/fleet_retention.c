@@ -85,6 +85,7 @@ static const struct {
     {QUERY_JOB_TARGET_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_JOB_EXPIRE, logs, 0, QUERY_NONE}, /* before their commands */
     {QUERY_COMMAND_EXPIRE, logs, 0, QUERY_NONE},
+    {QUERY_ROBOT_JOB_EXPIRE, logs, 0, QUERY_NONE},
     {QUERY_IDEMPOTENCY_EXPIRE, answers, 0, QUERY_NONE},
 };
 

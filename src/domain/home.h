@@ -59,6 +59,12 @@ struct domain_conf {
     unsigned home_rooms_max;         /* 1,000 */
     unsigned home_entities_max;      /* 10,000 */
     unsigned home_scenes_max;        /* 1,000 */
+    unsigned chat_robots_max;        /* 1,000 */
+    uint32_t chat_robot_timeout_ms;  /* 30 s */
+    unsigned chat_robot_jobs_max;    /* 32 of a robot */
+    unsigned chat_robot_room_jobs_max; /* 8 */
+    unsigned chat_robot_context;     /* 20 messages */
+    uint32_t chat_robot_answer_bytes_max; /* 256 KiB */
     unsigned chat_batch_messages_max;  /* 250 of one room in one transaction, */
     size_t chat_batch_bytes_max;       /* and 512 KiB of what they say */
     unsigned chat_room_waiting_max;    /* 2,000 messages of one room wait for the store, */

@@ -276,6 +276,20 @@ bool robot_answer_end(struct robot_answer *a)
     return a->object.len > 0 || a->text.len > 0 || refuse(a, "is empty");
 }
 
+bool robot_answer_finish(struct robot_answer *a, span content)
+{
+    struct arena arena = {0};
+    struct shape_ctx ctx = {.arena = &arena};
+    bool ok = a->why == NULL;
+    if (ok && content.ptr != NULL) {
+        ok = shape_json(content, &ctx) ? set_content(a, json_root(content))
+                                       : refuse(a, "has content that is no JSON");
+    }
+    arena_reset(&arena);
+    a->final = ok;
+    return ok && robot_answer_end(a);
+}
+
 void robot_answer_content(const struct robot_answer *a, buf *out)
 {
     ASSERT(a->final && a->why == NULL);

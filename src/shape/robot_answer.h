@@ -50,6 +50,9 @@ MUST_CHECK bool robot_answer_feed(struct robot_answer *a, span data);
 MUST_CHECK bool robot_answer_end(struct robot_answer *a);
 /* More text: a chunk of a robot that has a socket. False as by feed. */
 MUST_CHECK bool robot_answer_add(struct robot_answer *a, span text);
+/* No more comes by robot_answer_add; `content` as JSON is the whole, ptr NULL: what was added.
+ * False as by end. */
+MUST_CHECK bool robot_answer_finish(struct robot_answer *a, span content);
 /* Of a final one: the content of a message as JSON, appended. */
 void robot_answer_content(const struct robot_answer *a, buf *out);
 

@@ -1,0 +1,128 @@
+/*
+ * Rooms that a robot owns (settings.robotId of a support room): what guests say there becomes jobs
+ * without being asked for, one at a time, until a person takes over.
+ */
+#include "domain/chat_robot_internal.h"
+
+#include "base/mem.h"
+
+#define RETRY_MS 1000
+
+/* On its way to the store. */
+struct robot_release {
+    struct list link; /* in robots->releases */
+    struct chat_room *room; /* held */
+    uuid robot, by;
+    struct deadline retry;
+};
+
+static void release_free(struct robot_release *x)
+{
+    struct chat_room *r = x->room;
+    deadline_clear(&x->retry);
+    list_remove(&x->link);
+    mem_free(x);
+    chat_release(r);
+}
+
+void robot_releases_free(struct chat_robots *rs)
+{
+    LIST_EACH (it, &rs->releases) {
+        release_free(LIST_ITEM(it, struct robot_release, link));
+    }
+}
+
+/* The room's row and the open jobs, with the system message that says so. */
+static void more_of_release(struct chat_outgoing *m, struct store_req *req, unsigned first)
+{
+    struct robot_release *x = m->owner;
+    store_step_init(req, first, QUERY_ROBOT_ROOM_RELEASE, 1);
+    robot_set_uuid(req, first, 0, x->room->id);
+    robot_set_uuid(req, first, 1, x->robot);
+    store_step_init(req, first + 1, QUERY_ROBOT_JOBS_CANCEL, 1);
+    robot_set_uuid(req, first + 1, 0, x->room->id);
+    robot_set_uuid(req, first + 1, 1, x->robot);
+    store_set_int(req, first + 1, 0, 2, clock_wall_ms(x->room->chat->home->clock));
+}
+
+static void post(struct robot_release *x);
+
+static void post_again(struct deadline *d) { post(CONTAINER_OF(d, struct robot_release, retry)); }
+
+static void posted(struct chat_outgoing *m, err error, bool repeated)
+{
+    struct robot_release *x = m->owner;
+    struct chat_room *r = x->room;
+    (void)repeated; /* it has no clientId */
+    if (error == ERR_NONE || r->state != CHAT_ROOM_READY || r->deleting ||
+        r->chat->robots->stopping) {
+        release_free(x);
+        return;
+    }
+    x->retry.fire = post_again;
+    deadline_set(r->chat->home, &x->retry, RETRY_MS);
+}
+
+static void post(struct robot_release *x)
+{
+    buf content = {0};
+    robot_put_released(&content, "ROBOT_RELEASED", x->robot, x->by,
+                       "A person has taken over from the robot");
+    struct chat_draft draft = {
+        .type = CHAT_MESSAGE_SYSTEM, .content = buf_span(&content), .object = true};
+    struct chat_outgoing *m = chat_outgoing_new(x->room, &draft, UUID_NIL);
+    buf_deinit(&content);
+    m->done = posted;
+    m->owner = x;
+    m->more_steps = 2;
+    m->more = more_of_release;
+    chat_post(m);
+}
+
+void chat_robot_released(struct chat_room *r, uuid by)
+{
+    uuid robot = r->owner_robot;
+    if (uuid_is_nil(robot)) {
+        return;
+    }
+    struct robot_release *x = mem_calloc(1, sizeof *x);
+    *x = (struct robot_release){.room = r, .robot = robot, .by = by};
+    r->owner_robot = UUID_NIL; /* from here on nothing becomes a job */
+    chat_hold(r);
+    list_push(&r->chat->robots->releases, &x->link);
+    robot_jobs_cancel(r, robot);
+    post(x);
+}
+
+/* What is said while the robot answers is the next question; the rest is its context. */
+static void ask(struct chat_room *r, const struct chat_outgoing *m)
+{
+    buf prompt = {0};
+    robot_put_prompt(&prompt, m->draft.content, m->draft.object);
+    struct robot_job *j = robot_job_owned(r);
+    if (j == NULL) {
+        struct chat_robot_question q = {.robot = r->owner_robot, .prompt = buf_span(&prompt)};
+        robot_job_begin(robot_job_new(r, &q, m->sender, NULL, true), NULL);
+    } else {
+        buf_clear(&j->next_prompt);
+        buf_append_span(&j->next_prompt, buf_span(&prompt));
+        j->next_asker = m->sender;
+    }
+    buf_deinit(&prompt);
+}
+
+void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m)
+{
+    if (uuid_is_nil(r->owner_robot) || uuid_is_nil(m->sender) || r->chat->robots->stopping) {
+        return;
+    }
+    const struct chat_member_of *sender = chat_member(r, m->sender);
+    if (sender == NULL || sender->kind == PRINCIPAL_ROBOT) {
+        return;
+    }
+    if (sender->type != CHAT_GUEST) {
+        chat_robot_released(r, m->sender);
+    } else if (m->draft.type == CHAT_MESSAGE_CHAT) {
+        ask(r, m);
+    }
+}
