@@ -37,6 +37,7 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .chat_batch_bytes_max = (size_t)config_int(c, CONFIG_chat_batch_bytes_max),
         .chat_room_waiting_max = (unsigned)config_int(c, CONFIG_chat_room_waiting_max),
         .chat_waiting_bytes_max = (uint64_t)config_int(c, CONFIG_chat_waiting_bytes_max),
+        .chat_room_members_max = (unsigned)config_int(c, CONFIG_chat_room_members_max),
         .chat_receipts_members_max = (unsigned)config_int(c, CONFIG_chat_receipts_members_max),
         .home_scenes_max = (unsigned)config_int(c, CONFIG_home_scenes_max),
         .chat_robots_max = (unsigned)config_int(c, CONFIG_chat_robots_max),

@@ -110,6 +110,7 @@ bool chat_who_of(const struct grant *g, span address, struct chat_who *out)
                              .type = g->kind == PRINCIPAL_GUEST ? CHAT_GUEST
                                      : monitors                 ? CHAT_SUPERVISOR
                                                                 : CHAT_EMPLOYEE,
+                             .only = g->room,
                              .monitors = monitors};
     return can(g, PERM_CHAT_READ, SCOPE_ALL);
 }
@@ -412,8 +413,9 @@ static void ask_arrive(struct mail *m)
 {
     struct chat_ask *a = CONTAINER_OF(m, struct chat_ask, mail);
     a->chat = a->from->peers[home_of(a->from, a->id)]->chat;
-    struct chat_room *r = a->unloaded ? NULL : peek(a->chat, a->id);
-    if (a->unloaded) {
+    bool elsewhere = !uuid_is_nil(a->who.only) && !uuid_eq(a->who.only, a->id);
+    struct chat_room *r = a->unloaded || elsewhere ? NULL : peek(a->chat, a->id);
+    if (a->unloaded || elsewhere) {
         a->at_home(a, NULL);
         return;
     }

@@ -5,7 +5,9 @@
  *   chat_queue.c     a room's queue; events; what is published
  *   chat_json.c      rooms and members as JSON
  *   chat_room.c      create, get, patch, delete, lists
- *   chat_member.c    join, leave, add, remove, roles, mutes
+ *   chat_member.c    members as rows; join
+ *   chat_leave.c     leave; what the end of a membership is
+ *   chat_moderate.c  add, remove, roles, mutes
  *   chat_invite.c    invitations, bans
  *   chat_message.c   sending: who may, what waits
  *   chat_batch.c     messages into the store: seq, clientId, replies
@@ -248,9 +250,11 @@ void chat_tell(struct chat *c, enum event_out e, span topic, span data);
 void chat_set_uuid(struct store_req *req, unsigned step, unsigned set, unsigned p, uuid id);
 /* False, and nil, for NULL. */
 bool chat_cell_uuid(const struct store_value *cell, uuid *out);
-/* An AUDIT_INSERT as step `i`; the target is a room, or somebody in it. */
+/* An AUDIT_INSERT as step `i`; the target is a room, or somebody in it ("ROOM/PRINCIPAL"). */
 void chat_audit_step(struct chat *c, struct store_req *req, unsigned i, const struct chat_who *who,
                      const char *action, uuid room);
+void chat_audit_member_step(struct chat_room *r, struct store_req *req, unsigned i,
+                            const struct chat_who *who, const char *action, uuid principal);
 
 /* --- chat_json.c --- */
 void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
@@ -260,6 +264,7 @@ void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_
 void chat_room_json_of(const struct chat_room *r, const struct chat_member_of *for_whom,
                        unsigned members_max, buf *out);
 void chat_members_json(const struct chat_room *r, unsigned max, buf *out);
+#define CHAT_EVENT_MEMBERS_SHOWN 50 /* in events that everybody in the room gets */
 /* ChatRoom, id and version into the answer. */
 void chat_result_room(struct chat_ask *a, const struct chat_room *r,
                       const struct chat_member_of *for_whom);
@@ -280,6 +285,34 @@ void chat_set_member(struct store_req *req, unsigned step, unsigned set, const s
 void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids, unsigned count);
 bool chat_principal_row(const struct store_req *req, unsigned step, uuid id,
                         struct chat_principal *out);
+
+/* A member of a row that was stored, whose other members are of `row`. */
+struct chat_member_of *chat_member_made(struct chat_room *r, const struct chat_principal *who,
+                                        const struct chat_member_of *row);
+
+/* --- chat_room.c --- */
+
+/* Of a change: a direct room that the caller has hidden is shown again, and is the answer. */
+struct store_req *chat_show_fill(struct chat_change *c, struct chat_room *r);
+void chat_show_committed(struct chat_change *c, struct chat_room *r, struct store_req *req);
+
+/* --- chat_leave.c, chat_moderate.c --- */
+
+/* Who owns the room when somebody goes; nil: whoever does now. */
+uuid chat_heir(const struct chat_room *r, const struct chat_member_of *goes);
+void chat_heir_step(struct chat_room *r, struct store_req *req, unsigned step, uuid heir);
+/* Steps that record events of the room's topic. */
+void chat_joined_step(struct chat_room *r, struct store_req *req, unsigned step,
+                      const struct chat_member_of *m, const struct chat_origin *origin);
+void chat_left_step(struct chat_room *r, struct store_req *req, unsigned step,
+                    const struct chat_member_of *m, const struct chat_origin *origin);
+/* The room as it is in memory now. */
+void chat_updated_step(struct chat_room *r, struct store_req *req, unsigned step,
+                       const struct chat_origin *origin);
+/* From committed, whose request deleted the member: it goes from memory, its sockets are out, then
+ * the request's events are told and the ask is answered. */
+void chat_member_parts(struct chat_change *c, struct chat_room *r, uuid principal, uuid heir,
+                       enum chat_out why);
 
 /* --- chat_client.c --- */
 

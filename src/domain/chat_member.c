@@ -1,8 +1,6 @@
 /* Membership: who is in a room and comes in. */
 #include "domain/chat_internal.h"
 
-#include "base/mem.h"
-#include "shape/chat.h"
 #include "shape/decode.h"
 
 /* --- rows --- */
@@ -17,6 +15,19 @@ void chat_set_member(struct store_req *req, unsigned step, unsigned set, const s
     store_set_int(req, step, set, 4, m->first_seq);
     store_set_int(req, step, set, 5, m->read_seq);
     store_set_int(req, step, set, 6, m->joined_ms);
+}
+
+struct chat_member_of *chat_member_made(struct chat_room *r, const struct chat_principal *who,
+                                        const struct chat_member_of *row)
+{
+    struct chat_member_of *m = chat_member_put(r, who);
+    m->role = row->role;
+    m->first_seq = row->first_seq;
+    m->read_seq = row->read_seq;
+    m->delivered_seq = row->delivered_seq;
+    m->joined_ms = row->joined_ms;
+    chat_guests_check(r);
+    return m;
 }
 
 void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids, unsigned count)
@@ -101,18 +112,6 @@ static struct store_req *watch_now(struct chat_change *c, struct chat_room *r)
     return fill_watch(c, r);
 }
 
-static void joined_event(struct joining *x, struct chat_room *r, struct store_req *req)
-{
-    struct chat_ask *a = &x->change.ask;
-    char topic[CHAT_TOPIC_MAX];
-    buf data = {0};
-    chat_put_joined(&data, &(struct chat_joined_shape){
-                               .room = r->id, .user = x->made.principal, .type = x->made.type});
-    chat_event_step(r->chat, req, JOIN_EVENT, EVENT_CHAT_ROOM_JOINED, chat_room_topic(r->id, topic),
-                    buf_span(&data), &a->origin);
-    buf_deinit(&data);
-}
-
 static struct store_req *fill_new(struct joining *x, struct chat_room *r)
 {
     struct chat_ask *a = &x->change.ask;
@@ -136,7 +135,7 @@ static struct store_req *fill_new(struct joining *x, struct chat_room *r)
     req->steps[JOIN_PRINCIPAL].expect = STORE_SOME;
     store_step_init(req, JOIN_MEMBER, QUERY_CHAT_MEMBER_INSERT, 1);
     chat_set_member(req, JOIN_MEMBER, 0, r, &x->made);
-    joined_event(x, r, req);
+    chat_joined_step(r, req, JOIN_EVENT, &x->made, &a->origin);
     return req;
 }
 
@@ -147,8 +146,17 @@ static struct store_req *fill_join(struct chat_change *c, struct chat_room *r)
     struct chat_member_of *m = chat_member(r, a->who.actor.id);
     bool open = r->type == CHAT_PUBLIC && a->who.type != CHAT_GUEST &&
                 a->who.kind != PRINCIPAL_ROBOT;
+    if (m != NULL && m->hidden) {
+        c->committed = chat_show_committed;
+        c->failed = NULL;
+        return chat_show_fill(c, r);
+    }
     if (m != NULL) {
         result_member(a, r, m);
+        return NULL;
+    }
+    if (open && !x->watch && r->member_count >= r->chat->home->conf->chat_room_members_max) {
+        chat_refuse(a, ERR_CONFLICT, NULL, "the room is full");
         return NULL;
     }
     if (open && !x->watch) {
@@ -168,11 +176,7 @@ static void committed_join(struct chat_change *c, struct chat_room *r, struct st
     (void)chat_principal_row(req, JOIN_PRINCIPAL, x->made.principal, &who);
     who.kind = x->made.kind;
     who.type = x->made.type;
-    struct chat_member_of *m = chat_member_put(r, &who);
-    m->first_seq = x->made.first_seq;
-    m->read_seq = x->made.read_seq;
-    m->delivered_seq = x->made.delivered_seq;
-    m->joined_ms = x->made.joined_ms;
+    struct chat_member_of *m = chat_member_made(r, &who, &x->made);
     chat_publish(r->chat, r, req);
     c->ask.result.created = true;
     result_member(&c->ask, r, m);

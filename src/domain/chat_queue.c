@@ -1,7 +1,6 @@
 /* A room's queue: what changes it runs one after the other; and the events that it records. */
 #include "domain/chat_internal.h"
 
-#include "base/mem.h"
 #include "shape/chat.h"
 
 static void turn(struct chat_room *r)
@@ -145,6 +144,31 @@ bool chat_cell_uuid(const struct store_value *cell, uuid *out)
 {
     *out = UUID_NIL;
     return uuid_parse(store_text(cell), out);
+}
+
+void chat_updated_step(struct chat_room *r, struct store_req *req, unsigned step,
+                       const struct chat_origin *origin)
+{
+    char topic[CHAT_TOPIC_MAX];
+    buf data = {0};
+    chat_room_json_of(r, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
+    chat_event_step(r->chat, req, step, EVENT_CHAT_ROOM_UPDATED, chat_room_topic(r->id, topic),
+                    buf_span(&data), origin);
+    buf_deinit(&data);
+}
+
+void chat_audit_member_step(struct chat_room *r, struct store_req *req, unsigned i,
+                            const struct chat_who *who, const char *action, uuid principal)
+{
+    char target[2 * UUID_TEXT_LEN + 2];
+    uuid_format(r->id, target);
+    target[UUID_TEXT_LEN] = '/';
+    uuid_format(principal, target + UUID_TEXT_LEN + 1);
+    audit_step(r->chat->home, req, i,
+               &(struct audit_entry){.who = &who->actor,
+                                     .action = action,
+                                     .target_kind = "chat_member",
+                                     .target = span_of(target, 2 * UUID_TEXT_LEN + 1)});
 }
 
 void chat_audit_step(struct chat *c, struct store_req *req, unsigned i, const struct chat_who *who,

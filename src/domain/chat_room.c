@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-/* Members in chat:room:created, of which each member gets its own. */
-#define CREATED_MEMBERS_SHOWN 50
 #define PAIR_LEN (2 * UUID_TEXT_LEN + 1)
 
 struct creation {
@@ -35,7 +33,7 @@ static void shown(struct chat_ask *a, struct chat_room *r, struct chat_member_of
     chat_answer(a, ERR_NONE);
 }
 
-static struct store_req *fill_show(struct chat_change *c, struct chat_room *r)
+struct store_req *chat_show_fill(struct chat_change *c, struct chat_room *r)
 {
     struct chat_member_of *m = chat_member(r, c->ask.who.actor.id);
     if (m == NULL || !m->hidden) {
@@ -54,7 +52,7 @@ static struct store_req *fill_show(struct chat_change *c, struct chat_room *r)
     return req;
 }
 
-static void committed_show(struct chat_change *c, struct chat_room *r, struct store_req *req)
+void chat_show_committed(struct chat_change *c, struct chat_room *r, struct store_req *req)
 {
     struct chat_member_of *m = chat_member(r, c->ask.who.actor.id);
     (void)req;
@@ -70,8 +68,8 @@ static void at_home_show(struct chat_ask *a, struct chat_room *r)
         chat_refuse(a, ERR_CONFLICT, NULL, "the room is being deleted");
         return;
     }
-    c->fill = fill_show;
-    c->committed = committed_show;
+    c->fill = chat_show_fill;
+    c->committed = chat_show_committed;
     chat_change_run(c, r);
 }
 
@@ -133,7 +131,7 @@ static void store_members(struct creation *x, struct store_req *req)
 {
     struct chat_room *r = x->room;
     buf data = {0};
-    chat_room_json_of(r, NULL, CREATED_MEMBERS_SHOWN, &data);
+    chat_room_json_of(r, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
     store_step_init(req, CREATE_MEMBERS, QUERY_CHAT_MEMBER_INSERT, x->count);
     journal_steps(req, CREATE_EVENTS, x->count);
     for (unsigned i = 0; i < x->count; i++) {

@@ -69,6 +69,7 @@ struct domain_conf {
     size_t chat_batch_bytes_max;       /* and 512 KiB of what they say */
     unsigned chat_room_waiting_max;    /* 2,000 messages of one room wait for the store, */
     uint64_t chat_waiting_bytes_max;   /* and 64 MiB of all */
+    unsigned chat_room_members_max;    /* 10,000 */
     unsigned chat_receipts_members_max; /* 100: larger rooms are told no receipts, no presence */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */

@@ -372,6 +372,7 @@ static int setup(void **state, int (*world)(void **))
     w.conf.chat_guests_max = 3;
     w.conf.chat_guest_keep_ms = 86400000;
     w.conf.chat_sweep_ms = 1000;
+    w.conf.chat_room_members_max = 10000;
     t = (struct told){0};
     start();
     return 0;

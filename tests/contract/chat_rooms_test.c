@@ -160,6 +160,160 @@ static void supervisors_watch_what_is_noted(void **state)
     assert_heard(hers, text);
 }
 
+static void leaves(uuid room, const struct chat_who *who, err error)
+{
+    chat_leave(any_home(), room, who, NULL, on_told, &t);
+    answered(error);
+}
+
+static void who_leaves_hears_nothing_more_and_an_heir_owns_the_room(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, NULL);
+    struct socket *a = socket_open(0, &anna), *b = socket_open(w.count - 1, &ben);
+    turns();
+    (void)heard(a);
+    (void)heard(b);
+    leaves(room, &anna, ERR_NONE);
+    turns();
+    assert_heard(a, text_of("out %s left\n", id_text(room)));
+    assert_not_heard(a, "chat:room:left");
+    assert_heard(b, text_of("chat:room:left {\"roomId\":\"%s\",\"userId\":\"%s\","
+                            "\"userType\":\"employee\"}",
+                            id_text(room), id_text(anna.actor.id)));
+    leaves(room, &anna, ERR_ROOM_ACCESS_DENIED);
+    chat_room_get(any_home(), room, &cid, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"role\":\"owner\""));
+    assert_non_null(strstr(t.json, "\"memberCount\":2"));
+    leaves(room, &cid, ERR_NONE);
+    leaves(room, &ben, ERR_NONE);
+    chat_restart();
+    chat_room_get(any_home(), room, &ben, on_told, &t);
+    answered(ERR_ROOM_ACCESS_DENIED);
+}
+
+static void a_direct_room_is_hidden_and_shown_again(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL);
+    struct socket *a = socket_open(0, &anna);
+    turns();
+    assert_heard(a, "joined");
+    leaves(room, &anna, ERR_NONE);
+    assert_heard(a, text_of("out %s left\n", id_text(room)));
+    leaves(room, &anna, ERR_NONE);
+    struct socket *later = socket_open(0, &anna);
+    turns();
+    assert_string_equal(heard(later), "listed\n");
+    joins(room, &anna, ERR_NONE);
+    turns();
+    assert_heard(later, "joined");
+    leaves(room, &anna, ERR_NONE);
+    assert_true(uuid_eq(room, room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL)));
+    turns();
+    assert_int_equal(heard_count(later, "joined"), 2);
+}
+
+static void members_are_added_by_who_may(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid"),
+                    sue = supervisor("Sue"), gus = guest("Gus"), eve = employee("Eve");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    uuid open = room_made(CHAT_PUBLIC, "Canteen", &anna, &ben, NULL, NULL);
+    struct socket *c = socket_open(w.count - 1, &cid);
+    turns();
+    chat_member_add(any_home(), room, cid.actor.id, CHAT_MEMBER, &eve, on_told, &t);
+    answered(ERR_ROOM_ACCESS_DENIED);
+    chat_member_add(any_home(), room, gus.actor.id, CHAT_MEMBER, &anna, on_told, &t);
+    answered(ERR_INVALID_REQUEST);
+    chat_member_add(any_home(), room, cid.actor.id, CHAT_MODERATOR, &ben, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_member_add(any_home(), open, cid.actor.id, CHAT_MEMBER, &ben, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_member_add(any_home(), room, cid.actor.id, CHAT_MEMBER, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_true(t.created);
+    turns();
+    assert_heard(c, text_of("joined %s 0 0\n", id_text(room)));
+    chat_member_add(any_home(), room, cid.actor.id, CHAT_MEMBER, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_false(t.created);
+    chat_member_add(any_home(), room, sue.actor.id, CHAT_MEMBER, &sue, on_told, &t);
+    answered(ERR_NONE); /* she intervenes */
+    assert_non_null(strstr(t.json, "\"userType\":\"supervisor\""));
+}
+
+static void the_removed_hear_nothing_more_and_the_banned_stay_out(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid"),
+                    sue = supervisor("Sue");
+    uuid room = room_made(CHAT_PUBLIC, "Canteen", &anna, &ben, &cid, NULL);
+    struct socket *b = socket_open(w.count - 1, &ben), *c = socket_open(0, &cid);
+    turns();
+    chat_member_remove(any_home(), room, ben.actor.id, 0, SPAN(""), &cid, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_member_remove(any_home(), room, anna.actor.id, 0, SPAN(""), &cid, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_member_remove(any_home(), room, ben.actor.id, 3600, SPAN("noise"), &anna, on_told, &t);
+    answered(ERR_NONE);
+    turns();
+    assert_heard(b, text_of("out %s removed\n", id_text(room)));
+    assert_not_heard(b, "chat:room:left");
+    assert_heard(c, "chat:room:left");
+    joins(room, &ben, ERR_ROOM_ACCESS_DENIED);
+    w.now_ms += 3600 * 1000;
+    joins(room, &ben, ERR_NONE);
+    chat_member_remove(any_home(), room, ben.actor.id, -1, SPAN(""), &sue, on_told, &t);
+    answered(ERR_NONE);
+    w.now_ms += INT64_C(1000) * 86400 * 1000;
+    joins(room, &ben, ERR_ROOM_ACCESS_DENIED);
+    chat_member_remove(any_home(), room, ben.actor.id, 0, SPAN(""), &sue, on_told, &t);
+    answered(ERR_NOT_FOUND);
+    chat_member_add(any_home(), room, ben.actor.id, CHAT_MEMBER, &anna, on_told, &t);
+    answered(ERR_NONE); /* thought better of it */
+    chat_member_remove(any_home(), room, anna.actor.id, 0, SPAN(""), &sue, on_told, &t);
+    answered(ERR_NONE);
+    chat_room_get(any_home(), room, &cid, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"role\":\"owner\""));
+}
+
+static void roles_and_mutes_are_told(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, NULL);
+    struct socket *c = socket_open(0, &cid);
+    turns();
+    struct chat_member_change lead = {.role = CHAT_MODERATOR};
+    struct chat_member_change mute = {.role = -1, .has_mute = true, .mute_s = 60};
+    chat_member_patch(any_home(), room, ben.actor.id, &lead, &cid, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_member_patch(any_home(), room, ben.actor.id, &lead, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"role\":\"moderator\""));
+    turns();
+    assert_heard(c, "chat:room:updated");
+    chat_member_patch(any_home(), room, cid.actor.id, &mute, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"mutedUntil\":\"20"));
+    chat_member_patch(any_home(), room, cid.actor.id, &lead, &ben, on_told, &t);
+    answered(ERR_PERMISSION_DENIED); /* roles are the owner's */
+    chat_restart();
+    chat_room_get(any_home(), room, &cid, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"mutedUntil\":\"20"));
+    assert_non_null(strstr(t.json, "\"role\":\"moderator\""));
+    struct chat_member_change down = {.role = CHAT_MEMBER};
+    chat_member_patch(any_home(), room, anna.actor.id, &down, &anna, on_told, &t);
+    answered(ERR_CONFLICT);
+}
+
 #define BOTH(test)                                                                                 \
     cmocka_unit_test_setup_teardown(test, chat_setup_1, chat_teardown),                            \
         cmocka_unit_test_setup_teardown(test, chat_setup_5, chat_teardown)
@@ -173,6 +327,11 @@ int main(void)
         BOTH(public_rooms_are_joined_and_others_hear_of_it),
         BOTH(rooms_are_there_after_a_restart),
         BOTH(supervisors_watch_what_is_noted),
+        BOTH(who_leaves_hears_nothing_more_and_an_heir_owns_the_room),
+        BOTH(a_direct_room_is_hidden_and_shown_again),
+        BOTH(members_are_added_by_who_may),
+        BOTH(the_removed_hear_nothing_more_and_the_banned_stay_out),
+        BOTH(roles_and_mutes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
