@@ -94,7 +94,7 @@ enum reader_phase {
     READER_ASKING,   /* the gate was asked */
     READER_QUEUED,   /* for a page of the log */
     READER_PAGING,   /* a page is being read */
-    READER_RETRYING, /* a page is to be read again in a while */
+    READER_RETRYING, /* a page is to be read, or the gate to be asked, again in a while */
     READER_SENT,     /* it was given something this turn */
     READER_WAITING,  /* for its socket to take it */
     READER_FAILED,   /* on_error was told */
@@ -111,6 +111,7 @@ struct journal_reader_state {
     bool replaying;       /* counted as such */
     uint64_t sent_turn;   /* journal->turn when it was given something */
     unsigned tries;       /* of the store, in vain */
+    unsigned ahead;       /* times that the gate was not there yet */
     uint64_t retry_ns;
     struct pos since;     /* of topics yet to come */
     uint64_t published;   /* as the gate last said: the log is read up to there */
@@ -123,7 +124,7 @@ enum ask_answer {
     ASK_JOINED, /* `given` is all there was; the topics count as subscribed from here */
     ASK_MORE,   /* `given` is a part, up to `upto` */
     ASK_BEHIND, /* older than the ring */
-    ASK_AHEAD,  /* newer than the newest: of a log that was restored */
+    ASK_AHEAD,  /* newer than the newest: on its way here, or of a log that was restored */
 };
 
 /* Goes to the gate and comes back. */

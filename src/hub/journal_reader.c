@@ -36,6 +36,11 @@
 #include <string.h>
 
 #define PAGES_MAX 8 /* of a loop at once, so that a storm of readers leaves the store to others */
+/* A position that was told on one loop may be asked for on another before its event, or a hole in
+ * front of it, has come to the gate: asked again after 5 ms, 10 ms ... in all 1.3 s, until it is
+ * called unknown. */
+#define AHEAD_TRIES 8
+#define AHEAD_NS 5000000ULL
 
 /* --- phases --- */
 
@@ -325,6 +330,19 @@ static void take_given(struct journal_reader_state *s, struct journal_ask *a)
     mem_free(a);
 }
 
+/* Whether the gate may still come to where the reader is. */
+static bool waits_for_gate(struct journal_reader_state *s, const struct journal_ask *a)
+{
+    const struct journal *j = s->journal;
+    if (a->answer != ASK_AHEAD || s->since.epoch != j->epoch || s->ahead == AHEAD_TRIES) {
+        s->ahead = 0;
+        return false;
+    }
+    s->retry_ns = clock_mono_ns(j->conf.clock) + (AHEAD_NS << s->ahead++);
+    reader_set_phase(s, READER_RETRYING);
+    return true;
+}
+
 void reader_answered(struct journal_ask *a)
 {
     struct journal_reader_state *s = reader_find(a->from, a->reader);
@@ -339,6 +357,10 @@ void reader_answered(struct journal_ask *a)
     }
     s->published = a->published;
     s->ring_floor = a->ring_floor;
+    if (waits_for_gate(s, a)) {
+        mem_free(a);
+        return;
+    }
     if (a->answer == ASK_JOINED || a->answer == ASK_MORE) {
         take_given(s, a);
         return;
@@ -415,7 +437,7 @@ static void look_at_retrying(struct journal *j)
     LIST_EACH(it, &j->retrying) {
         struct journal_reader_state *s = LIST_ITEM(it, struct journal_reader_state, link);
         if (now_ns >= s->retry_ns) {
-            reader_set_phase(s, READER_QUEUED);
+            reader_set_phase(s, s->ahead > 0 ? READER_DUE : READER_QUEUED);
         }
     }
 }

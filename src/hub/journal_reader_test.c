@@ -205,6 +205,31 @@ static void a_pattern_brings_nothing_again_that_a_topic_brought(void **state)
     journals_close();
 }
 
+#define AHEAD_ALL_NS 10000000000ULL /* any position is here by then, or unknown */
+
+static void a_position_may_come_before_its_event(void **state)
+{
+    struct session s;
+    journals_open(2, RING);
+    record_many(1, 10);
+    struct store_req *one = commit(0, "a", "11");
+    arrive(&s, 1, 0, EPOCH, 11); /* told of it, it came here faster than the event to the gate */
+    follow(&s, "a");
+    journals_settle(1);
+    expect(1, 0, "");
+    hand_over(0, one);
+    record_many(12, 13);
+    twin_now_ns += AHEAD_ALL_NS / 100;
+    journals_settle(1);
+    assert_string_equal(s.log, "");
+    expect(1, 0, "<13>");
+    assert_int_equal(SUM(gaps), 0);
+    depart(&s);
+    journals_settle(1);
+    expect_nobody();
+    journals_close();
+}
+
 static void history_that_is_gone_is_told_before_what_follows(void **state)
 {
     struct session old, other, ahead;
@@ -222,6 +247,11 @@ static void history_that_is_gone_is_told_before_what_follows(void **state)
     journals_settle(1);
     assert_string_equal(old.log, "gap 4-10 ");
     expect(1, 0, "<gap><11><13><15><17><19><21><23><25><27><29>");
+    assert_int_equal(SUM(gaps), 2);
+    for (unsigned i = 0; i < 10; i++) {
+        twin_now_ns += AHEAD_ALL_NS / 10;
+        journals_settle(1);
+    }
     assert_int_equal(SUM(gaps), 3);
     record_many(31, 32);
     expect(1, 0, "<31>");
@@ -430,6 +460,7 @@ int main(void)
         cmocka_unit_test(what_is_older_than_the_ring_is_read_from_the_log),
         cmocka_unit_test(a_later_topic_holds_the_others_until_it_has_caught_up),
         cmocka_unit_test(a_pattern_brings_nothing_again_that_a_topic_brought),
+        cmocka_unit_test(a_position_may_come_before_its_event),
         cmocka_unit_test(history_that_is_gone_is_told_before_what_follows),
         cmocka_unit_test(a_replay_waits_for_its_reader),
         cmocka_unit_test(answers_that_nobody_waits_for_are_dropped),

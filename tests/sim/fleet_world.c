@@ -258,7 +258,9 @@ struct fleet_stats world_stats(const struct world *w)
 {
     struct fleet_stats sum = {0}, one;
     for (unsigned i = 0; i < w->count; i++) {
+        struct chat_stats chat;
         fleet_stats(w->homes[i].fleet, &one);
+        chat_stats(&w->homes[i], &chat);
         sum.loaded += one.loaded;
         sum.idle += one.idle;
         sum.followed += one.followed;
@@ -267,7 +269,7 @@ struct fleet_stats world_stats(const struct world *w)
         sum.viewers += one.viewers;
         sum.timers += one.timers;
         sum.links += one.links;
-        sum.asks += one.asks + house_asks(w->homes[i].house);
+        sum.asks += one.asks + house_asks(w->homes[i].house) + chat.asks;
     }
     return sum;
 }
