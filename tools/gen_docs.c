@@ -238,7 +238,8 @@ static void write_access(FILE *out, struct route_access access)
 static void page_routes(FILE *out)
 {
     static const char *const bodies[] = {
-        [BODY_EMPTY] = "none", [BODY_JSON] = "JSON", [BODY_JSON_OR_EMPTY] = "JSON or none"};
+        [BODY_EMPTY] = "none", [BODY_JSON] = "JSON", [BODY_JSON_OR_EMPTY] = "JSON or none",
+        [BODY_STREAM] = "bytes"};
     fputs("# HTTP routes\n\n", out);
     fputs(generated, out);
     fputs("\nA path that fits no row is answered 404, a method that a path does not take 405 with\n"

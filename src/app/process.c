@@ -65,6 +65,11 @@ static void make_home(struct process *p, unsigned i)
                        .password = password_argon2(),
                        .offload = p->offload,
                        .webhook = p->webhook,
+                       .files = p->files,
+                       .sniff = p->sniff,
+                       .scanner = p->scanner,
+                       .disk = p->disk,
+                       .scans = p->scans,
                        .hub = p->hubs[i]};
     home_init(h);
     p->homes[i] = h;
@@ -189,6 +194,9 @@ bool process_build(struct process *p, buf *why)
     p->workers = workers_new(WORKER_THREADS, WORKER_QUEUE_MAX, p->post);
     p->offload = offload_workers_new(p->workers);
     process_open_webhook(p);
+    if (!process_open_files(p, why)) {
+        return false;
+    }
     p->shared = mem_calloc(1, sizeof *p->shared);
     for (unsigned i = 0; i < p->count; i++) {
         make_loop_side(p, i);
@@ -380,6 +388,7 @@ void process_free(struct process *p)
         workers_free(p->workers);
         offload_free(p->offload);
     }
+    process_join_files(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->journals[i] != NULL) {
             journal_stop(p->journals[i]);
@@ -403,6 +412,7 @@ void process_free(struct process *p)
     }
     settle(p);
     process_free_webhook(p);
+    process_free_files(p);
     for (unsigned i = 0; i < p->count; i++) {
         if (p->edges[i] != NULL) {
             if (p->edges[i]->net != NULL) {

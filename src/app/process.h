@@ -40,6 +40,11 @@ struct process {
     struct post *post;           /* owned */
     struct workers *workers;     /* owned */
     struct offload *offload;     /* owned */
+    struct files *files;         /* owned, as what follows: chat's files */
+    struct sniff *sniff;
+    struct scanner *scanner;     /* NULL: none */
+    struct workers *disk_workers, *scan_workers;
+    struct offload *disk, *scans;
     unsigned count;
     struct loop *loops[LOOP_COUNT_MAX];
     struct home *homes[LOOP_COUNT_MAX];
@@ -72,6 +77,12 @@ bool process_open_tokens(struct process *p, buf *why) MUST_CHECK;
 void process_open_jwks(struct process *p);
 /* Last of all; the jwks thread has been closed. */
 void process_free_tokens(struct process *p);
+
+/* Chat's files: the ports and their workers, before homes are made. False: `why`. */
+bool process_open_files(struct process *p, buf *why) MUST_CHECK;
+/* Ends the workers: blocks; their answers are to be settled. Nothing is begun any more. */
+void process_join_files(struct process *p);
+void process_free_files(struct process *p);
 
 /* What is configured of applications' receiver. */
 struct receiver_conf process_receiver(const struct config *c, enum config_key url);

@@ -1,6 +1,7 @@
 #include "app/settings.h"
 
 #include "adapters/common/curl/url.h"
+#include "adapters/scan_clamd/scan_clamd.h"
 #include "app/certificates.h"
 #include "app/listeners.h"
 #include "app/unix_socket.h"
@@ -432,6 +433,13 @@ bool settings_check(const struct settings *s, buf *why)
         return false;
     }
     if (!settings_check_apps(s, why)) {
+        return false;
+    }
+    const char *scanner = config_str(c, CONFIG_chat_scanner);
+    if (strcmp(scanner, "none") != 0 && !scan_clamd_address_ok(scanner)) {
+        buf_printf(why, "%s: chat_scanner: \"%.200s\" is neither none, unix:/path nor a loopback "
+                        "address with a port",
+                   s->sources[CONFIG_chat_scanner], scanner);
         return false;
     }
     uint32_t roles;

@@ -27,6 +27,7 @@ struct chat *chat_new(struct home *h)
     chat_cursors_start(c);
     chat_desk_start(c);
     chat_robots_start(c);
+    chat_files_start(c);
     return c;
 }
 
@@ -34,6 +35,7 @@ void chat_stop(struct chat *c)
 {
     chat_robots_stop(c);
     chat_desk_stop(c);
+    chat_files_stop(c);
 }
 
 static void member_free(struct chat_member_of *m)
@@ -76,6 +78,7 @@ static void room_drop(struct chat_room *r)
 
 void chat_free(struct chat *c)
 {
+    chat_files_free(c);
     chat_clients_free(c);
     chat_robots_free(c);
     chat_presences_free(c);

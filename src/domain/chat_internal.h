@@ -462,6 +462,8 @@ void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
  * asked there ends, and a system message says so. Harmless when none owns it. */
 void chat_robot_released(struct chat_room *r, uuid by);
 void chat_files_start(struct chat *c);
+/* Nothing is begun any more; the workers may end. */
+void chat_files_stop(struct chat *c);
 void chat_files_free(struct chat *c);
 void chat_desk_start(struct chat *c); /* at home 0 sweeps what is due */
 void chat_desk_stop(struct chat *c);  /* nothing new is begun */

@@ -32,6 +32,9 @@ struct house;    /* domain/house.h: one a home */
 struct chat;     /* domain/chat.h: one a home */
 struct receiver; /* domain/receiver.h */
 struct webhook;  /* ports/webhook.h */
+struct files;    /* ports/files.h */
+struct sniff;    /* ports/sniff.h */
+struct scanner;  /* ports/scanner.h */
 
 /* Limits and times of the domain; each is a setting of the same name (tables/config.def). */
 struct domain_conf {
@@ -82,6 +85,11 @@ struct domain_conf {
     unsigned chat_guests_max;        /* 100 of a room */
     int64_t chat_guest_keep_ms;      /* 1 d: from a guest's end to the end of its membership */
     int64_t chat_sweep_ms;           /* 1 s */
+    uint64_t chat_file_bytes_max;    /* 25 MiB: a file */
+    int64_t chat_files_bytes_max;    /* 10 GB of all; 0: none */
+    unsigned chat_transfers_max;     /* 256 uploads and downloads at a time */
+    int64_t chat_upload_s;           /* 1 h from announcing a file to its last byte */
+    int64_t chat_scan_retry_ms;      /* 5 s */
     struct receiver_conf app_receiver; /* of applications' own events */
     struct receiver_conf home_receiver; /* of their own messages on /ws */
 };
@@ -115,6 +123,11 @@ struct home {
     struct tokens *tokens;
     struct password *password;
     struct offload *offload;
+    struct files *files;     /* of chat; NULL: none are taken */
+    struct sniff *sniff;     /* with files */
+    struct scanner *scanner; /* NULL: files are only sniffed */
+    struct offload *disk;    /* with files: their bytes; */
+    struct offload *scans;   /* apart, for a scanner that is slow must not stop transfers */
     struct webhook *webhook; /* NULL: nobody is called */
     struct hub *hub;
     struct journal *journal; /* ordered events; journal_tick is the loop's */

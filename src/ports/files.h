@@ -17,6 +17,8 @@
 #include "base/uuid.h"
 #include "tables/errors.h"
 
+#define FILES_DIGEST_BYTES 32
+
 enum files_area { FILES_QUARANTINE, FILES_AVAILABLE };
 
 struct files {
@@ -27,6 +29,8 @@ struct files {
     /* Up to `len` bytes from `at`; *got is 0 at and behind the end. */
     err (*read)(struct files *self, enum files_area area, uuid id, uint64_t at, uint8_t *out,
                 size_t len, size_t *got);
+    /* SHA-256 of a whole file in quarantine. */
+    err (*digest)(struct files *self, uuid id, uint8_t out[FILES_DIGEST_BYTES]);
     /* Out of quarantine, on disk when this returns; ERR_NONE too when it was so already. */
     err (*release)(struct files *self, uuid id);
     /* Wherever it is; ERR_NONE too when there is none. */

@@ -34,7 +34,7 @@ struct route_access {
 };
 
 enum route_limit { LIMIT_FREE, LIMIT_REST };
-enum route_body { BODY_EMPTY, BODY_JSON, BODY_JSON_OR_EMPTY };
+enum route_body { BODY_EMPTY, BODY_JSON, BODY_JSON_OR_EMPTY, BODY_STREAM };
 
 struct route_row {
     const char *name; /* metric label */

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#include <openssl/evp.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_BYTES 65536
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
 struct disk {
@@ -131,6 +134,38 @@ static err disk_read(struct files *self, enum files_area area, uuid id, uint64_t
     return e;
 }
 
+static err digest_rest(struct files *self, uuid id, EVP_MD_CTX *ctx)
+{
+    uint8_t *bytes = mem_alloc(READ_BYTES);
+    uint64_t at = 0;
+    size_t got = READ_BYTES;
+    err e = ERR_NONE;
+    while (e == ERR_NONE && got == READ_BYTES) {
+        e = disk_read(self, FILES_QUARANTINE, id, at, bytes, READ_BYTES, &got);
+        if (e == ERR_NONE && EVP_DigestUpdate(ctx, bytes, got) != 1) {
+            e = ERR_STORE_FAILED;
+        }
+        at += got;
+    }
+    mem_free(bytes);
+    return e;
+}
+
+static err disk_digest(struct files *self, uuid id, uint8_t out[FILES_DIGEST_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    err e = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 ? ERR_NONE
+                                                                           : ERR_STORE_FAILED;
+    if (e == ERR_NONE) {
+        e = digest_rest(self, id, ctx);
+    }
+    if (e == ERR_NONE && EVP_DigestFinal_ex(ctx, out, NULL) != 1) {
+        e = ERR_STORE_FAILED;
+    }
+    EVP_MD_CTX_free(ctx);
+    return e;
+}
+
 /* Makes <folder>/xx and syncs it, so that the file's new name lasts. */
 static err sync_shelf(const struct disk *d, const char *name)
 {
@@ -212,7 +247,8 @@ static int open_folder(int at, const char *name, buf *why)
 struct files *files_disk_new(const char *folder, buf *why)
 {
     struct disk *d = mem_calloc(1, sizeof *d);
-    d->port = (struct files){.write = disk_write, .read = disk_read, .release = disk_release,
+    d->port = (struct files){.write = disk_write, .read = disk_read,
+                             .digest = disk_digest, .release = disk_release,
                              .remove = disk_remove, .quarantined = disk_quarantined};
     d->root = open_folder(AT_FDCWD, folder, why);
     d->quarantine = d->root < 0 ? -1 : open_folder(d->root, "quarantine", why);

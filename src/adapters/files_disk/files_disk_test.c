@@ -84,6 +84,16 @@ static void a_file_grows_in_quarantine_and_is_released(void **state)
     assert_false(there("57/01890a5d-ac96-774b-bcce-b302099a8057"));
 }
 
+static void a_digest_is_of_the_whole_file(void **state)
+{
+    uint8_t digest[FILES_DIGEST_BYTES];
+    (void)state;
+    assert_int_equal(f->digest(f, id, digest), ERR_NOT_FOUND);
+    assert_int_equal(f->write(f, id, 0, SPAN("abc"), false), ERR_NONE);
+    assert_int_equal(f->digest(f, id, digest), ERR_NONE);
+    assert_memory_equal(digest, "\xba\x78\x16\xbf\x8f\x01\xcf\xea", 8); /* FIPS 180-2 B.1 */
+}
+
 static void what_was_not_acknowledged_is_dropped(void **state)
 {
     (void)state;
@@ -130,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_file_grows_in_quarantine_and_is_released),
+        T(a_digest_is_of_the_whole_file),
         T(what_was_not_acknowledged_is_dropped),
         T(quarantine_is_listed),
         T(a_folder_that_cannot_be_made_is_said),

@@ -2,6 +2,7 @@
  * /health, /health/live and /health/ready (CONTRACT 7). A store that fails leaves the server
  * degraded, since live traffic goes on without it; unhealthy is who cannot serve at all.
  */
+#include "domain/chat_file.h"
 #include "domain/receiver.h"
 #include "edge/ops/alerts.h"
 #include "edge/ops/ops.h"
@@ -28,7 +29,7 @@ const char *health_part_name(enum health_part p)
     static const char *const names[HEALTH_PART_COUNT] = {
         [HEALTH_SERVER] = "server", [HEALTH_CONNECTIONS] = "connections", [HEALTH_STORE] = "store",
         [HEALTH_ROUTER] = "router", [HEALTH_AUTH] = "auth",               [HEALTH_TLS] = "tls",
-        [HEALTH_WEBHOOK] = "webhook"};
+        [HEALTH_WEBHOOK] = "webhook", [HEALTH_SCANNER] = "scanner"};
     return names[p];
 }
 
@@ -139,6 +140,23 @@ static void webhook_part(struct health_report *r, const struct edge *own)
         called ? "calling" : "spared after too many failures");
 }
 
+/* Held files wait, and live traffic goes on. */
+static void scanner_part(struct health_report *r, const struct edge *own)
+{
+    struct chat_file_stats s;
+    if (own->home == NULL || own->home->chat == NULL || own->home->files == NULL) {
+        return;
+    }
+    chat_file_stats(own->home, &s);
+    if (!s.scanning) {
+        set(r, HEALTH_SCANNER, HEALTH_GOOD, "none: files are only sniffed");
+    } else if (s.away) {
+        set(r, HEALTH_SCANNER, HEALTH_DEGRADED, "away; %u files are held", s.held);
+    } else {
+        set(r, HEALTH_SCANNER, HEALTH_GOOD, "scanning; %u files are held", s.held);
+    }
+}
+
 void ops_health(const struct ops *o, const struct edge *own, struct health_report *out)
 {
     struct store_stats stats = {0};
@@ -150,6 +168,7 @@ void ops_health(const struct ops *o, const struct edge *own, struct health_repor
     auth_part(out, o, stats.health != ERR_NONE);
     tls_part(out, own);
     webhook_part(out, own);
+    scanner_part(out, own);
 }
 
 double ops_memory_percent(void)

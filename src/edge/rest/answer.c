@@ -104,7 +104,8 @@ static void cors_fields(struct rest_call *c)
         return;
     }
     http_header(c->x, "Access-Control-Expose-Headers",
-                SPAN("ETag, Location, Retry-After, X-Request-Id"));
+                SPAN("Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, "
+                     "Retry-After, Upload-Offset, X-Request-Id"));
 }
 
 static void security_fields(struct http_exchange *x, const char *policy, const char *cache)
@@ -149,6 +150,39 @@ struct conn *rest_stream(struct rest_call *c, const char *content_type,
     struct conn *conn = http_stream(head(c, 200), content_type, wire, user);
     call_free(c);
     return conn;
+}
+
+bool rest_send_begin(struct rest_call *c, unsigned status, const char *content_type,
+                     uint64_t bytes, void (*on_writable)(struct rest_call *c),
+                     void (*on_abandoned)(struct rest_call *c))
+{
+    struct http_exchange *x = head(c, status);
+    x->user = c;
+    c->later = true;
+    c->on_writable = on_writable;
+    c->on_abandoned = on_abandoned;
+    if (!http_respond_begin(x, status, content_type, bytes)) {
+        call_free(c);
+        return false;
+    }
+    return true;
+}
+
+enum http_sent rest_send(struct rest_call *c, span bytes)
+{
+    enum http_sent sent = http_respond_more(c->x, bytes);
+    if (sent == HTTP_SENT_ALL) {
+        call_free(c);
+    }
+    return sent;
+}
+
+void rest_send_cut(struct rest_call *c)
+{
+    struct conn *conn = c->x->conn;
+    c->x->user = NULL;
+    call_free(c);
+    conn_close(conn, CLOSE_INTERNAL);
 }
 
 /* --- success --- */
@@ -289,6 +323,12 @@ static err error_of_status(unsigned status)
         }
     }
     return ERR_INVALID_REQUEST;
+}
+
+void rest_broken(struct rest_call *c)
+{
+    unsigned status = (unsigned)c->x->refused_status;
+    answer_error(c, error_of_status(status), status, c->x->refused_why, NULL, 0);
 }
 
 void answer_refused(struct http_exchange *x, unsigned status, const char *why)

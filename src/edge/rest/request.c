@@ -20,7 +20,7 @@ err body_read(struct rest_call *c, const char **detail)
 {
     const struct http_exchange *x = c->x;
     size_t at = 0;
-    if (c->route->body == BODY_EMPTY ||
+    if (c->route->body == BODY_EMPTY || c->route->body == BODY_STREAM ||
         (c->route->body == BODY_JSON_OR_EMPTY && x->body.len == 0)) {
         return ERR_NONE;
     }

@@ -98,6 +98,46 @@ void rest_move(struct rest_call *c, unsigned loop)
     http_move(x, loop);
 }
 
+void rest_body_next(struct rest_call *c,
+                    void (*on_piece)(struct rest_call *c, span piece, enum http_piece what),
+                    void (*on_abandoned)(struct rest_call *c))
+{
+    ASSERT(c->x != NULL && !c->later);
+    c->later = true;
+    c->waited = true;
+    c->on_piece = on_piece;
+    c->on_abandoned = on_abandoned;
+    http_body_next(c->x);
+}
+
+static void on_piece(struct http_exchange *x, span piece, enum http_piece what)
+{
+    struct rest_call *c = x->user;
+    ASSERT(c != NULL && c->later);
+    c->later = false;
+    c->on_abandoned = NULL;
+    c->on_piece(c, piece, what);
+}
+
+/* Asked before the rules: whoever may not send is answered before a byte is asked for. */
+static uint64_t streams(const struct http_exchange *x)
+{
+    struct route_params p;
+    unsigned allowed;
+    const struct edge *e = edge_of(x->conn);
+    enum route r = route_find(x->req->method, x->path, &p, &allowed);
+    if (e->home == NULL || r == ROUTE_COUNT || route_row(r)->body != BODY_STREAM) {
+        return 0;
+    }
+    return e->home->conf->chat_file_bytes_max;
+}
+
+static void on_writable(struct http_exchange *x)
+{
+    struct rest_call *c = x->user;
+    c->on_writable(c);
+}
+
 struct grant *rest_take_grant(struct rest_call *c)
 {
     struct grant *g = c->grant;
@@ -144,7 +184,8 @@ static void admitted(struct rest_call *c)
 
 /* OPTIONS: of a browser before a request to another origin, or of a person. */
 #define API_HEADERS                                                                                \
-    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
+    "Authorization, Content-Range, Content-Type, Idempotency-Key, If-Match, If-None-Match, "       \
+    "If-Range, Range, X-Request-Id"
 
 void rest_options(struct rest_call *c, unsigned allowed, span headers)
 {
@@ -308,4 +349,7 @@ const struct http_handler rest_handler = {
     .on_request = on_request,
     .on_refused = on_refused,
     .on_abandoned = on_abandoned,
+    .streams = streams,
+    .on_piece = on_piece,
+    .on_writable = on_writable,
 };

@@ -86,6 +86,8 @@ struct rest_call {
     bool later;                /* somebody will call rest_resume */
     bool waited;               /* rest_wait: its time is no measure of ours */
     void (*on_abandoned)(struct rest_call *c);
+    void (*on_piece)(struct rest_call *c, span piece, enum http_piece what); /* rest_body_next */
+    void (*on_writable)(struct rest_call *c); /* rest_send_begin */
     bool bearer_subprotocol;   /* the client offered it */
 };
 
@@ -198,5 +200,31 @@ void rest_later(struct rest_call *c);
 void rest_wait(struct rest_call *c, void (*on_abandoned)(struct rest_call *c), void *user);
 /* Goes on: returns `c`, or NULL when the peer went away meanwhile (the call is freed then). */
 struct rest_call *rest_resume(struct rest_call *c) MUST_CHECK;
+
+/* --- bodies that are not held whole; routes with body STREAM, and long answers --- */
+
+/* Whether the body comes by rest_body_next; else there is none. */
+static inline bool rest_has_stream(const struct rest_call *c) { return c->x->streamed; }
+/* Asks for the next piece of the body (net/http.h, http_body_next, whose rules are these): then
+ * on_piece, which answers, asks again or calls rest_later; or on_abandoned, as of rest_wait. After
+ * HTTP_PIECE_BROKEN answer with rest_broken. The last thing that its caller does with `c`. */
+void rest_body_next(struct rest_call *c,
+                    void (*on_piece)(struct rest_call *c, span piece, enum http_piece what),
+                    void (*on_abandoned)(struct rest_call *c));
+/* Answers what made the body HTTP_PIECE_BROKEN. */
+void rest_broken(struct rest_call *c);
+
+/* Answers 200 or 206 with `bytes` of body to come from rest_send, under the fields of every answer.
+ * False when nothing is to come (HEAD, or 0): the call is gone. The peer may go away at any time
+ * from then on: on_abandoned, after which the call is freed. */
+bool rest_send_begin(struct rest_call *c, unsigned status, const char *content_type,
+                     uint64_t bytes, void (*on_writable)(struct rest_call *c),
+                     void (*on_abandoned)(struct rest_call *c)) MUST_CHECK;
+/* More of it; as http_respond_more: after HTTP_SENT_FULL on_writable follows, after HTTP_SENT_ALL
+ * the call is gone. */
+enum http_sent rest_send(struct rest_call *c, span bytes) MUST_CHECK;
+/* The rest of the answer cannot be had: the peer sees it cut short. The call is gone, without
+ * on_abandoned. */
+void rest_send_cut(struct rest_call *c);
 
 #endif

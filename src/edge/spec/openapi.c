@@ -214,8 +214,15 @@ static void put_body(struct json_writer *w, const struct route_row *route,
         return;
     }
     json_member_open(w, "requestBody", '{');
-    json_member_bool(w, "required", route->body == BODY_JSON);
+    json_member_bool(w, "required", route->body != BODY_JSON_OR_EMPTY);
     json_member_open(w, "content", '{');
+    if (route->body == BODY_STREAM) {
+        json_member_open(w, "application/octet-stream", '{');
+        json_close(w, '}');
+        json_close(w, '}');
+        json_close(w, '}');
+        return;
+    }
     json_member_open(w, "application/json", '{');
     json_key(w, "schema");
     if (reply->body_many) {
