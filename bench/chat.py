@@ -154,8 +154,8 @@ def ceiling(options):
         best = got
         rate *= CEILING_STEP
     if best is None:
-        sys.exit(f'chat: {got["rate"]} messages/s are not carried: {got}')
-    return {**best, 'broke_at': got['rate'] if got is not best else 0}
+        print(f'chat: {got["rate"]} messages/s are not carried', file=sys.stderr)
+    return {**(best or got), 'broke_at': got['rate'] if got is not best else 0}
 
 
 def cases(options):
