@@ -54,7 +54,7 @@ function Head({ chat, room, panel, onPanel }: {
       </div>
       <div class="buttons">
         {!room.watching && may("chat:robot:use") && <button type="button" aria-label="Ask a robot" onClick={() => setDialog("robot")}>Robot</button>}
-        {!room.watching && may("chat:escalation:create") && <button type="button" onClick={() => setDialog("escalate")}>Escalate</button>}
+        {!room.watching && room.type !== "direct" && may("chat:escalation:create") && <button type="button" onClick={() => setDialog("escalate")}>Escalate</button>}
         {toggle("search", "Search")}
         {toggle("people", "Members")}
       </div>

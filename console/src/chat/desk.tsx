@@ -6,6 +6,7 @@ import { asError, request, type ApiError } from "../lib/api";
 import { now } from "../lib/clock";
 import { ago, duration, moment } from "../lib/format";
 import { CHAT, chatPath, navigate } from "../lib/router";
+import { may } from "../lib/session";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
 import { Failure } from "../ui/bits";
@@ -35,6 +36,7 @@ function Case({ chat, escalation: e }: { chat: Chat; escalation: Escalation }) {
   const task = useTask();
   const room = chat.rooms.get(e.roomId)?.value;
   const mine = e.assignedTo === chat.me.id;
+  const ends = mine || may("chat:room:monitor");
   const act = (what: string, done: string, body: object = {}) => task.run(async () => {
     const next = await request<Escalation>("POST", path(e, what), body);
     chat.onEscalation(next);
@@ -62,8 +64,8 @@ function Case({ chat, escalation: e }: { chat: Chat; escalation: Escalation }) {
           </button>
         )}
         {room && <button type="button" onClick={() => navigate(chatPath(e.roomId))}>Open</button>}
-        {e.status === "taken" && mine && <button type="button" disabled={task.busy} onClick={() => void act("release", "Released")}>Release</button>}
-        {e.status === "taken" && mine && !ending && <button type="button" class="primary" onClick={() => setEnding(true)}>Conclude…</button>}
+        {e.status === "taken" && ends && <button type="button" disabled={task.busy} onClick={() => void act("release", "Released")}>Release</button>}
+        {e.status === "taken" && ends && !ending && <button type="button" class="primary" onClick={() => setEnding(true)}>Conclude…</button>}
       </div>
       {ending && e.status === "taken" && (
         <form class="conclude" onSubmit={(event) => { event.preventDefault(); void act("conclude", "Concluded", { outcome }); }}>

@@ -1,7 +1,7 @@
 // The dialogs of the chat.
 import { useEffect, useState } from "preact/hooks";
 import { API, roomApi, words, type Chat, type RoomView } from "../lib/chat";
-import type { ChatRoom, Level, Robot, RoomType } from "../lib/chat-types";
+import type { ChatRoom, Level, RoomType } from "../lib/chat-types";
 import { ApiError, query, request } from "../lib/api";
 import { chatPath, GUEST, navigate } from "../lib/router";
 import { may } from "../lib/session";
@@ -67,8 +67,9 @@ export function NewRoom({ chat, onClose }: { chat: Chat; onClose: () => void }) 
       const said = await chat.ask("chat:room:create", {
         name: type === "direct" ? "" : name.trim(), type, members: people.map((p) => p.userId),
       });
-      id = String(said["roomId"] ?? (said["room"] as ChatRoom | undefined)?.id);
-      await chat.refresh(id);
+      const room = said["room"] as ChatRoom;
+      chat.learn(room);
+      id = room.id;
     });
     if (done) {
       announce("Room made");
@@ -123,7 +124,7 @@ export function FindRooms({ chat, onClose }: { chat: Chat; onClose: () => void }
   async function join(room: ChatRoom) {
     const done = await task.run(async () => {
       await chat.ask("chat:room:join", { roomId: room.id });
-      await chat.refresh(room.id);
+      chat.learn(room); // what it says of itself follows
     });
     if (done) {
       onClose();
@@ -273,17 +274,11 @@ export function Escalate({ chat, room, onClose }: { chat: Chat; room: RoomView; 
 }
 
 export function AskRobot({ chat, room, onClose }: { chat: Chat; room: RoomView; onClose: () => void }) {
-  const [robots, setRobots] = useState<Robot[] | null>(null);
-  const [robot, setRobot] = useState("");
+  const robots = [...room.people.values()].filter((m) => m.kind === "robot");
+  const [robot, setRobot] = useState(robots[0]?.userId ?? "");
   const [prompt, setPrompt] = useState("");
   const [quiet, setQuiet] = useState(false);
   const task = useAsk();
-  useEffect(() => void task.run(async () => {
-    const list = (await request<Robot[]>("GET", `${API}/robots?limit=200`)).filter((r) => r.enabled !== false);
-    list.forEach((r) => chat.called(r.id, r.name));
-    setRobots(list);
-    setRobot(list[0]?.id ?? "");
-  }), []);
   async function save(event: Event) {
     event.preventDefault();
     const done = await task.run(() => chat.ask("chat:robot:interact", {
@@ -297,12 +292,12 @@ export function AskRobot({ chat, room, onClose }: { chat: Chat; room: RoomView; 
   return (
     <Dialog title="Ask a robot" onClose={onClose} guard={prompt !== ""}>
       <form onSubmit={(e) => void save(e)}>
-        {robots?.length === 0 ? <p class="hint">There are no robots. An administrator adds them over REST.</p> : (
+        {robots.length === 0 ? <p class="hint">No robot is in this room. Robots are added as people are, under Members.</p> : (
           <>
             <label class="field">
               <span>Robot</span>
               <select value={robot} onChange={(e) => setRobot(e.currentTarget.value)}>
-                {robots?.map((r) => <option key={r.id} value={r.id}>{r.name}{r.description ? `: ${r.description}` : ""}</option>)}
+                {robots.map((r) => <option key={r.userId} value={r.userId}>{r.name}</option>)}
               </select>
             </label>
             <label class="field">

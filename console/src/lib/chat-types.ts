@@ -93,13 +93,6 @@ export interface Escalation {
   outcome?: Outcome;
 }
 
-export interface Robot {
-  id: string;
-  name: string;
-  description?: string;
-  enabled?: boolean;
-}
-
 export interface RobotChunk {
   jobId: string;
   roomId: string;

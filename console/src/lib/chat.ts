@@ -212,6 +212,7 @@ export function createChat(me: User) {
     } catch (e) {
       if (!isAbort(e)) {
         error.value = asError(e);
+        loaded.value ||= rooms.size > 0; // the socket has told of some
       }
     }
   }
@@ -476,7 +477,7 @@ export function createChat(me: User) {
         upsertIfKnown(d.roomId, { memberCount: Math.max(0, (room?.memberCount ?? 1) - 1) });
       }
     },
-    "chat:room:created": (d: ChatRoom) => void upsert(d.id, { ...d, rank: ++ranks }),
+    "chat:room:created": learn,
     "chat:room:updated": (d: ChatRoom) => {
       const unread = rooms.get(d.id)?.peek().unread ?? 0; // it is told to all in the same words
       upsertIfKnown(d.id, { ...d, unread });
@@ -511,6 +512,13 @@ export function createChat(me: User) {
     },
   };
 
+  /** A room that was made, or come into: who is online in it is told by itself. */
+  function learn(d: ChatRoom): void {
+    const known = rooms.get(d.id)?.peek();
+    const members = d.members?.map((m) => ({ ...m, isOnline: known?.people.get(m.userId)?.isOnline ?? m.isOnline }));
+    upsert(d.id, { ...d, ...(members ? { members } : {}), unread: known?.unread ?? d.unread, rank: ++ranks });
+  }
+
   function upsertIfKnown(id: string, changes: Partial<RoomView>): void {
     if (rooms.has(id)) {
       upsert(id, changes);
@@ -527,8 +535,10 @@ export function createChat(me: User) {
 
   /** What waits and what is taken; later changes come by themselves. */
   async function desk(): Promise<void> {
-    const open = await pages<Escalation>(`${API}/escalations`);
-    escalations.value = new Map(open.map((e) => [e.id, e]));
+    const [waiting, taken] = await Promise.all(
+      ["waiting", "taken"].map((status) => pages<Escalation>(`${API}/escalations`, { status })),
+    );
+    escalations.value = new Map([...waiting!, ...taken!].map((e) => [e.id, e]));
   }
 
   // --- the socket ---
@@ -576,7 +586,7 @@ export function createChat(me: User) {
 
   return {
     me, rooms, shape, loaded, error, socket, notices, speaking, escalations, uploads,
-    ask, load, refresh, state, sync, dismissAnswer, notify, onEscalation, loadDesk: desk,
+    ask, load, refresh, state, sync, dismissAnswer, notify, onEscalation, learn, loadDesk: desk,
     retry: link.retry,
     retrySend: (clientId: string) => outbox.retry(clientId),
     discard: (clientId: string) => outbox.discard(clientId),

@@ -93,8 +93,8 @@ export function ChatPage({ room }: { room: string | null }) {
     <div class={`chat ${room === null ? "at-list" : "at-room"}`}>
       <RoomList chat={chat} at={room} />
       <div class="chat-side">
-        {error && !chat.loaded.value && (
-          <Failure error={error} what="The rooms could not be loaded." retry={() => void chat.load()} />
+        {error && (
+          <Failure error={error} what={chat.loaded.value ? "The list of rooms may be old." : "The rooms could not be loaded."} retry={() => void chat.load()} />
         )}
         <Notices chat={chat} />
         <Main chat={chat} at={room} />

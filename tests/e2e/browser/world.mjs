@@ -7,11 +7,11 @@ import { launch, openPage } from './browser.mjs';
 
 export const SOON_MS = 5000 * PATIENCE;
 
-/** Starts all for the tests of one file: {server, browser, admin, open(), device()}. */
-export function world() {
+/** Starts all for the tests of one file, the program with these flags: {server, browser, admin, user(), open(), device()}. */
+export function world({ flags = [] } = {}) {
   const w = { agents: [] };
   before(async () => {
-    w.server = await startServer();
+    w.server = await startServer({ flags });
     w.admin = JSON.parse(await w.server.awaitLine(/"first_admin"/));
     w.browser = await launch();
   });
@@ -21,30 +21,38 @@ export function world() {
     await w.server?.stop();
   });
 
-  // Signing in is limited, so a file does it once.
-  let session;
-  async function signedIn() {
-    if (!session) {
-      const { username, password } = w.admin;
-      const said = await w.server.post('/api/v1/auth/login', { username, password, session: true });
-      const [name, value] = said.headers.get('set-cookie').split(';')[0].split('=');
-      session = {
-        cookies: [{
-          name, value, domain: w.server.host, path: '/', expires: -1,
-          httpOnly: true, secure: false, sameSite: 'Strict',
-        }],
-        origins: [{
-          origin: w.server.url, localStorage: [{ name: 'signalbox.session', value: '1' }],
-        }],
-      };
-    }
-    return session;
+  // Signing in is limited, so a file does it once for each of its people.
+  const sessions = new Map();
+  async function signedIn({ username, password }) {
+    const said = await w.server.post('/api/v1/auth/login', { username, password, session: true });
+    const [name, value] = said.headers.get('set-cookie').split(';')[0].split('=');
+    return {
+      cookies: [{
+        name, value, domain: w.server.host, path: '/', expires: -1,
+        httpOnly: true, secure: false, sameSite: 'Strict',
+      }],
+      origins: [{
+        origin: w.server.url, localStorage: [{ name: 'signalbox.session', value: '1' }],
+      }],
+    };
   }
+  w.session = (who = w.admin) => {
+    if (!sessions.has(who)) sessions.set(who, signedIn(who));
+    return sessions.get(who);
+  };
 
-  /** A page at `target`, signed in unless told otherwise; closed when the test `t` ends. */
-  w.open = async (t, target = '/console/', { guest = false, ...options } = {}) => {
+  /** Somebody new with these roles: {id, username, password}. */
+  w.user = async (username, ...roles) => {
+    const said = await w.server.cli('user', 'add', '--name', username, ...roles.flatMap((r) => ['--role', r]));
+    const [, id, password] = said.match(/^id (\S+)\s+password (\S+)$/);
+    return { id, username, password };
+  };
+
+  /** A page at `target`, signed in as `who` (the admin) unless told otherwise; closed when the test
+   * `t` ends. */
+  w.open = async (t, target = '/console/', { guest = false, who, ...options } = {}) => {
     const page = await openPage(w.browser, w.server.url, {
-      ...(guest ? {} : { storageState: await signedIn() }), ...options,
+      ...(guest ? {} : { storageState: await w.session(who) }), ...options,
     });
     page.setDefaultTimeout(SOON_MS * 2);
     t.after(() => page.context().close());
