@@ -68,6 +68,7 @@ const shell = (code) => code.replaceAll('build/release/signalbox', BIN);
 test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
     ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'README.md js',
+      'README.md js',
       'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh',
       'docs/HOME.md js', 'docs/HOME.md sh', 'docs/OPERATIONS.md js', 'docs/OPERATIONS.md sh'],
     'add the new example to this file');
@@ -216,6 +217,11 @@ function keeper() {
     })),
   };
 }
+
+test('readme_people_chat', async () => {
+  const chatter = await server.cli('token', '--sub', 'chatter', '--role', 'employee');
+  await program(block('chat:message:send'), { TOKEN: chatter }, (heard) => heard('1 Hello'));
+});
 
 test('readme_a_home_is_followed', async () => {
   const said = keeper();
