@@ -112,6 +112,7 @@ struct journal_reader {
     struct journal *journal;              /* private from here; NULL: not open */
     struct journal_reader_state *state;   /* NULL without `since` */
     uint32_t member;
+    bool gave;                            /* for the session: something was replayed */
 };
 
 /* The member is open in the hub. `since` NULL: from now on; else every topic subscribed later is

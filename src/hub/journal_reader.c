@@ -288,6 +288,7 @@ void reader_give(struct journal_reader_state *s, struct blob *b)
         blob_unref(b);
         return;
     }
+    s->reader->gave = true;
     if (!s->replaying) {
         s->replaying = true;
         COUNT(j->counts.replays, 1);

@@ -127,7 +127,7 @@ function rows(page, section) {
 }
 
 test('every_event_of_the_table_is_a_message_and_an_operation', () => {
-  const wireOf = { client: 'socketio', device: 'socketio', provisioner: 'socketio', viewer: 'monitor', host: 'monitor',
+  const wireOf = { client: 'socketio', device: 'socketio', provisioner: 'socketio', robot: 'socketio', viewer: 'monitor', host: 'monitor',
     home: 'home', stream: 'stream' };
   let count = 0;
   for (const [section, action] of [['What peers say', 'receive'], ['What the server says', 'send']]) {
@@ -414,6 +414,48 @@ test('events_and_acks_of_socketio_are_as_documented', async () => {
     assert.ok(seen.has(name), name);
   }
   for (const socket of [watcher, fresh, device]) socket.disconnect();
+});
+
+test('events_and_acks_of_chat_are_as_documented', async () => {
+  const fits = messages();
+  const seen = new Set();
+  const connect = async (sub) => {
+    const credential = await server.cli('token', '--sub', sub, '--role', 'employee');
+    const socket = io(server.url, { auth: { token: credential }, transports: ['websocket'], forceNew: true, reconnection: false });
+    socket.onAny((name, data) => {
+      fits(`socketio_out_${name.replaceAll(/[:-]/g, '_')}`, data);
+      if (name === 'chat:message:received' && data.requestId !== undefined) seen.add('a result');
+      seen.add(name);
+    });
+    await within(10_000 * PATIENCE, 'connect', new Promise((resolve) => socket.once('connect', resolve)));
+    return socket;
+  };
+  const call = async (socket, event, data, requestId = 'r') => {
+    const id = `socketio_in_${event.replaceAll(/[:-]/g, '_')}`;
+    const argument = { event, data, requestId, version: '1.0' };
+    const ack = await socket.timeout(10_000 * PATIENCE).emitWithAck(event, argument);
+    fits(`${id}_ack`, ack);
+    if (ack.ok) {
+      fits(id, argument);
+      fits(id, data);
+    }
+    return ack;
+  };
+  const [ann, ben] = [await connect('ann-documents'), await connect('ben-documents')];
+  const { room } = await call(ann, 'chat:room:create', { name: 'documents', type: 'public', settings: {} });
+  const roomId = room.id;
+  const { member } = await call(ben, 'chat:room:join', { roomId, since: 0 });
+  assert.equal(member.userType, 'employee');
+  await call(ann, 'chat:message:send', { roomId, type: 'chat', content: 'x', clientId: 'c', metadata: {} });
+  await call(ben, 'chat:message:delivered', { roomId, seq: 1 });
+  await call(ben, 'chat:message:read', { roomId, seq: 1 });
+  assert.equal((await call(ben, 'chat:room:join', { roomId: member.userId })).ok, false);
+  ben.emit('chat:room:join', 7);
+  const all = ['chat:room:created', 'chat:room:joined', 'chat:message:received', 'a result',
+    'chat:message:status', 'chat:message:receipt', 'chat:error'];
+  for (let i = 0; i < 500 && !all.every((name) => seen.has(name)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const name of all) assert.ok(seen.has(name), name);
+  for (const socket of [ann, ben]) socket.disconnect();
 });
 
 test('frames_of_monitor_are_as_documented', async () => {

@@ -133,6 +133,7 @@ void chat_rights(struct sio_socket *s);
 void chat_writable(struct sio_socket *s);
 void chat_keep(const struct sio_socket *s, struct json_writer *w);
 void chat_restore(struct sio_socket *s, span state);
+bool chat_holds(struct sio_socket *s, span state);
 /* Nothing older than what it has been sent is still to come. */
 bool chat_is_settled(const struct sio_socket *s);
 /* Its peer has all that was published up to this journal number. */

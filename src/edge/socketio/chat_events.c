@@ -90,6 +90,31 @@ void event_chat_create(struct event_call *in, const struct shape_chat_create *p)
     }
 }
 
+/* --- leaving --- */
+
+static void left(void *owner, const struct chat_result *r)
+{
+    struct chat_request *request = owner;
+    struct chat_socket *c = asker(request);
+    if (r->error != ERR_NONE && c != NULL) {
+        chat_socket_stays(c, request->room);
+    }
+    chat_request_done(request, r);
+}
+
+void event_chat_leave(struct event_call *in, const struct shape_chat_room_ref *p)
+{
+    struct chat_request *r = chat_request_new(in, NULL);
+    struct chat_socket *c = chat_socket_of(in->peer);
+    r->room = p->roomId;
+    chat_socket_leaving(c, p->roomId, r->origin.request_id);
+    if (chat_socket_unwatch(c, p->roomId)) {
+        chat_request_ok(r, SPAN_NONE);
+        return;
+    }
+    chat_leave(in->edge->home, p->roomId, &r->who, &r->origin, left, r);
+}
+
 /* --- cursors --- */
 
 void event_chat_read(struct event_call *in, const struct shape_chat_cursor *p)

@@ -58,6 +58,7 @@ static void catch_free(struct chat_catch *k)
 {
     struct chat_place *p = k->place;
     bool counted = k->state != CATCH_QUEUED;
+    p->chat->gave = p->chat->gave || k->reader.gave;
     journal_close(&k->reader);
     mem_free(k);
     p->catch = NULL;
@@ -90,6 +91,9 @@ static void on_live(struct journal_reader *r)
     struct chat_socket *c = p->chat;
     catch_free(p->catch); /* the topic stays */
     next_turn(c);
+    if (c->behind == 0) {
+        chat_caught_up(c);
+    }
 }
 
 /* A room may know of what the gate has yet to publish, behind a number of somebody else's. */
@@ -151,8 +155,7 @@ void chat_places_early(struct chat_socket *c)
 
 /* --- places --- */
 
-void chat_place_open(struct chat_socket *c, const struct chat_arrival *a, struct pos pos,
-                     int64_t since)
+static struct chat_place *place_new(struct chat_socket *c, const struct chat_arrival *a)
 {
     struct chat_place *p = mem_calloc(1, sizeof *p);
     p->chat = c;
@@ -160,18 +163,33 @@ void chat_place_open(struct chat_socket *c, const struct chat_arrival *a, struct
     p->last_seq = a->last_seq;
     p->watching = a->watching;
     list_push(&c->places, &p->link);
-    catch_new(p, pos, since);
+    return p;
 }
 
-/* It leaves the topic where it is. */
+void chat_place_open(struct chat_socket *c, const struct chat_arrival *a, struct pos pos,
+                     int64_t since)
+{
+    catch_new(place_new(c, a), pos, since);
+}
+
+void chat_place_share(struct chat_socket *c, const struct chat_arrival *a)
+{
+    char topic[CHAT_TOPIC_MAX];
+    (void)place_new(c, a);
+    (void)sio_subscribe(c->socket, JOURNAL_HOME, chat_room_topic(a->room, topic));
+}
+
+/* It leaves the topic where it is: of the session's own reader that is its start, at the worst. */
 static struct pos stop(struct chat_place *p)
 {
     struct edge *e = sio_edge(p->chat->socket);
     char topic[CHAT_TOPIC_MAX];
     span name = chat_room_topic(p->room, topic);
-    struct pos pos = journal_now(e->home->journal);
-    if (p->catch == NULL) {
-        (void)hub_unsubscribe(e->hub, member_of(p->chat), JOURNAL_HOME, name);
+    struct pos pos = sio_is_replaying(p->chat->socket) ? sio_replay_at(p->chat->socket)
+                                                       : journal_now(e->home->journal);
+    if (p->catch == NULL) { /* of the session's reader, or live */
+        (void)(sio_unsubscribe(p->chat->socket, JOURNAL_HOME, name) ||
+               hub_unsubscribe(e->hub, member_of(p->chat), JOURNAL_HOME, name));
     } else if (p->catch->state == CATCH_READING) {
         pos = journal_reader_pos(&p->catch->reader);
         (void)journal_unsubscribe(&p->catch->reader, name);

@@ -98,10 +98,20 @@ static span wish_id(const struct chat_wish *w)
 void chat_catching_from(struct chat_socket *c, struct pos pos)
 {
     if (!c->settling || pos.epoch != c->low.epoch || pos.n < c->low.n) {
-        c->settling = true;
         c->low = pos;
+        c->until = 0;
+        c->settling = true;
         sio_keep(c->socket);
     }
+    c->until = 0;
+}
+
+void chat_caught_up(struct chat_socket *c)
+{
+    c->until = journal_now(home_of_socket(c)->journal).n;
+    c->settling = c->gave;
+    c->gave = false;
+    sio_keep(c->socket);
 }
 
 void chat_keep(const struct sio_socket *s, struct json_writer *w)
@@ -115,6 +125,7 @@ void chat_keep(const struct sio_socket *s, struct json_writer *w)
     json_member_bool(w, "told", c->told || c->known);
     if (c->settling) {
         json_member_string(w, "since", span_of(text, pos_text(c->low, text)));
+        json_member_u64(w, "until", c->until);
     }
     json_close(w, '}');
 }
@@ -197,6 +208,7 @@ static void close_all(struct chat_socket *c)
         return;
     }
     c->open = false;
+    sio_release_replay(c->socket);
     deadline_clear(&c->again);
     deadline_clear(&c->early);
     chat_client_close(&c->client);
@@ -230,11 +242,33 @@ void chat_disconnect(struct sio_socket *s)
     }
 }
 
-void chat_restore(struct sio_socket *s, span state)
+/* Its rooms must be read from further back than it has seen: *back, instead. */
+static bool is_behind(span kept, struct pos *back)
 {
     struct arena arena = {0};
-    struct chat_who who;
     struct pos since;
+    int64_t until = 0;
+    span value;
+    bool behind = json_get(kept, "since", &value) &&
+                  pos_parse(json_string_in(value, &arena), &since) &&
+                  since.epoch == back->epoch && since.n < back->n &&
+                  json_get(kept, "until", &value) && json_i64(value, &until) &&
+                  (until == 0 || back->n <= (uint64_t)until);
+    arena_reset(&arena);
+    *back = behind ? since : *back;
+    return behind;
+}
+
+bool chat_holds(struct sio_socket *s, span state)
+{
+    struct chat_who who;
+    span kept;
+    return who_of(s, &who) && json_get(state, "chat", &kept);
+}
+
+void chat_restore(struct sio_socket *s, span state)
+{
+    struct chat_who who;
     bool told = false;
     span kept, value;
     if (!who_of(s, &who)) {
@@ -245,12 +279,7 @@ void chat_restore(struct sio_socket *s, span state)
     c->recovered = json_get(state, "chat", &kept);
     c->known = c->recovered && json_get(kept, "told", &value) && json_bool(value, &told) && told;
     c->back = sio_replay_start(s);
-    if (c->recovered && json_get(kept, "since", &value) &&
-        pos_parse(json_string_in(value, &arena), &since) && since.epoch == c->back.epoch &&
-        since.n < c->back.n) {
-        c->back = since;
-    }
-    arena_reset(&arena);
+    c->alone = c->recovered && is_behind(kept, &c->back);
 }
 
 void chat_rights(struct sio_socket *s)
@@ -308,6 +337,7 @@ static void on_room(struct chat_client *client, const struct chat_arrival *a)
     struct chat_place *p = chat_place_of(c, a->room);
     struct chat_wish *w = wish_of(c, a->room, false);
     bool old = c->recovered && !c->told; /* one that it had when it went, or came into meanwhile */
+    bool shared = old && w == NULL && !c->alone && sio_replay_is_held(c->socket);
     if (p != NULL) { /* who watched has become a member */
         p->watching = a->watching;
         if (w != NULL) {
@@ -319,7 +349,11 @@ static void on_room(struct chat_client *client, const struct chat_arrival *a)
         if (!(old && c->known) || w != NULL) {
             emit_object(c, JOINED, a->json, wish_id(w));
         }
-        chat_place_open(c, a, back ? c->back : a->pos, since);
+        if (shared) {
+            chat_place_share(c, a);
+        } else {
+            chat_place_open(c, a, back ? c->back : a->pos, since);
+        }
     }
     wish_free(c, w);
 }
@@ -356,8 +390,10 @@ static void on_listed(struct chat_client *client, err error)
         c->told = true;
         c->again_ms = 0;
         sio_keep(c->socket);
+        sio_release_replay(c->socket);
         return;
     }
+    sio_release_replay(c->socket);
     c->again_ms = c->again_ms == 0 ? AGAIN_MS_FIRST : c->again_ms * 2;
     c->again_ms = c->again_ms > AGAIN_MS_MAX ? AGAIN_MS_MAX : c->again_ms;
     deadline_set(home_of_socket(c), &c->again, c->again_ms);

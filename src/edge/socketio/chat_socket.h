@@ -13,10 +13,12 @@
  *
  * Places that are not live wait for their turn behind CHAT_CATCHING_MAX others of the socket.
  *
- * Of a session nothing is kept but the position from which its rooms must be read again: rooms come
- * from the client anew, for rights may have changed. While places catch up, what the peer saw last
- * says nothing about them, so the lowest of their positions is kept; it is forgotten when a pong
- * shows that all they were given has arrived.
+ * Of a session no rooms are kept: they come from the client anew, for rights may have changed. What
+ * a socket missed is held back until all are known, and then read by the session's one reader, in
+ * one order, so what the peer has seen last always covers what it had before. While places have
+ * readers of their own that is not so: the lowest of their positions is kept, and the number at
+ * which all were live. Who comes back and has seen nothing later gets its rooms from there; what it
+ * sees twice has the same eventId. Both are forgotten when a pong shows that all has arrived.
  */
 #ifndef SB_EDGE_SOCKETIO_CHAT_SOCKET_H
 #define SB_EDGE_SOCKETIO_CHAT_SOCKET_H
@@ -68,9 +70,13 @@ struct chat_socket {
     bool told;               /* all rooms there were have been told */
     bool recovered;          /* it came back, and */
     bool known;              /* had been told of its rooms before: they are not told again */
+    bool alone;              /* recovered: rooms must be read from further back than the session */
     struct pos back;         /* recovered: where rooms are read from */
     bool settling;           /* places catch up, or what they were given may not have arrived: */
-    struct pos low;          /* the lowest position of theirs, which is kept */
+    bool gave;               /* (some were given something) */
+    struct pos low;          /* the lowest position of theirs, which is kept; and */
+    uint64_t until;          /* the number at which all were live: who has seen a later one has all
+                                of that; 0: they are not */
     struct list places;      /* struct chat_place */
     struct list wishes;      /* struct chat_wish */
     unsigned wish_count;
@@ -94,6 +100,8 @@ struct chat_place *chat_place_of(const struct chat_socket *c, uuid room);
 /* A new place that goes on from `pos`; with since >= 0 stored messages above it come first. */
 void chat_place_open(struct chat_socket *c, const struct chat_arrival *a, struct pos pos,
                      int64_t since);
+/* A new place of the session's own reader, with which it comes back. */
+void chat_place_share(struct chat_socket *c, const struct chat_arrival *a);
 /* Messages above `since` again, of a place that may be live: then it goes on from where it is. */
 void chat_place_since(struct chat_place *p, int64_t since);
 /* Nothing of the room is heard any more. */
@@ -105,6 +113,8 @@ void chat_places_early(struct chat_socket *c);
 
 /* A place catches up from this position on: kept while it does. */
 void chat_catching_from(struct chat_socket *c, struct pos pos);
+/* The last one is live. */
+void chat_caught_up(struct chat_socket *c);
 /* The result of chat:room:join: says it to who asked, begins what `since` asks for. request_id is
  * copied; `r` holds ERR_NONE. */
 void chat_socket_joined(struct chat_socket *c, uuid room, span request_id, const int64_t *since,

@@ -29,6 +29,8 @@ struct sio_replay {
     struct journal_reader reader;
     struct sio_socket *socket;
     buf later; /* subscriptions that begin behind it: home, length, name */
+    buf held;  /* likewise, ordered ones of a reader that is held */
+    bool holding;
     unsigned topics;
     struct pos start;
     uint64_t told; /* number of the last position in an event that is not of the log */
@@ -188,6 +190,7 @@ static void replay_free(struct sio_resume *r)
     if (r->replay != NULL) {
         journal_close(&r->replay->reader);
         buf_deinit(&r->replay->later);
+        buf_deinit(&r->replay->held);
         mem_free(r->replay);
         r->replay = NULL;
     }
@@ -228,6 +231,12 @@ struct pos sio_replay_start(const struct sio_socket *s)
     return r == NULL ? journal_now(sio_edge(s)->home->journal) : r->start;
 }
 
+struct pos sio_replay_at(const struct sio_socket *s)
+{
+    const struct sio_replay *r = replaying(s);
+    return r == NULL ? journal_now(sio_edge(s)->home->journal) : journal_reader_pos(&r->reader);
+}
+
 struct later {
     unsigned home;
     size_t len;
@@ -245,26 +254,26 @@ static bool later_next(span *rest, struct later *l, span *topic)
     return true;
 }
 
-static bool later_drop(struct sio_replay *r, span topic)
+static bool later_drop(buf *list, span topic)
 {
-    span rest = buf_span(&r->later), name;
+    span rest = buf_span(list), name;
     struct later l;
     while (later_next(&rest, &l, &name)) {
         if (span_eq(name, topic)) {
-            size_t at = (size_t)(name.ptr - r->later.ptr) - sizeof l;
-            memmove(r->later.ptr + at, rest.ptr, rest.len);
-            r->later.len -= sizeof l + l.len;
+            size_t at = (size_t)(name.ptr - list->ptr) - sizeof l;
+            memmove(list->ptr + at, rest.ptr, rest.len);
+            list->len -= sizeof l + l.len;
             return true;
         }
     }
     return false;
 }
 
-static bool subscribe_later(struct sio_replay *r, unsigned home, span topic)
+static bool subscribe_later(buf *list, unsigned home, span topic)
 {
     struct later l = {.home = home, .len = topic.len};
-    buf_append(&r->later, &l, sizeof l);
-    buf_append_span(&r->later, topic);
+    buf_append(list, &l, sizeof l);
+    buf_append_span(list, topic);
     return !pattern_is(topic) || pattern_allowed(topic);
 }
 
@@ -273,7 +282,8 @@ bool sio_subscribe(struct sio_socket *s, unsigned home, span topic)
     struct sio_replay *r = replaying(s);
     if (r != NULL && home == JOURNAL_HOME) {
         r->topics++;
-        return journal_subscribe(&r->reader, topic);
+        return r->holding ? subscribe_later(&r->held, home, topic)
+                          : journal_subscribe(&r->reader, topic);
     }
     return sio_subscribe_values(s, home, topic);
 }
@@ -282,7 +292,7 @@ bool sio_subscribe_values(struct sio_socket *s, unsigned home, span topic)
 {
     struct sio_replay *r = replaying(s);
     return r != NULL
-               ? subscribe_later(r, home, topic)
+               ? subscribe_later(&r->later, home, topic)
                : hub_subscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
 }
 
@@ -293,7 +303,7 @@ bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic)
         return hub_unsubscribe(sio_edge(s)->hub, conn_slot(s->sio->eio.conn), home, topic);
     }
     return (home == JOURNAL_HOME && journal_unsubscribe(&r->reader, topic)) ||
-           later_drop(r, topic);
+           later_drop(&r->held, topic) || later_drop(&r->later, topic);
 }
 
 void sio_recovery_writable(struct sio_socket *s)
@@ -384,6 +394,10 @@ static void restore(struct sio_socket *s, span state, struct arena *arena)
     struct json_iter it;
     char topic[HUB_TOPIC_BYTES_MAX];
     span value, room;
+    if (sio_ops(s)->holds != NULL && json_get(state, "state", &value) &&
+        sio_ops(s)->holds(s, value)) {
+        replaying(s)->holding = true;
+    }
     if (sio_ops(s)->rooms) {
         (void)sio_subscribe(s, JOURNAL_HOME, emit_topic(sio_nsp(s), SPAN_NONE, topic));
     }
@@ -452,7 +466,30 @@ bool sio_recovery_restore(struct sio_socket *s, const struct resume_ask *ask, sp
 void sio_recovery_begin(struct sio_socket *s)
 {
     struct sio_replay *r = replaying(s);
-    if (r != NULL && r->topics == 0) { /* nothing that could be missed */
+    if (r != NULL && r->topics == 0 && !r->holding) { /* nothing that could be missed */
         on_live(&r->reader);
     }
+}
+
+bool sio_replay_is_held(const struct sio_socket *s)
+{
+    return replaying(s) != NULL && replaying(s)->holding;
+}
+
+void sio_release_replay(struct sio_socket *s)
+{
+    struct sio_replay *r = replaying(s);
+    if (r == NULL || !r->holding) {
+        return;
+    }
+    buf held = r->held;
+    span rest = buf_span(&held), topic;
+    struct later l;
+    r->held = (buf){0};
+    r->holding = false;
+    while (later_next(&rest, &l, &topic)) {
+        (void)journal_subscribe(&r->reader, topic);
+    }
+    buf_deinit(&held);
+    sio_recovery_begin(s);
 }

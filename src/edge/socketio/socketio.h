@@ -70,6 +70,10 @@ struct sio_nsp_ops {
      * the subscriptions again with sio_subscribe. */
     void (*keep)(const struct sio_socket *s, struct json_writer *w);
     void (*restore)(struct sio_socket *s, span state);
+    /* Before anything is restored: whether what was missed is to be held back until
+     * sio_release_replay, for there are topics that only somebody else can name. So all of it comes
+     * in one order. May be NULL. */
+    bool (*holds)(struct sio_socket *s, span state);
     void (*on_event)(struct sio_socket *s, const struct sio_event *ev);
     /* The rights changed (session_change SESSION_RIGHTS). May be NULL. */
     void (*on_rights)(struct sio_socket *s);
@@ -134,8 +138,13 @@ bool sio_subscribe_values(struct sio_socket *s, unsigned home, span topic);
 bool sio_unsubscribe(struct sio_socket *s, unsigned home, span topic);
 /* It came back, and what it missed is still being read from the log. */
 bool sio_is_replaying(const struct sio_socket *s);
+bool sio_replay_is_held(const struct sio_socket *s);
+/* Harmless when it is not held. */
+void sio_release_replay(struct sio_socket *s);
 /* Within `restore`: the position that it comes back with; later: now. */
 struct pos sio_replay_start(const struct sio_socket *s);
+/* How far it is with what it missed; later: now. */
+struct pos sio_replay_at(const struct sio_socket *s);
 /* What `keep` writes, or rooms, have changed. Nothing where nothing is recovered. */
 void sio_keep(struct sio_socket *s);
 

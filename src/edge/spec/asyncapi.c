@@ -26,7 +26,9 @@ struct wire {
 static const struct wire wires[] = {
     {"socketio", "Socket.IO", "/socket.io/",
      "Socket.IO protocol 5, namespace /. An event has one argument, the payload. With an ack id it "
-     "is answered {ok:true,...} or {ok:false,error}; without one a refusal is the event `error`.",
+     "is answered {ok:true,...} or {ok:false,error}; without one a refusal is the event `error`. "
+     "Names that begin `chat:` have the payload in an envelope {event,data,requestId?,version}; "
+     "their acks repeat the requestId, and their refusals are the event `chat:error`.",
      NULL, false},
     {"monitor", "Monitor", "/api/v1/devices/{deviceUuid}/ws",
      "WebSocket, one JSON document a text frame: {type,data}. A frame with a top-level `id` of a "
@@ -239,6 +241,49 @@ static void put_ordered(struct json_writer *w, const struct message *m)
     json_close(w, '}');
 }
 
+static bool is_chat(const struct message *m) { return strncmp(m->name, "chat:", 5) == 0; }
+
+static void put_const(struct json_writer *w, const char *name, const char *value)
+{
+    json_member_open(w, name, '{');
+    json_member_string(w, "const", span_str(value));
+    json_close(w, '}');
+}
+
+/* {event,data,requestId?,version}; what peers say may be the data alone (CONTRACT 5). */
+static void put_envelope(struct json_writer *w, const struct message *m)
+{
+    static const char *const required[] = {"event", "data", "version"};
+    if (m->in) {
+        json_open(w, '{');
+        json_member_open(w, "anyOf", '[');
+    }
+    json_open(w, '{');
+    json_member_string(w, "type", SPAN("object"));
+    json_member_open(w, "properties", '{');
+    put_const(w, "event", m->name);
+    json_key(w, "data");
+    if (m->ordered && m->payload != NULL) {
+        put_ordered(w, m);
+    } else {
+        put_payload(w, m);
+    }
+    put_string(w, "requestId");
+    put_const(w, "version", "1.0");
+    json_close(w, '}');
+    json_member_open(w, "required", '[');
+    for (size_t i = 0; i < ARRAY_LEN(required); i++) {
+        json_write_string(w, span_str(required[i]));
+    }
+    json_close(w, ']');
+    json_close(w, '}');
+    if (m->in) {
+        put_payload(w, m);
+        json_close(w, ']');
+        json_close(w, '}');
+    }
+}
+
 static void put_peers(struct json_writer *w, const struct wire *wire, uint32_t peers)
 {
     json_member_open(w, "x-peers", '[');
@@ -287,7 +332,7 @@ static void put_ack(struct json_writer *w, const char *id, const struct message 
     json_member_open(w, "payload", '{');
     json_member_open(w, "anyOf", '[');
     spec_ref(w, answer_row(m->row_in->acked));
-    spec_ref(w, answer_row(ANSWER_refused));
+    spec_ref(w, answer_row(is_chat(m) ? ANSWER_chat_refused : ANSWER_refused));
     json_close(w, ']');
     json_close(w, '}');
     json_close(w, '}');
@@ -305,6 +350,8 @@ static void put_message(struct json_writer *w, const struct wire *wire, const ch
     json_key(w, "payload");
     if (wire->answer != NULL) {
         put_frame(w, wire, m);
+    } else if (is_chat(m) && strcmp(wire->id, "socketio") == 0) {
+        put_envelope(w, m);
     } else if (m->ordered && m->payload != NULL) {
         put_ordered(w, m);
     } else {
