@@ -35,6 +35,7 @@ function Row({ chat, room, at }: { chat: Chat; room: Signal<RoomView>; at: boole
         <span class="room-last">
           {typing.size > 0
             ? <em>{[...typing.keys()].map((id) => chat.name(r, id)).join(", ")} {typing.size === 1 ? "is" : "are"} typing…</em>
+            : r.invited ? <em>You are invited</em>
             : r.watching ? <em>You watch this room</em>
             : r.last ? <Line chat={chat} room={r} message={r.last} /> : <span class="dim">Nothing said yet</span>}
         </span>

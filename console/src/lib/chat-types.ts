@@ -27,6 +27,8 @@ export interface ChatRoom {
   memberCount?: number;
   lastSeq: number;
   unread: number;
+  /** The caller may come in, and has not yet. */
+  invited?: boolean;
   createdAt?: string;
   updatedAt?: string;
   version?: number;

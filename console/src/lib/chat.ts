@@ -203,7 +203,7 @@ export function createChat(me: User) {
         const before = rooms.get(room.id)?.peek();
         const rank = before && before.rank > base ? before.rank + list.length : since + list.length - i;
         const unread = Math.min(room.unread, Math.max(0, room.lastSeq - (readAt.get(room.id) ?? 0)));
-        upsert(room.id, { ...room, unread, rank });
+        upsert(room.id, { invited: false, ...room, unread, rank });
       });
       gone.forEach(forget);
       error.value = null;
@@ -220,7 +220,7 @@ export function createChat(me: User) {
   async function preview(ids: string[]): Promise<void> {
     for (const id of ids) {
       const room = rooms.get(id)?.peek();
-      if (!room || room.last?.seq === room.lastSeq || room.lastSeq === 0 || previewing.has(id)) {
+      if (!room || room.invited || room.last?.seq === room.lastSeq || room.lastSeq === 0 || previewing.has(id)) {
         continue;
       }
       previewing.add(id);
@@ -313,11 +313,12 @@ export function createChat(me: User) {
 
   /** After a reconnect: what was edited, deleted or reacted to in the meantime, in what is shown. */
   async function again(id: string): Promise<void> {
-    const s = states.get(id);
-    if (!s || s.log.peek() === NO_LOG) {
+    const s = state(id);
+    const fresh = s.log.peek() === NO_LOG;
+    await sync(id);
+    if (fresh) {
       return;
     }
-    await sync(id);
     try {
       for (const m of await page(id, { limit: PAGE_MAX })) {
         s.log.value = change(s.log.peek(), m.seq, () => m);
@@ -426,7 +427,7 @@ export function createChat(me: User) {
     }
     const { roomId, userId: _me, userType: _type, role: _role, ...rest } = d;
     const known = rooms.get(roomId);
-    upsert(roomId, { ...rest, watching: d.watching === true, ...(known || !loaded.peek() ? {} : { rank: ++ranks }) });
+    upsert(roomId, { ...rest, invited: false, watching: d.watching === true, ...(known || !loaded.peek() ? {} : { rank: ++ranks }) });
     if (d.name === undefined && !known) {
       void refresh(roomId);
     }
@@ -562,6 +563,11 @@ export function createChat(me: User) {
         void (me.guestOf ? ask("chat:room:join", { roomId: me.guestOf }).catch(() => {}) : Promise.resolve()).then(load);
         outbox.resume();
         uploads.resume();
+        for (const room of rooms.values()) {
+          if (room.peek().watching) { // a socket watches, and this is another
+            ask("chat:room:join", { roomId: room.peek().id }).catch(() => forget(room.peek().id));
+          }
+        }
         if (may("chat:escalation:take")) {
           void desk().catch(() => {
             // its page says so
@@ -594,7 +600,7 @@ export function createChat(me: User) {
     /** The room that is looked at; null: none. */
     show(roomId: string | null): void {
       current = roomId;
-      if (roomId !== null) {
+      if (roomId !== null && !rooms.get(roomId)?.peek().invited) {
         void sync(roomId);
         if (!rooms.get(roomId)?.peek().people.size) {
           void refresh(roomId);

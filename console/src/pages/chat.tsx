@@ -4,8 +4,9 @@ import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { Conversation } from "../chat/conversation";
 import { Desk } from "../chat/desk";
+import { roomName } from "../chat/parts";
 import { RoomList } from "../chat/rooms";
-import { createChat, type Chat } from "../lib/chat";
+import { createChat, words, type Chat, type RoomView } from "../lib/chat";
 import { navigate, CHAT } from "../lib/router";
 import { may, user } from "../lib/session";
 import { announce } from "../ui/announce";
@@ -45,6 +46,23 @@ function Blank() {
   );
 }
 
+function Invited({ chat, room }: { chat: Chat; room: RoomView }) {
+  const [error, setError] = useState("");
+  return (
+    <section class="chat-main blank" aria-label="Invitation">
+      <div>
+        <h2>You are invited to <bdi>{roomName(chat, room)}</bdi></h2>
+        {error && <p class="field-error" role="alert">{error}</p>}
+        <p>
+          <button type="button" class="primary" onClick={() => chat.ask("chat:room:join", { roomId: room.id }).catch((e: unknown) => setError(words(e)))}>
+            Come in
+          </button>
+        </p>
+      </div>
+    </section>
+  );
+}
+
 function Main({ chat, at }: { chat: Chat; at: string | null }) {
   chat.shape.value;
   if (at === null) {
@@ -54,6 +72,9 @@ function Main({ chat, at }: { chat: Chat; at: string | null }) {
     return <Desk chat={chat} />;
   }
   const room = chat.rooms.get(at);
+  if (room?.value.invited) {
+    return <Invited chat={chat} room={room.value} />;
+  }
   if (room) {
     return <Conversation key={at} chat={chat} room={room} jump={jump} />;
   }
