@@ -67,6 +67,9 @@ function Head({ chat, room, panel, onPanel }: {
 function Typing({ chat, room }: { chat: Chat; room: RoomView }) {
   const names = [...chat.state(room.id).typing.value.keys()].map((id) => chat.name(room, id));
   const who = names.length > 3 ? "Several people" : names.join(names.length === 2 ? " and " : ", ");
+  if (chat.socket.value.kind !== "open") {
+    return <p class="typing">No connection now: what you send waits for it.</p>;
+  }
   return (
     <p class="typing" role="status">
       {names.length > 0 && <><bdi>{who}</bdi> {names.length === 1 ? "is" : "are"} typing…</>}

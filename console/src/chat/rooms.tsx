@@ -7,7 +7,6 @@ import { clock, day } from "../lib/format";
 import { chatPath, DESK } from "../lib/router";
 import { may } from "../lib/session";
 import { time } from "../lib/types";
-import { Title } from "../ui/bits";
 import { Link } from "../ui/link";
 import { FindRooms, NewRoom } from "./dialogs";
 import { Badge, Line, partner, roomName } from "./parts";
@@ -58,7 +57,7 @@ export function RoomList({ chat, at }: { chat: Chat; at: string | null }) {
   return (
     <section class="chat-rooms" aria-label="Rooms">
       <div class="chat-rooms-head">
-        <Title text="Chat" />
+        <span class="chat-word" aria-hidden="true">Chat</span>
         <div class="buttons">
           <button type="button" onClick={() => setOpen("find")}>Find</button>
           {may("chat:room:create") && <button type="button" class="primary" onClick={() => setOpen("new")}>New room</button>}

@@ -10,7 +10,7 @@ import { createChat, words, type Chat, type RoomView } from "../lib/chat";
 import { navigate, CHAT } from "../lib/router";
 import { may, user } from "../lib/session";
 import { announce } from "../ui/announce";
-import { Failure } from "../ui/bits";
+import { Failure, Title } from "../ui/bits";
 
 /** The seq that the room that is shown shall lead to: from a search, or a quote. */
 const jump = signal<number | null>(null);
@@ -112,9 +112,11 @@ export function ChatPage({ room }: { room: string | null }) {
   const error = chat.error.value;
   return (
     <div class={`chat ${room === null ? "at-list" : "at-room"}`}>
+      {/* A phone shows the list or a room, and has a heading in both. */}
+      <div class="sr-only"><Title text="Chat" /></div>
       <RoomList chat={chat} at={room} />
       <div class="chat-side">
-        {error && (
+        {error && (!chat.loaded.value || chat.socket.value.kind === "open") && (
           <Failure error={error} what={chat.loaded.value ? "The list of rooms may be old." : "The rooms could not be loaded."} retry={() => void chat.load()} />
         )}
         <Notices chat={chat} />
