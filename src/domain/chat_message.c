@@ -179,6 +179,7 @@ bool chat_may_send(struct chat_ask *a, struct chat_room *r, const struct chat_dr
 struct send {
     struct chat_ask ask;
     struct chat_draft draft;
+    bool made_member; /* who monitors was asked to be one */
 };
 
 static void send_done(struct chat_outgoing *m, err error, bool repeated)
@@ -230,15 +231,43 @@ static bool is_full(struct chat_ask *a, const struct chat_room *r)
     return full;
 }
 
+static void at_home_send(struct chat_ask *a, struct chat_room *r);
+
+static void member_made(void *owner, const struct chat_result *result)
+{
+    struct send *s = owner;
+    struct chat_room *r = s->ask.room;
+    s->made_member = true;
+    if (result->error == ERR_NONE) {
+        at_home_send(&s->ask, r);
+    } else {
+        chat_refuse(&s->ask, result->error, NULL, result->why);
+    }
+    chat_release(r);
+}
+
+/* It is there now, and says something: from here on it is a member (it intervenes). */
+static void intervene(struct send *s, struct chat_room *r)
+{
+    struct chat_ask *a = &s->ask;
+    if (s->made_member) {
+        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
+        return;
+    }
+    a->room = r;
+    chat_hold(r);
+    chat_member_add(r->chat->home, r->id, a->who.actor.id, CHAT_MEMBER, &a->who, member_made, s);
+}
+
 static void at_home_send(struct chat_ask *a, struct chat_room *r)
 {
     struct send *s = (struct send *)a;
-    if (r == NULL) {
+    if (r == NULL || r->state != CHAT_ROOM_READY) {
         chat_answer(a, ERR_ROOM_ACCESS_DENIED);
     } else if (!chat_may_send(a, r, &s->draft) || is_full(a, r)) {
         return;
     } else if (chat_member(r, a->who.actor.id) == NULL) {
-        chat_refuse(a, ERR_PERMISSION_DENIED, NULL, "you are no member of this room");
+        intervene(s, r);
     } else {
         struct chat_outgoing *m = chat_outgoing_new(r, &s->draft, a->who.actor.id);
         chat_outgoing_origin(m, &a->origin);

@@ -245,6 +245,71 @@ static void who_may_not_send_is_refused(void **state)
     assert_int_equal(stored_messages(room), 2);
 }
 
+static void a_supervisor_who_speaks_becomes_a_member(void **state)
+{
+    const char *text;
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), sue = supervisor("Sue");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, NULL, NULL, NULL);
+    uuid pair = room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL);
+    struct socket *hers = socket_open(0, &anna);
+    static struct told x[2];
+    memset(x, 0, sizeof x);
+    turns();
+    struct home *h = any_home();
+    struct chat_draft d = draft("\"x\"");
+    chat_send(h, room, &d, &sue, NULL, on_told, &x[0]);
+    chat_send(h, room, &d, &sue, NULL, on_told, &x[1]);
+    turns();
+    turns();
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(x[i].error, ERR_NONE);
+        assert_int_equal(x[i].seq, i + 1);
+    }
+    text = text_of("chat:room:joined {\"roomId\":\"%s\",\"userId\":\"%s\","
+                   "\"userType\":\"supervisor\"}",
+                   id_text(room), id_text(sue.actor.id));
+    assert_int_equal(heard_count(hers, text), 1);
+    assert_int_equal(heard_count(hers, "chat:message:received"), 2);
+    refused(pair, &sue, CHAT_MESSAGE_CHAT, ERR_PERMISSION_DENIED);
+}
+
+static void who_is_out_meanwhile_says_nothing(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, NULL);
+    static struct told left, muted, said[3];
+    memset(&left, 0, sizeof left);
+    memset(&muted, 0, sizeof muted);
+    memset(said, 0, sizeof said);
+    struct home *h = any_home();
+    struct chat_draft d = draft("\"x\"");
+    store_may_fail();
+    store_faulty_hold(faulty);
+    chat_leave(h, room, &ben, NULL, on_told, &left);
+    chat_member_patch(h, room, cid.actor.id,
+                      &(struct chat_member_change){.role = -1, .has_mute = true, .mute_s = 60},
+                      &anna, on_told, &muted);
+    turns();
+    chat_send(h, room, &d, &ben, NULL, on_told, &said[0]);
+    chat_send(h, room, &d, &cid, NULL, on_told, &said[1]);
+    chat_send(h, room, &d, &anna, NULL, on_told, &said[2]);
+    turns();
+    store_faulty_resume(faulty);
+    turns();
+    turns();
+    assert_int_equal(left.error, ERR_NONE);
+    assert_int_equal(muted.error, ERR_NONE);
+    assert_int_equal(said[0].error, ERR_ROOM_ACCESS_DENIED);
+    assert_int_equal(said[1].error, ERR_PERMISSION_DENIED);
+    assert_int_equal(said[2].error, ERR_NONE);
+    assert_int_equal(stored_messages(room), 1);
+    time_passes(61000);
+    send(room, &cid, "\"again\"", &t);
+    answered(ERR_NONE);
+}
+
 static void a_reply_names_a_message_of_the_room(void **state)
 {
     (void)state;
@@ -511,6 +576,9 @@ int main(void)
         FIVE(a_client_id_is_one_message),
         ONE(repeats_do_not_hold_back_what_is_new),
         FIVE(who_may_not_send_is_refused),
+        ONE(a_supervisor_who_speaks_becomes_a_member),
+        FIVE(a_supervisor_who_speaks_becomes_a_member),
+        FIVE(who_is_out_meanwhile_says_nothing),
         ONE(a_reply_names_a_message_of_the_room),
         ONE(what_the_store_refuses_leaves_no_trace),
         FIVE(what_the_store_refuses_leaves_no_trace),
