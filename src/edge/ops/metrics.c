@@ -5,6 +5,7 @@
 #include "edge/ops/scrape.h"
 #include "edge/rest/handlers.h"
 
+#include "domain/chat.h"
 #include "domain/command.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
@@ -277,6 +278,25 @@ static void collect_commands_total(struct scrape *s)
     }
     for (unsigned p = PHASE_DONE; p < PHASE_COUNT; p++) {
         scrape_labelled(s, "phase", command_phase_name((enum command_phase)p), (double)counts[p]);
+    }
+}
+
+static void collect_chat_room_messages_total(struct scrape *s)
+{
+    uint64_t counts[CHAT_ROOM_TYPES] = {0};
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        struct chat_stats stats = {0};
+        if (home != NULL && home->chat != NULL) {
+            chat_stats(home, &stats);
+        }
+        for (unsigned t = 0; t < CHAT_ROOM_TYPES; t++) {
+            counts[t] += stats.messages[t];
+        }
+    }
+    for (unsigned t = 0; t < CHAT_ROOM_TYPES; t++) {
+        scrape_labelled(s, "room_type", chat_room_type_name((enum chat_room_type)t),
+                        (double)counts[t]);
     }
 }
 
