@@ -12,6 +12,7 @@ struct blob *blob_new(enum blob_class cls, uint16_t event, int64_t time_ms, span
     atomic_init(&b->refs, 1);
     b->class = (uint8_t)cls;
     b->some = false;
+    b->own = false;
     b->barrier = false;
     b->event = event;
     b->state_key = 0;
