@@ -2,6 +2,7 @@
  * other loops send here. */
 #include "domain/chat.h"
 #include "domain/chat_internal.h"
+#include "domain/chat_retention.h"
 
 #include "base/mem.h"
 #include "shape/decode.h"
@@ -23,6 +24,7 @@ struct chat *chat_new(struct home *h)
     struct chat *c = mem_calloc(1, sizeof *c);
     c->home = h;
     list_init(&c->idle);
+    c->retention = h->index == 0 ? chat_retention_new(h) : NULL;
     h->chat = c;
     chat_cursors_start(c);
     chat_desk_start(c);
@@ -58,6 +60,7 @@ static void room_free(struct chat_room *r)
     map_deinit(&r->members);
     chat_delivery_free(r);
     chat_guests_free(r);
+    chat_typing_free(r);
     mem_free(r->name);
     mem_free(r->settings);
     mem_free(r);
@@ -79,6 +82,7 @@ static void room_drop(struct chat_room *r)
 void chat_free(struct chat *c)
 {
     chat_files_free(c);
+    chat_retention_free(c->retention);
     chat_clients_free(c);
     chat_robots_free(c);
     chat_presences_free(c);
@@ -184,6 +188,7 @@ struct chat_member_of *chat_member_put(struct chat_room *r, const struct chat_pr
 void chat_member_drop(struct chat_room *r, struct chat_member_of *m)
 {
     ASSERT(m->clients == 0);
+    chat_moods_forget(r, m);
     map_remove(&r->members, &m->node);
     r->member_count--;
     r->guest_count -= m->type == CHAT_GUEST;

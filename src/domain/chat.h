@@ -237,9 +237,17 @@ void chat_send(struct home *h, uuid room, const struct chat_draft *in, const str
 /* The sender, within chat_edit_window_s; earlier texts are kept. chat:message:updated. */
 void chat_edit(struct home *h, uuid message, span content, bool object, const struct chat_who *who,
                const struct chat_origin *origin, chat_done done, void *owner);
+/* The same of the version that is stored (0: any), else ERR_PRECONDITION_FAILED. */
+void chat_edit_version(struct home *h, uuid message, int64_t version, span content, bool object,
+                       const struct chat_who *who, const struct chat_origin *origin,
+                       chat_done done, void *owner);
 /* The sender, moderators, supervisors (audited): the place stays, with `deleted` and no content. */
 void chat_delete(struct home *h, uuid message, const struct chat_who *who,
                  const struct chat_origin *origin, chat_done done, void *owner);
+/* As above. */
+void chat_delete_version(struct home *h, uuid message, int64_t version, const struct chat_who *who,
+                         const struct chat_origin *origin, chat_done done, void *owner);
+/* 1 to CHAT_EMOJI_MAX bytes; chat:message:updated. */
 void chat_react(struct home *h, uuid message, span emoji, bool on, const struct chat_who *who,
                 const struct chat_origin *origin, chat_done done, void *owner);
 /* {content,editedAt,editedBy} oldest first; for who may delete it. */

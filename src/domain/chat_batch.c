@@ -350,6 +350,7 @@ static void committed(struct batch *b, const struct store_req *req)
         struct chat_outgoing *m = b->messages[i];
         struct chat_member_of *sender = chat_member(r, m->sender);
         if (sender != NULL) {
+            chat_typing_ends(r, sender);
             chat_cursor_sent(r, sender, m->seq);
         }
         chat_delivery_sent(r, m, (uint64_t)store_int(store_cell(req, STEP_EVENTS, i, 0)));

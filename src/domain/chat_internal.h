@@ -18,6 +18,7 @@
  *   chat_typing.c    typing, presence told
  *   chat_edit.c      edit, delete, reactions
  *   chat_history.c   pages, search
+ *   chat_retention.c messages of rooms that keep them for some days only
  *   chat_file.c      files
  *   chat_robot*.c    robots
  *   chat_desk.c      escalations
@@ -40,6 +41,8 @@ struct chat_guests;           /* chat_guest.c, of a room */
 struct chat_robots;           /* chat_robot.c, of a home */
 struct chat_files;            /* chat_file.c, of a home */
 struct chat_desk;             /* chat_desk.c, at home 0 */
+struct chat_moods;            /* chat_typing.c, of a room */
+struct chat_retention;        /* chat_retention.c, at home 0 */
 
 enum chat_room_state { CHAT_ROOM_LOADING, CHAT_ROOM_READY, CHAT_ROOM_GONE };
 
@@ -60,7 +63,11 @@ struct chat_member_of {
     uint8_t name_len;
     char *name;              /* owned: display name */
     struct chat_cursor *cursor; /* chat_cursor.c; NULL: the store has them */
-    int64_t typing_until_ms; /* monotonic; 0: not (chat_typing.c) */
+    /* chat_typing.c; times are monotonic: */
+    struct list typing;      /* linked: it types, until */
+    int64_t typing_until_ms;
+    struct list leaving;     /* linked: it has no socket any more, which is told at */
+    int64_t leaves_ms;
 };
 
 struct chat_room {
@@ -95,7 +102,7 @@ struct chat_room {
     struct chat_delivery_of_room *delivery; /* NULL: nothing is on its way to anybody */
     struct chat_guests *guests;             /* NULL: no guests */
     bool alone;            /* guests without an employee: read-only for them */
-    struct deadline typing;
+    struct chat_moods *moods; /* chat_typing.c; NULL: nobody types or is leaving */
 };
 
 struct chat {
@@ -114,6 +121,7 @@ struct chat {
     struct chat_robots *robots;
     struct chat_files *files;
     struct chat_desk *desk;
+    struct chat_retention *retention; /* at home 0 */
     _Atomic unsigned asks; /* of this loop's callers */
     _Atomic unsigned loaded, online;
     _Atomic uint64_t messages[CHAT_ROOM_TYPES];
@@ -449,6 +457,11 @@ void chat_cursor_touch(struct chat_room *r, struct chat_member_of *m, bool recei
 /* It said something, or went. */
 void chat_typing_ends(struct chat_room *r, struct chat_member_of *m);
 void chat_typing_free(struct chat_room *r);
+/* Its first socket has come, or its last has gone: so it does not type any more, and others will be
+ * told if it does not come back. */
+void chat_presence_tell(struct chat_room *r, struct chat_member_of *m, bool online);
+/* It is no member any more: nothing will be told of it. */
+void chat_moods_forget(struct chat_room *r, struct chat_member_of *m);
 
 /* --- chat_robot.c, chat_file.c, chat_desk.c, chat_guest.c: what the others call --- */
 void chat_robots_start(struct chat *c);

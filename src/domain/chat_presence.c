@@ -46,6 +46,7 @@ void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool o
     } else {
         chat_delivery_gone(r, m);
     }
+    chat_presence_tell(r, m, online);
 }
 
 static void member_comes(struct chat_room *r, struct chat_member_of *m)

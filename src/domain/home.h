@@ -78,6 +78,9 @@ struct domain_conf {
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */
     uint64_t recovery_bytes_max;     /* memory of sessions that may, over all homes */
     const char *timezone;            /* of Monitor's `time` labels: UTC or a fixed +hh:mm */
+    int64_t chat_edit_window_s;      /* 1 d: how long a message may be changed */
+    int64_t chat_typing_ms;          /* 6 s: how long who says so types */
+    int64_t chat_presence_grace_ms;  /* 5 s: who comes back within it was not away */
     int64_t chat_tier_ms[3];         /* 30, 120, 480 min: how long an escalation stays at T1-T3 */
     int64_t chat_alone_ms;           /* 60 s: the last employee may be offline for so long */
     int64_t chat_alone_queue_ms;     /* 5 min: then the room waits in the queue */

@@ -362,6 +362,9 @@ static int setup(void **state, int (*world)(void **))
     w.conf.chat_room_waiting_max = 2000;
     w.conf.chat_waiting_bytes_max = 67108864;
     w.conf.chat_receipts_members_max = 100;
+    w.conf.chat_edit_window_s = 3600;
+    w.conf.chat_typing_ms = 6000;
+    w.conf.chat_presence_grace_ms = 5000;
     w.conf.timezone = "UTC";
     w.conf.chat_tier_ms[0] = 1800000;
     w.conf.chat_tier_ms[1] = 7200000;

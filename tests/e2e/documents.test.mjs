@@ -321,6 +321,12 @@ test('documented_examples_fit_the_documents', () => {
     const way = timestamp === undefined ? 'in' : 'out';
     fits(`home_${way}_${frame.type}`, way === 'in' ? frame : { ...frame, timestamp });
   }
+  const said = readdirSync(dir).filter((file) => file.startsWith('chat_'));
+  assert.ok(said.length >= 21);
+  for (const file of said) {
+    const { event, data } = golden(file);
+    fits(`socketio_out_${event.replaceAll(':', '_')}`, data);
+  }
   const problem = answers.getSchema('openapi#/components/schemas/problem');
   assert.ok(problem(golden('rest_problem.json')), JSON.stringify(problem.errors));
   assert.ok(openapi.components.schemas.error_code.enum.includes(golden('rest_problem.json').code));

@@ -9,6 +9,9 @@
 
 /* The caller. The address is written into `text`, which the answer borrows. */
 struct chat_who chat_caller(const struct rest_call *c, char text[ADDR_TEXT_MAX]);
+/* Takes of the principal's bucket for what it says here (chat_send.c). False: too much, answered
+ * 429. */
+bool chat_within_rate(struct rest_call *c) MUST_CHECK;
 /* The call of an answer, if its peer is still there and nothing failed; else NULL (answered). */
 struct rest_call *chat_answer_call(void *owner, const struct chat_result *r);
 /* A chat_done that answers 200 with the result's JSON, and its ETag when it has a version. */

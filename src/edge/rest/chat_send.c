@@ -26,8 +26,7 @@ struct posting {
     span response;
 };
 
-/* False: too much, answered 429. */
-static bool within_rate(struct rest_call *c)
+bool chat_within_rate(struct rest_call *c)
 {
     struct edge *e = c->edge;
     bool guest = c->grant->kind == PRINCIPAL_GUEST;
@@ -112,7 +111,7 @@ void rest_chat_message_post(struct rest_call *c)
 {
     struct shape_chat_draft in;
     struct shape_ctx ctx = {.arena = &c->arena};
-    if (!within_rate(c) || !device_body(c, SCHEMA_chat_draft, &in)) {
+    if (!chat_within_rate(c) || !device_body(c, SCHEMA_chat_draft, &in)) {
         return;
     }
     struct posting *p = ARENA_NEW(&c->arena, struct posting);
