@@ -324,8 +324,8 @@ test('documented_examples_fit_the_documents', () => {
   const said = readdirSync(dir).filter((file) => file.startsWith('chat_'));
   assert.ok(said.length >= 21);
   for (const file of said) {
-    const { event, data } = golden(file);
-    fits(`socketio_out_${event.replaceAll(':', '_')}`, data);
+    const envelope = golden(file);
+    fits(`socketio_out_${envelope.event.replaceAll(':', '_')}`, envelope);
   }
   const problem = answers.getSchema('openapi#/components/schemas/problem');
   assert.ok(problem(golden('rest_problem.json')), JSON.stringify(problem.errors));
