@@ -14,7 +14,8 @@ const FLAGS = ['--loops', '2', '--engineio-ping-interval-ms', '400', '--chat-mes
 
 // Those of the document, and those that CONTRACT 5 adds.
 const CLIENT_EVENTS = ['chat:room:join', 'chat:message:send', 'chat:room:create', 'chat:message:read',
-  'chat:message:delivered', 'chat:room:leave'];
+  'chat:message:delivered', 'chat:message:edit', 'chat:message:delete', 'chat:reaction:set',
+  'chat:typing:start', 'chat:typing:stop', 'chat:room:leave'];
 
 let server;
 const dataDir = tempDir();
@@ -146,6 +147,34 @@ describe('events of clients', () => {
     assert.deepEqual(a, b);
   });
 
+  it('chat:room:join with since brings what was missed, in order, once, then what is live', async () => {
+    const ann = await talk('ann');
+    const ben = await talk('ben');
+    const { id } = await room(ann);
+    await join(ben, id);
+    await send(ann, id, '1');
+    await next(ben, 'chat:message:received', (m) => m.roomId === id);
+    ben.close();
+    for (let n = 2; n <= 450; n += 1) ann.socket.emit('chat:message:send', envelope('chat:message:send', { roomId: id, type: 'chat', content: `${n}` }));
+    await next(ann, 'chat:message:received', (m) => m.roomId === id && m.seq === 450);
+    const back = await talk('ben');
+    const told = await next(back, 'chat:room:joined', (d) => d.roomId === id);
+    assert.equal(told.data.lastSeq, 450);
+    assert.equal(told.data.unread, 450);
+    const asked = ask(back, 'chat:room:join', { roomId: id, since: 1 });
+    for (let n = 451; n <= 460; n += 1) await send(ann, id, `${n}`);
+    assert.equal((await asked).ok, true);
+    await until('all has come', () => seqs(back, id).length >= 459);
+    assert.deepEqual(seqs(back, id).sort((a, b) => a - b), upTo(460, 2));
+    const missed = seqs(back, id).filter((seq) => seq <= 450);
+    assert.deepEqual(missed, upTo(450, 2));
+    await good(back, 'chat:room:join', { roomId: id, since: 440 });
+    await send(ann, id, '461');
+    await next(back, 'chat:message:received', (m) => m.roomId === id && m.seq === 461);
+    await until('again', () => seqs(back, id).filter((seq) => seq === 450).length === 2);
+    assert.equal(seqs(back, id).filter((seq) => seq === 461).length, 1);
+  });
+
   it('chat:room:leave ends membership, and nothing of the room is heard after', async () => {
     const ann = await talk('ann');
     const ben = await talk('ben');
@@ -237,6 +266,47 @@ describe('events of clients', () => {
     await next(ann, 'chat:message:status',
       (d) => d.messageId === ack.messageId && d.deliveryStatus === 'delivered');
   });
+
+  it('chat:message:edit, chat:reaction:set and chat:message:delete tell chat:message:updated', async () => {
+    const ann = await talk('ann');
+    const ben = await talk('ben');
+    const { id } = await room(ann);
+    await join(ben, id);
+    const { messageId } = await send(ann, id, 'firts');
+    await good(ann, 'chat:message:edit', { messageId, content: 'first' }, 'u1');
+    const edited = await next(ann, 'chat:message:updated', (m, s) => s.requestId === 'u1');
+    assert.equal(edited.data.content, 'first');
+    assert.ok(edited.data.editedAt);
+    const theirs = await next(ben, 'chat:message:updated', (m) => m.id === messageId);
+    assert.equal(theirs.requestId, undefined);
+    await good(ben, 'chat:reaction:set', { messageId, emoji: '\u{1f44d}', on: true });
+    const liked = await next(ann, 'chat:message:updated', (m) => m.reactions?.length === 1);
+    assert.equal(liked.data.reactions[0].emoji, '\u{1f44d}');
+    await refused(ben, 'chat:message:edit', { messageId, content: 'no' }, 'PERMISSION_DENIED');
+    await good(ann, 'chat:message:delete', { messageId });
+    const gone = await next(ben, 'chat:message:updated', (m) => m.deleted === true);
+    assert.equal(gone.data.content, null);
+    const secret = await room(ann, { type: 'group' });
+    const hidden = await send(ann, secret.id, 'x');
+    const [one, other] = [await ask(ben, 'chat:message:edit', { messageId: NOBODYS, content: 'no' }),
+      await ask(ben, 'chat:message:edit', { messageId: hidden.messageId, content: 'no' })];
+    assert.equal(one.ok, false);
+    assert.deepEqual(one, other);
+  });
+
+  it('chat:typing:start and chat:typing:stop are told to the others', async () => {
+    const ann = await talk('ann');
+    const ben = await talk('ben');
+    const { id } = await room(ann);
+    await join(ben, id);
+    await good(ben, 'chat:typing:start', { roomId: id });
+    const on = await next(ann, 'chat:user:typing', (d) => d.roomId === id && d.isTyping);
+    assert.deepEqual(Object.keys(on.data), ['roomId', 'userId', 'isTyping']);
+    await refused(ben, 'chat:typing:start', { roomId: id }, 'RATE_LIMITED');
+    await good(ben, 'chat:typing:stop', { roomId: id });
+    await next(ann, 'chat:user:typing', (d) => d.roomId === id && !d.isTyping);
+  });
+
 });
 
 describe('message protocol', () => {

@@ -65,6 +65,11 @@ async def life(kind, way, server, people):
         async with connected(kind, server.url, way, auth={'token': ben_token}) as ben:
             told = await hear(ben, 'chat:room:joined', lambda s: s['data']['roomId'] == room)
             assert told['data']['lastSeq'] == 6
+            assert (await ask(ben, 'chat:room:join', {'roomId': room, 'since': 3}))['ok']
+            missed = [(await hear(ben, 'chat:message:received',
+                                  lambda s: s['data']['roomId'] == room))['data']['seq']
+                      for _ in range(3)]
+            assert missed == [4, 5, 6], missed
 
 
 class Chat(unittest.TestCase):

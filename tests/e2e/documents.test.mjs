@@ -452,13 +452,19 @@ test('events_and_acks_of_chat_are_as_documented', async () => {
   const roomId = room.id;
   const { member } = await call(ben, 'chat:room:join', { roomId, since: 0 });
   assert.equal(member.userType, 'employee');
-  await call(ann, 'chat:message:send', { roomId, type: 'chat', content: 'x', clientId: 'c', metadata: {} });
+  const { messageId } = await call(ann, 'chat:message:send', { roomId, type: 'chat', content: 'x', clientId: 'c', metadata: {} });
   await call(ben, 'chat:message:delivered', { roomId, seq: 1 });
   await call(ben, 'chat:message:read', { roomId, seq: 1 });
-  assert.equal((await call(ben, 'chat:room:join', { roomId: member.userId })).ok, false);
+  await call(ben, 'chat:typing:start', { roomId });
+  await call(ben, 'chat:typing:stop', { roomId });
+  await call(ben, 'chat:reaction:set', { messageId, emoji: '!', on: true });
+  await call(ann, 'chat:message:edit', { messageId, content: { y: 1 } });
+  await call(ann, 'chat:message:delete', { messageId });
+  await call(ben, 'chat:room:leave', { roomId });
+  assert.equal((await call(ben, 'chat:room:join', { roomId: messageId })).ok, false);
   ben.emit('chat:room:join', 7);
-  const all = ['chat:room:created', 'chat:room:joined', 'chat:message:received', 'a result',
-    'chat:message:status', 'chat:message:receipt', 'chat:error'];
+  const all = ['chat:room:created', 'chat:room:joined', 'chat:message:received', 'a result', 'chat:message:updated',
+    'chat:message:status', 'chat:message:receipt', 'chat:user:typing', 'chat:room:left', 'chat:error'];
   for (let i = 0; i < 500 && !all.every((name) => seen.has(name)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
   for (const name of all) assert.ok(seen.has(name), name);
   for (const socket of [ann, ben]) socket.disconnect();

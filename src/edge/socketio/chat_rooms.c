@@ -1,18 +1,30 @@
 /* The rooms of a socket: each from what was missed to what is live (chat_socket.h). */
 #include "base/mem.h"
+#include "codec/json/read.h"
 #include "edge/socketio/chat_socket.h"
 #include "edge/socketio/product.h"
 
+#include <string.h>
+
+#define PAGE_MESSAGES 200
+/* Of one page: a quarter of the smallest outbox; what is above is read again. */
+#define PAGE_BYTES 65536
+#define RECEIVED SPAN("chat:message:received")
+
 enum catch_state {
     CATCH_QUEUED,  /* for its turn */
+    CATCH_PAGE,    /* a page is being read */
+    CATCH_WRITING, /* for its socket to take one */
     CATCH_READING, /* by the journal */
-    CATCH_EARLY,   /* the gate has not got to its position yet: it is asked again */
 };
 
 struct chat_catch {
     struct chat_place *place;
     enum catch_state state;
     struct pos pos;   /* where the topic goes on */
+    int64_t seq;      /* messages up to it are not sent; */
+    bool paging;      /* else nothing is fetched */
+    uint64_t token;   /* names it to a page that is under way */
     struct journal_reader reader;
 };
 
@@ -71,7 +83,8 @@ static void catch_new(struct chat_place *p, struct pos pos, int64_t since)
     struct chat_catch *k = mem_calloc(1, sizeof *k);
     k->place = p;
     k->pos = pos;
-    (void)since;
+    k->seq = since;
+    k->paging = since >= 0 && since < p->last_seq;
     p->catch = k;
     p->chat->behind++;
     chat_catching_from(p->chat, pos);
@@ -96,18 +109,9 @@ static void on_live(struct journal_reader *r)
     }
 }
 
-/* A room may know of what the gate has yet to publish, behind a number of somebody else's. */
 static void on_gap(struct journal_reader *r, struct pos from, struct pos to)
 {
-    struct chat_catch *k = of_reader(r);
-    struct chat_socket *c = k->place->chat;
-    if (from.epoch == to.epoch && to.n < from.n) {
-        k->state = CATCH_EARLY;
-        journal_close(r);
-        deadline_set(sio_edge(c->socket)->home, &c->early, 0);
-    } else {
-        sio_say_gap(c->socket, from, to);
-    }
+    sio_say_gap(of_reader(r)->place->chat->socket, from, to);
 }
 
 static void on_error(struct journal_reader *r, err error)
@@ -131,7 +135,115 @@ static void read_topic(struct chat_catch *k)
     (void)journal_subscribe(&k->reader, chat_room_topic(k->place->room, topic));
 }
 
-static void catch_begin(struct chat_catch *k) { read_topic(k); }
+/* --- stored messages --- */
+
+/* A page under way; it may outlive the socket. */
+struct page {
+    struct edge *edge;
+    uint8_t sid[EIO_SID_LEN];
+    uuid room;
+    uint64_t token;
+};
+
+static struct chat_catch *asker(const struct page *g)
+{
+    struct sio_socket *s = sio_find(g->edge, span_of(g->sid, sizeof g->sid));
+    struct chat_socket *c = s == NULL ? NULL : chat_socket_find(s);
+    struct chat_place *p = c == NULL ? NULL : chat_place_of(c, g->room);
+    struct chat_catch *k = p == NULL ? NULL : p->catch;
+    return k != NULL && k->state == CATCH_PAGE && k->token == g->token ? k : NULL;
+}
+
+/* Sends what may be sent at once; false: that was all there is up to last_seq. */
+static bool send_page(struct chat_catch *k, span messages)
+{
+    struct sio_socket *s = k->place->chat->socket;
+    struct json_iter it;
+    span message, value;
+    size_t bytes = 0;
+    unsigned count = 0;
+    int64_t seq;
+    if (!json_array_begin(&it, messages)) {
+        return false;
+    }
+    while (json_array_next(&it, &message)) {
+        if (!json_get(message, "seq", &value) || !json_i64(value, &seq) ||
+            seq > k->place->last_seq) {
+            return false; /* the reader has it */
+        }
+        if (bytes > 0 && bytes + message.len > PAGE_BYTES) {
+            return true;
+        }
+        bytes += message.len;
+        chat_emit(s, RECEIVED, message, SPAN_NONE);
+        k->seq = seq;
+        count++;
+    }
+    return count == PAGE_MESSAGES && k->seq < k->place->last_seq;
+}
+
+static void read_page(struct chat_catch *k);
+
+static bool took_all(const struct chat_socket *c)
+{
+    uint32_t messages;
+    uint64_t bytes;
+    hub_member_queue(sio_edge(c->socket)->hub, member_of(c), &messages, &bytes);
+    return messages == 0;
+}
+
+static void say_page_failed(struct chat_socket *c, const struct chat_result *r)
+{
+    struct sio_answer nobody = {.conn = conn_ref_of(sio_engine(c->socket)->conn),
+                                .socket = c->socket->number};
+    chat_answer_refusal(sio_edge(c->socket), &nobody, SPAN_NONE,
+                        &(struct event_refusal){.error = r->error,
+                                                .member = "since",
+                                                .retry_after_ms = r->retry_after_ms},
+                        false);
+}
+
+static void on_page(void *owner, const struct chat_result *r)
+{
+    struct page *g = owner;
+    struct chat_catch *k = asker(g);
+    mem_free(g);
+    if (k == NULL) {
+        return;
+    }
+    if (r->error != ERR_NONE) {
+        say_page_failed(k->place->chat, r); /* it is behind, and knows; live it is all the same */
+        read_topic(k);
+    } else if (!took_all(k->place->chat)) {
+        k->state = CATCH_WRITING; /* the page is read again then */
+    } else if (send_page(k, r->json)) {
+        read_page(k);
+    } else {
+        read_topic(k);
+    }
+}
+
+static void read_page(struct chat_catch *k)
+{
+    struct chat_socket *c = k->place->chat;
+    struct edge *e = sio_edge(c->socket);
+    struct page *g = mem_calloc(1, sizeof *g);
+    struct chat_page page = {.way = CHAT_AFTER, .seq = k->seq, .limit = PAGE_MESSAGES};
+    k->state = CATCH_PAGE;
+    k->token = ++c->tokens;
+    *g = (struct page){.edge = e, .room = k->place->room, .token = k->token};
+    memcpy(g->sid, sio_sid(c->socket).ptr, sizeof g->sid);
+    chat_messages(e->home, k->place->room, &page, &c->who, on_page, g);
+}
+
+static void catch_begin(struct chat_catch *k)
+{
+    if (k->paging) {
+        read_page(k);
+    } else {
+        read_topic(k);
+    }
+}
 
 void chat_places_writable(struct chat_socket *c)
 {
@@ -139,16 +251,8 @@ void chat_places_writable(struct chat_socket *c)
         struct chat_catch *k = LIST_ITEM(it, struct chat_place, link)->catch;
         if (k != NULL && k->state == CATCH_READING) {
             journal_writable(&k->reader);
-        }
-    }
-}
-
-void chat_places_early(struct chat_socket *c)
-{
-    LIST_EACH(it, &c->places) {
-        struct chat_catch *k = LIST_ITEM(it, struct chat_place, link)->catch;
-        if (k != NULL && k->state == CATCH_EARLY) {
-            read_topic(k);
+        } else if (k != NULL && k->state == CATCH_WRITING && took_all(c)) {
+            read_page(k);
         }
     }
 }

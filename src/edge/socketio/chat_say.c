@@ -38,3 +38,53 @@ void event_chat_send(struct event_call *in, const struct shape_chat_send *p)
         chat_send(in->edge->home, p->roomId, &draft, &r->who, &r->origin, chat_request_done, r);
     }
 }
+
+/* --- changing --- */
+
+static void put_message(const struct chat_result *r, struct json_writer *w)
+{
+    if (r->json.len > 0) {
+        json_member_raw(w, "message", r->json);
+    }
+}
+
+void event_chat_edit(struct event_call *in, const struct shape_chat_edit *p)
+{
+    struct chat_draft draft = {.content = p->content};
+    if (checked(in, &draft)) {
+        struct chat_request *r = chat_request_new(in, put_message);
+        chat_edit(in->edge->home, p->messageId, draft.content, draft.object, &r->who, &r->origin,
+                  chat_request_done, r);
+    }
+}
+
+void event_chat_delete(struct event_call *in, const struct shape_chat_message_ref *p)
+{
+    struct chat_request *r = chat_request_new(in, put_message);
+    chat_delete(in->edge->home, p->messageId, &r->who, &r->origin, chat_request_done, r);
+}
+
+void event_chat_react(struct event_call *in, const struct shape_chat_react *p)
+{
+    struct chat_request *r = chat_request_new(in, put_message);
+    chat_react(in->edge->home, p->messageId, p->emoji, p->on, &r->who, &r->origin,
+               chat_request_done, r);
+}
+
+/* --- typing --- */
+
+static void typing(struct event_call *in, uuid room, bool on)
+{
+    struct chat_request *r = chat_request_new(in, NULL);
+    chat_typing(in->edge->home, room, on, &r->who, chat_request_done, r);
+}
+
+void event_chat_typing_start(struct event_call *in, const struct shape_chat_room_ref *p)
+{
+    typing(in, p->roomId, true);
+}
+
+void event_chat_typing_stop(struct event_call *in, const struct shape_chat_room_ref *p)
+{
+    typing(in, p->roomId, false);
+}

@@ -20,11 +20,6 @@ struct chat_socket *chat_socket_find(const struct sio_socket *s)
     return p == NULL ? NULL : p->chat;
 }
 
-static void on_early(struct deadline *d)
-{
-    chat_places_early(CONTAINER_OF(d, struct chat_socket, early));
-}
-
 static void on_again(struct deadline *d);
 
 struct chat_socket *chat_socket_of(struct sio_socket *s)
@@ -34,7 +29,6 @@ struct chat_socket *chat_socket_of(struct sio_socket *s)
         struct chat_socket *c = p->chat = mem_calloc(1, sizeof *c);
         c->socket = s;
         c->client.ops = &client_ops;
-        c->early.fire = on_early;
         c->again.fire = on_again;
         list_init(&c->places);
         list_init(&c->wishes);
@@ -210,7 +204,6 @@ static void close_all(struct chat_socket *c)
     c->open = false;
     sio_release_replay(c->socket);
     deadline_clear(&c->again);
-    deadline_clear(&c->early);
     chat_client_close(&c->client);
     LIST_EACH(it, &c->places) { chat_place_close(LIST_ITEM(it, struct chat_place, link)); }
     LIST_EACH(it, &c->wishes) { wish_free(c, LIST_ITEM(it, struct chat_wish, link)); }

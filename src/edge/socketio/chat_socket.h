@@ -82,7 +82,6 @@ struct chat_socket {
     unsigned wish_count;
     unsigned behind;         /* places that are not live, */
     unsigned catching;       /* and those of them whose turn it is */
-    struct deadline early;   /* some place is CATCH_EARLY */
     struct deadline again;   /* the list of rooms could not be read */
     int64_t again_ms;
     uint64_t tokens;
@@ -107,7 +106,6 @@ void chat_place_since(struct chat_place *p, int64_t since);
 /* Nothing of the room is heard any more. */
 void chat_place_close(struct chat_place *p);
 void chat_places_writable(struct chat_socket *c);
-void chat_places_early(struct chat_socket *c);
 
 /* --- chat_socket.c --- */
 
