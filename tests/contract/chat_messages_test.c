@@ -310,6 +310,33 @@ static void who_is_out_meanwhile_says_nothing(void **state)
     answered(ERR_NONE);
 }
 
+static void what_is_said_shows_a_hidden_room_again(void **state)
+{
+    const char *text;
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL);
+    struct socket *his = socket_open(w.count - 1, &ben);
+    turns();
+    chat_leave(any_home(), room, &ben, NULL, on_told, &t);
+    answered(ERR_NONE);
+    turns();
+    (void)heard(his);
+    says(room, &anna, "\"are you there?\"");
+    turns();
+    text = text_of("joined %s 1 1\n", id_text(room));
+    assert_heard(his, text);
+    says(room, &ben, "\"yes\"");
+    turns();
+    assert_heard(his, "\"content\":\"yes\"");
+    chat_leave(any_home(), room, &ben, NULL, on_told, &t);
+    answered(ERR_NONE);
+    says(room, &ben, "\"and again\""); /* who speaks is there */
+    turns();
+    assert_heard(his, text_of("joined %s 3 ", id_text(room)));
+    assert_int_equal(stored_messages(room), 3);
+}
+
 static void a_reply_names_a_message_of_the_room(void **state)
 {
     (void)state;
@@ -398,6 +425,32 @@ static void a_store_that_stalls_is_waited_for_up_to_a_bound(void **state)
     assert_int_equal(heard_count(his, "chat:message:received"), 50);
     assert_int_equal(stored_messages(room), 50);
     mem_free(x);
+}
+
+static void what_waits_is_bounded_in_bytes_too(void **state)
+{
+    (void)state;
+    w.conf.chat_waiting_bytes_max = 4096;
+    struct chat_who anna = employee("Anna");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, NULL, NULL, NULL);
+    static struct told x[8];
+    memset(x, 0, sizeof x);
+    store_may_fail();
+    store_faulty_hold(faulty);
+    for (unsigned i = 0; i < 8; i++) {
+        send(room, &anna, "\"x\"", &x[i]);
+    }
+    turns();
+    unsigned busy = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        busy += x[i].done && x[i].error == ERR_STORE_BUSY;
+    }
+    assert_in_range(busy, 4, 5);
+    store_faulty_resume(faulty);
+    turns();
+    turns();
+    assert_int_equal(stored_messages(room), 8 - busy);
+    says(room, &anna, "\"x\""); /* there is room again */
 }
 
 static void a_commit_that_was_called_a_failure_makes_no_hole(void **state)
@@ -579,6 +632,9 @@ int main(void)
         ONE(a_supervisor_who_speaks_becomes_a_member),
         FIVE(a_supervisor_who_speaks_becomes_a_member),
         FIVE(who_is_out_meanwhile_says_nothing),
+        ONE(what_is_said_shows_a_hidden_room_again),
+        FIVE(what_is_said_shows_a_hidden_room_again),
+        ONE(what_waits_is_bounded_in_bytes_too),
         ONE(a_reply_names_a_message_of_the_room),
         ONE(what_the_store_refuses_leaves_no_trace),
         FIVE(what_the_store_refuses_leaves_no_trace),

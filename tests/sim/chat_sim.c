@@ -50,6 +50,8 @@ struct follower {
     struct journal_reader readers[ROOMS];
     int64_t next[ROOMS]; /* seq; 0: not there yet */
     int64_t told[ROOMS]; /* as the scene's was when it opened */
+    bool out[ROOMS];     /* its person has left: what was said up to */
+    int64_t last[ROOMS]; /* here may still be on its way to it */
 };
 
 struct scene {
@@ -59,6 +61,7 @@ struct scene {
     struct key keys[KEYS];
     unsigned key_count;
     unsigned waiting, failed;
+    bool moves; /* people leave rooms and join them */
     int64_t told[ROOMS]; /* the highest seq that anybody was told of */
     struct follower followers[FOLLOWERS];
 };
@@ -125,7 +128,8 @@ static void sent(void *owner, const struct chat_result *r)
         k->seq = r->seq;
         told(c->scene, k->room, r->seq);
     } else {
-        SIM_CHECK(err_status(r->error) == 503);
+        SIM_CHECK(err_status(r->error) == 503 ||
+                  (c->scene->moves && r->error == ERR_ROOM_ACCESS_DENIED));
     }
     ended(c, r->error);
 }
@@ -149,6 +153,19 @@ static void do_read(struct call *c)
     chat_read(home_at(c), s->rooms[c->room], c->seq, &s->people[c->person], moved, c);
 }
 
+static void do_leave(struct call *c)
+{
+    struct scene *s = c->scene;
+    chat_leave(home_at(c), s->rooms[c->room], &s->people[c->person], NULL, moved, c);
+}
+
+static void do_join(struct call *c)
+{
+    struct scene *s = c->scene;
+    chat_join(home_at(c), s->rooms[c->room], &(struct chat_join){.watch = false},
+              &s->people[c->person], NULL, moved, c);
+}
+
 static void made(void *owner, const struct chat_result *r)
 {
     struct call *c = owner;
@@ -166,7 +183,7 @@ static void do_make(struct call *c)
     }
     chat_room_create(home_at(c),
                      &(struct chat_room_draft){.name = SPAN("room"),
-                                               .type = CHAT_GROUP,
+                                               .type = CHAT_PUBLIC,
                                                .members = members,
                                                .member_count = PEOPLE - 1},
                      &s->people[0], NULL, made, c);
@@ -193,6 +210,7 @@ static void take_line(struct follower *f, span line)
     unsigned room = room_of(f->scene, id);
     int64_t seq = number_behind(line, "\"seq\":");
     SIM_CHECK(f->next[room] != 0 && seq == f->next[room]);
+    SIM_CHECK(!f->out[room] || seq <= f->last[room]);
     f->next[room]++;
     told(f->scene, room, seq);
 }
@@ -238,20 +256,40 @@ static void on_room(struct chat_client *c, const struct chat_arrival *a)
     struct follower *f = CONTAINER_OF(c, struct follower, client);
     unsigned room = room_of(f->scene, a->room);
     char topic[CHAT_TOPIC_MAX];
-    SIM_CHECK(f->next[room] == 0 && !a->watching);
+    SIM_CHECK((f->next[room] == 0 || f->out[room]) && !a->watching);
     SIM_CHECK(a->last_seq >= f->told[room]);
+    take_lines(f);
+    f->out[room] = false;
     f->next[room] = a->last_seq + 1;
     f->readers[room].ops = &reader_ops;
     journal_open(c->home->journal, &f->readers[room], f->x.member, &a->pos);
     SIM_CHECK(journal_subscribe(&f->readers[room], chat_room_topic(a->room, topic)));
 }
 
-static void on_out(struct chat_client *c, uuid room, enum chat_out why)
+static int64_t last_stored(struct scene *s, unsigned room)
 {
-    (void)c;
-    (void)room;
-    (void)why;
-    SIM_CHECK(false);
+    char id[UUID_TEXT_LEN + 1];
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    uuid_format(s->rooms[room], id);
+    store_step_init(req, 0, QUERY_CHAT_ROOM_LAST, 1);
+    store_set_text(req, 0, 0, 0, span_str(id));
+    SIM_CHECK(store_run(s->w.store, req) == ERR_NONE);
+    int64_t last = store_int(store_cell(req, 0, 0, 0));
+    store_req_free(req);
+    return last;
+}
+
+/* The room goes on when every loop was told so: nothing that is said from then on reaches it. */
+static void on_out(struct chat_client *c, uuid id, enum chat_out why)
+{
+    struct follower *f = CONTAINER_OF(c, struct follower, client);
+    unsigned room = room_of(f->scene, id);
+    char topic[CHAT_TOPIC_MAX];
+    SIM_CHECK(f->scene->moves && why == CHAT_OUT_LEFT);
+    journal_close(&f->readers[room]);
+    (void)hub_unsubscribe(c->home->hub, f->x.member, JOURNAL_HOME, chat_room_topic(id, topic));
+    f->out[room] = true;
+    f->last[room] = last_stored(f->scene, room);
 }
 
 static void on_listed(struct chat_client *c, err error)
@@ -412,7 +450,8 @@ static void check(struct scene *s, bool delivered)
         }
         take_lines(f);
         for (unsigned room = 0; room < ROOMS; room++) {
-            SIM_CHECK(f->broken || f->next[room] == s->told[room] + 1);
+            SIM_CHECK(f->broken || f->out[room] || (s->moves && f->next[room] == 0) ||
+                      f->next[room] == s->told[room] + 1);
         }
     }
 }
@@ -435,6 +474,12 @@ static void come_or_go(struct scene *s, struct follower *f)
     }
 }
 
+static void move(struct scene *s)
+{
+    start(s, &(struct call){.run = world_chance(&s->w, 50) ? do_leave : do_join,
+                            .room = below(s, ROOMS), .person = 1 + below(s, PEOPLE - 1)});
+}
+
 static void crash(struct scene *s)
 {
     for (unsigned i = 0; i < FOLLOWERS; i++) {
@@ -448,6 +493,9 @@ static void crash(struct scene *s)
 static void act(struct scene *s, bool dies)
 {
     unsigned what = below(s, 100);
+    if (s->moves && what % 5 == 0) {
+        move(s);
+    }
     struct follower *f = &s->followers[below(s, FOLLOWERS)];
     if (what < 50) {
         say(s);
@@ -518,6 +566,18 @@ static void each_message_has_its_place(uint64_t seed)
     mem_free(s);
 }
 
+static void people_come_and_go(uint64_t seed)
+{
+    struct scene *s = mem_alloc(sizeof *s);
+    scene_start(s, seed);
+    s->moves = true;
+    scene_run(s, false);
+    scene_calm(s);
+    check(s, true);
+    scene_stop(s);
+    mem_free(s);
+}
+
 static void a_process_that_dies_loses_nothing(uint64_t seed)
 {
     struct scene *s = mem_alloc(sizeof *s);
@@ -541,6 +601,7 @@ int main(int argc, char **argv)
 {
     static const struct sim_case cases[] = {
         {"each_message_has_its_place", each_message_has_its_place, 60},
+        {"people_come_and_go", people_come_and_go, 60},
         {"a_process_that_dies_loses_nothing", a_process_that_dies_loses_nothing, 40},
     };
     return sim_main(argc, argv, cases, sizeof cases / sizeof cases[0]);
