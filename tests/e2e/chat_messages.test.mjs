@@ -266,7 +266,7 @@ describe('a store that does not take anything', () => {
   const HOLD = 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20);'
     + 'db.execute("BEGIN IMMEDIATE"); print("held", flush=True); sys.stdin.read(); db.execute("ROLLBACK")';
 
-  it('refuses what is sent, recoverably; a retry is stored once', async () => {
+  it('refuses what is sent, recoverably; live traffic goes on; a retry is stored once', async () => {
     const ann = await talk('ann');
     const ben = await talk('ben');
     const roomId = await room(ann, ben);
@@ -276,6 +276,8 @@ describe('a store that does not take anything', () => {
     try {
       await within(20_000, 'the lock', once(holder.stdout, 'data'));
       const sent = send(ann, roomId, 'meanwhile', { clientId: 'm-1' });
+      ann.socket.emit('chat:typing:start', envelope('chat:typing:start', { roomId }));
+      assert.equal((await next(ben, 'chat:user:typing', (d) => d.roomId === roomId)).isTyping, true);
       const { ok, error } = await sent;
       assert.equal(ok, false);
       assert.deepEqual([error.code, error.recoverable], ['SERVER_ERROR', true]);
