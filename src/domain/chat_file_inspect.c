@@ -134,9 +134,8 @@ static void wait_more(struct chat_files *s)
     }
 }
 
-static void hold(struct inspect *i)
+static void hold(struct chat_files *s, struct inspect *i)
 {
-    struct chat_files *s = i->chat->files;
     list_push(&s->held, &i->link);
     count_held(s, 1);
     wait_more(s);
@@ -188,8 +187,9 @@ static void removed(struct job *j)
 static void remove_bytes(struct inspect *i)
 {
     struct offload *disk = i->chat->home->disk;
+    bool stopped = i->chat->files->stopped;
     i->job = (struct job){.loop = i->chat->home->index, .work = remove_work, .done = removed};
-    if (i->chat->files->stopped || !offload_submit(disk, &i->job)) {
+    if (stopped || !offload_submit(disk, &i->job)) {
         inspect_free(i);
     }
 }
@@ -206,7 +206,7 @@ static void blocked(struct store_req *req)
     if (error == ERR_NONE || error == ERR_CONFLICT) { /* or it was deleted meanwhile */
         remove_bytes(i);
     } else {
-        hold(i);
+        hold(i->chat->files, i);
     }
 }
 
@@ -309,7 +309,7 @@ static void release_done(void *owner, const struct chat_result *r)
     } else if (r->error == ERR_ROOM_ACCESS_DENIED) {
         let_go(i);
     } else {
-        hold(i);
+        hold(i->chat->files, i);
     }
 }
 
@@ -350,12 +350,12 @@ static void scanned(struct inspect *i)
         if (++i->failures >= FAILURES_MAX) {
             block(i, "the file could not be scanned");
         } else {
-            hold(i);
+            hold(i->chat->files, i);
         }
         break;
     case SCAN_AWAY:
         tell_held(i);
-        hold(i);
+        hold(i->chat->files, i);
         break;
     }
 }
@@ -376,7 +376,7 @@ static void worked(struct job *j)
     } else if (i->error != ERR_NONE) {
         LOG(s->chat->home->log, LOG_WARN, "error", LOG_STR("what", "a file of chat"),
             LOG_STR("error", err_name(i->error)));
-        hold(i);
+        hold(i->chat->files, i);
     } else if (i->misfit != NULL) {
         block(i, i->misfit);
     } else {
@@ -395,12 +395,13 @@ static void worked(struct job *j)
 static void start(struct inspect *i)
 {
     struct home *h = i->chat->home;
+    struct chat_files *s = i->chat->files;
     i->files = h->files;
     i->sniff = h->sniff;
     i->scanner = h->scanner;
     i->job = (struct job){.loop = h->index, .work = work, .done = worked};
-    if (i->chat->files->stopped || !offload_submit(h->scans, &i->job)) {
-        hold(i);
+    if (s->stopped || !offload_submit(h->scans, &i->job)) {
+        hold(s, i);
     }
 }
 

@@ -39,9 +39,8 @@ struct round {
     bool removed[SWEEP_FILES];
 };
 
-static void round_over(struct round *x)
+static void round_over(struct chat_files *s, struct round *x)
 {
-    struct chat_files *s = x->s;
     bool again = s->again || x->more;
     s->sweeping = s->again = false;
     mem_free(x);
@@ -51,27 +50,29 @@ static void round_over(struct round *x)
 static void rows_deleted(struct store_req *req)
 {
     struct round *x = req->owner;
+    struct chat_files *s = x->s;
     for (unsigned i = 0; req->error == ERR_NONE && i < x->count; i++) {
         if (x->removed[i]) {
-            chat_file_uncount(x->s->chat->home, x->sizes[i]);
+            chat_file_uncount(s->chat->home, x->sizes[i]);
         }
     }
     x->more = x->more && req->error == ERR_NONE;
     store_req_free(req);
-    round_over(x);
+    round_over(s, x);
 }
 
 static void bytes_removed(struct job *j)
 {
     struct round *x = CONTAINER_OF(j, struct round, job);
-    struct home *h = x->s->chat->home;
+    struct chat_files *s = x->s;
+    struct home *h = s->chat->home;
     unsigned n = 0, set = 0;
     for (unsigned i = 0; i < x->count; i++) {
         n += x->removed[i];
     }
     if (n == 0) {
         x->more = false; /* the disk refuses: later */
-        round_over(x);
+        round_over(s, x);
         return;
     }
     struct store_req *req = store_req_new(h->index, 1, rows_deleted, x);
@@ -95,7 +96,8 @@ static void remove_bytes(struct job *j)
 static void gone_read(struct store_req *req)
 {
     struct round *x = req->owner;
-    struct home *h = x->s->chat->home;
+    struct chat_files *s = x->s;
+    struct home *h = s->chat->home;
     unsigned rows = req->error == ERR_NONE ? req->steps[0].row_count : 0;
     x->more = rows > SWEEP_FILES;
     for (unsigned i = 0; i < rows && i < SWEEP_FILES; i++) {
@@ -104,9 +106,9 @@ static void gone_read(struct store_req *req)
     }
     store_req_free(req);
     x->job = (struct job){.loop = h->index, .work = remove_bytes, .done = bytes_removed};
-    if (x->count == 0 || x->s->stopped || !offload_submit(h->disk, &x->job)) {
+    if (x->count == 0 || s->stopped || !offload_submit(h->disk, &x->job)) {
         x->more = false;
-        round_over(x);
+        round_over(s, x);
     }
 }
 
@@ -251,7 +253,7 @@ struct strays {
     unsigned count, cap, at;
 };
 
-static void stray_next(struct strays *x);
+static void stray_next(struct chat_files *s, struct strays *x);
 
 static void visit(void *arg, uuid id)
 {
@@ -279,13 +281,14 @@ static void stray_removed(struct job *j)
 {
     struct strays *x = CONTAINER_OF(j, struct strays, job);
     x->at++;
-    stray_next(x);
+    stray_next(x->s, x);
 }
 
 static void stray_read(struct store_req *req)
 {
     struct strays *x = req->owner;
-    struct home *h = x->s->chat->home;
+    struct chat_files *s = x->s;
+    struct home *h = s->chat->home;
     bool stray = req->error == ERR_NONE;
     if (stray && req->steps[0].row_count == 1) {
         struct chat_file f;
@@ -294,16 +297,16 @@ static void stray_read(struct store_req *req)
     }
     store_req_free(req);
     x->job = (struct job){.loop = h->index, .work = stray_remove, .done = stray_removed};
-    if (!stray || x->s->stopped || !offload_submit(h->disk, &x->job)) {
+    if (!stray || s->stopped || !offload_submit(h->disk, &x->job)) {
         x->at++;
-        stray_next(x);
+        stray_next(s, x);
     }
 }
 
-static void stray_next(struct strays *x)
+static void stray_next(struct chat_files *s, struct strays *x)
 {
-    struct home *h = x->s->chat->home;
-    if (x->at >= x->count || x->s->stopped) {
+    struct home *h = s->chat->home;
+    if (x->at >= x->count || s->stopped) {
         mem_free(x->ids);
         mem_free(x);
         return;
@@ -317,7 +320,8 @@ static void stray_next(struct strays *x)
 
 static void strays_found(struct job *j)
 {
-    stray_next(CONTAINER_OF(j, struct strays, job));
+    struct strays *x = CONTAINER_OF(j, struct strays, job);
+    stray_next(x->s, x);
 }
 
 static void find_strays(struct chat_files *s)

@@ -171,7 +171,9 @@ static void worked(struct job *j)
 
 static void begin_job(struct chat_upload *u)
 {
-    u->job = (struct job){.loop = u->h->index, .work = work, .done = worked};
+    u->job.loop = u->h->index;
+    u->job.work = work;
+    u->job.done = worked;
     if (u->h->chat->files->stopped || !offload_submit(u->h->disk, &u->job)) {
         answer(u, ERR_STORE_BUSY);
     }

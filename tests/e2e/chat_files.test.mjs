@@ -342,6 +342,35 @@ test('without_a_scanner_files_are_held_over_a_crash_until_it_is_back', { skip: !
   })());
 });
 
+test('a_crash_in_the_middle_of_an_upload_keeps_what_was_synced', async () => {
+  const bytes = noise(12 * MIB);
+  const file = await ann.announce('crash.bin', 'application/octet-stream', bytes, {
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  });
+  const put = http.request(server.url + file.uploadUrl, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${ann.token}`, 'content-length': bytes.length },
+  });
+  put.on('error', () => {});
+  put.write(bytes.subarray(0, 9 * MIB));
+  const offset = async () =>
+    Number((await ann.req('HEAD', file.uploadUrl)).headers.get('upload-offset'));
+  await within(WAIT_MS, 'two syncs', (async () => {
+    while ((await offset()) < 8 * MIB) await new Promise((r) => setTimeout(r, 20));
+  })());
+  await server.crash();
+  put.destroy();
+  await start();
+  for (const p of [ann, bob]) await p.connect();
+  const at = await offset();
+  assert.ok(at >= 8 * MIB && at <= 9 * MIB, `${at}`);
+  const rest = await ann.put(file, bytes.subarray(at), {
+    'content-range': `bytes ${at}-${bytes.length - 1}/${bytes.length}`,
+  });
+  assert.equal(rest.status, 200, rest.text);
+  await bob.event('chat:file:uploaded', (d) => d.fileId === file.fileId);
+});
+
 test('who_sent_it_deletes_it_and_nobody_else', async () => {
   const { data } = (await bob.req('GET', `/api/v1/chat/rooms/${room}/files`)).json;
   const { fileId, url } = data.find((f) => f.state === 'available');

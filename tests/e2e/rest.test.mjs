@@ -80,7 +80,7 @@ test('operations_answer_this_machine_and_no_proxy', async () => {
   const health = await server.get('/health');
   assert.equal(health.json.status, 'healthy');
   assert.deepEqual(Object.keys(health.json.components).sort(),
-    ['auth', 'connections', 'router', 'server', 'store']);
+    ['auth', 'connections', 'router', 'scanner', 'server', 'store']);
   assert.equal(typeof health.json.uptime, 'number');
   assert.ok(health.json.memory_usage > 0);
   const proxied = { headers: { 'x-forwarded-for': '192.0.2.1' } };

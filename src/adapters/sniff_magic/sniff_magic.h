@@ -9,6 +9,6 @@
 
 /* NULL, with a sentence appended to `why`, when the system's database cannot be read. */
 struct sniff *sniff_magic_new(buf *why);
-void sniff_magic_free(struct sniff *s);
+void sniff_magic_free(struct sniff *self);
 
 #endif
