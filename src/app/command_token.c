@@ -3,16 +3,19 @@
  * already read the database, so it also makes the user it names.
  */
 #include "app/commands.h"
+#include "codec/json/read.h"
+#include "domain/chat_guest.h"
 #include "domain/identity_ops.h"
 
 #include <string.h>
 
 const struct option_row token_options[] = {
-    {"sub", "ID", "a principal's UUID, or a user's name"},
-    {"kind", "KIND", "user (default), service or device; a device must exist"},
-    {"role", "ROLE", "a role that the user gets for good; may be repeated"},
-    {"ttl", "TIME", "90s, 15m, 1h, 30d; default: token_access_s"},
-    {NULL, NULL, NULL},
+    {"sub", "ID", "a principal's UUID, or a user's name, or what a new guest is called", false},
+    {"kind", "KIND", "user (default), service, guest, or device or robot that exists", false},
+    {"role", "ROLE", "a role that the user gets for good; may be repeated", false},
+    {"room", "ID", "the chat room of a guest, who is invited to it", false},
+    {"ttl", "TIME", "90s, 15m, 1h, 30d; default: token_access_s", false},
+    {NULL, NULL, NULL, false},
 };
 
 bool command_roles(struct command_call *call, enum role *out, unsigned *count)
@@ -47,6 +50,16 @@ static void issued(void *owner, const struct identity_result *r)
     command_end(call, EXIT_OK, NULL);
 }
 
+#define BAD_TTL "--ttl is a time such as 90s, 15m, 1h or 30d"
+
+/* 0: the configured one; -1: it cannot be read. */
+static int64_t lifetime_s(struct command_call *call)
+{
+    const char *ttl = options_get(&call->options, "ttl");
+    int64_t seconds = ttl == NULL ? 0 : options_duration_s(ttl);
+    return seconds < 0 || (ttl != NULL && seconds == 0) ? -1 : seconds;
+}
+
 /* Binds one role after the other, then issues. */
 static void bind_next(void *owner, const struct identity_result *r)
 {
@@ -65,10 +78,9 @@ static void bind_next(void *owner, const struct identity_result *r)
         identity_bind(call->home, call->subject, role, SCOPE_ALL, bind_next, call);
         return;
     }
-    const char *ttl = options_get(&call->options, "ttl");
-    int64_t seconds = ttl == NULL ? 0 : options_duration_s(ttl);
-    if (seconds < 0 || (ttl != NULL && seconds == 0)) {
-        command_end(call, EXIT_USAGE, "--ttl is a time such as 90s, 15m, 1h or 30d");
+    int64_t seconds = lifetime_s(call);
+    if (seconds < 0) {
+        command_end(call, EXIT_USAGE, BAD_TTL);
         return;
     }
     identity_issue(call->home, call->subject, seconds, issued, call);
@@ -127,6 +139,55 @@ static void make_principal(struct command_call *call, const char *kind)
     call->home->store->submit(call->home->store, req);
 }
 
+static void guest_made(void *owner, const struct chat_result *r)
+{
+    struct command_call *call = owner;
+    span token;
+    if (r->error != ERR_NONE) {
+        command_end(call, EXIT_FAILED, r->why != NULL ? r->why : err_text(r->error));
+        return;
+    }
+    bool has = json_get(r->json, "token", &token);
+    ASSERT(has); /* of letters, digits, -, _ and points */
+    buf_append_span(&call->out, span_slice(token, 1, token.len - 2));
+    buf_append_byte(&call->out, '\n');
+    command_end(call, EXIT_OK, NULL);
+}
+
+/* Whoever may run this may do what a supervisor may. */
+static void guest_token(struct command_call *call, const char *sub)
+{
+    const struct chat_who who = {
+        .kind = PRINCIPAL_SERVICE, .type = CHAT_SUPERVISOR, .monitors = true};
+    const char *room = options_get(&call->options, "room");
+    int64_t seconds = lifetime_s(call);
+    uuid id;
+    if (room == NULL || !uuid_parse(span_str(room), &id) ||
+        options_count(&call->options, "role") > 0) {
+        command_end(call, EXIT_USAGE, "a guest needs --room UUID, and has no --role");
+    } else if (seconds < 0) {
+        command_end(call, EXIT_USAGE, BAD_TTL);
+    } else if (uuid_parse(span_str(sub), &call->subject)) {
+        identity_issue_guest(call->home, call->subject, id, seconds, issued, call);
+    } else if (call->home->chat == NULL) {
+        command_end(call, EXIT_FAILED, "a guest is made while the server runs");
+    } else {
+        chat_guest_make(call->home, id, span_slice(span_str(sub), 0, CHAT_GUEST_NAME_MAX),
+                        seconds * 1000, &who, guest_made, call);
+    }
+}
+
+static bool must_exist(const char *kind)
+{
+    return strcmp(kind, "device") == 0 || strcmp(kind, "robot") == 0;
+}
+
+static bool is_kind(const char *kind)
+{
+    return must_exist(kind) || strcmp(kind, "user") == 0 || strcmp(kind, "service") == 0 ||
+           strcmp(kind, "guest") == 0;
+}
+
 void command_token(struct command_call *call)
 {
     const char *sub = options_get(&call->options, "sub");
@@ -137,12 +198,13 @@ void command_token(struct command_call *call)
     kind = kind == NULL ? "user" : kind;
     if (sub == NULL || call->options.word_count > 0) {
         command_end(call, EXIT_USAGE, "token needs --sub ID");
-    } else if (strcmp(kind, "user") != 0 && strcmp(kind, "device") != 0 &&
-               strcmp(kind, "service") != 0) {
-        command_end(call, EXIT_USAGE, "--kind is user, service or device");
+    } else if (!is_kind(kind)) {
+        command_end(call, EXIT_USAGE, "--kind is user, service, device, robot or guest");
+    } else if (strcmp(kind, "guest") == 0) {
+        guest_token(call, sub);
     } else if (!uuid_parse(span_str(sub), &call->subject)) {
         identity_user_get(call->home, span_str(sub), user_found, call);
-    } else if (strcmp(kind, "device") == 0) {
+    } else if (must_exist(kind)) {
         bind_next(call, NULL);
     } else {
         make_principal(call, kind);

@@ -1,6 +1,6 @@
 /*
- * What is due while nobody looks: escalations that rise, rooms whose guests were left alone.
- * Home 0 asks the store, and the homes of the rooms do it; what is asked twice
+ * What is due while nobody looks: escalations that rise, rooms whose guests were left alone, guests
+ * whose time is over. Home 0 asks the store, and the homes of the rooms do it; what is asked twice
  * is done once, for each looks at the row again. All of it stands in rows, so an earlier process's
  * is found, too. Costs three looks into indexes a sweep.
  */
@@ -20,7 +20,7 @@ struct chat_desk {
     bool stopping;
 };
 
-enum { DUE_ESCALATIONS, DUE_ALONE, DUE_STEPS };
+enum { DUE_ESCALATIONS, DUE_ALONE, DUE_GUESTS, DUE_STEPS };
 
 static void close_one(struct chat_desk *d)
 {
@@ -49,8 +49,10 @@ static void start(struct chat_desk *d, const struct store_req *req, unsigned ste
     d->open++;
     if (step == DUE_ESCALATIONS) {
         chat_escalation_rise(d->home, room, id, did, d);
-    } else {
+    } else if (step == DUE_ALONE) {
         chat_escalation_return(d->home, id, did, d);
+    } else {
+        chat_guest_end(d->home, room, id, did, d);
     }
 }
 
@@ -73,9 +75,10 @@ static void look(struct deadline *dl)
     struct chat_desk *d = CONTAINER_OF(dl, struct chat_desk, next);
     struct home *h = d->home;
     int64_t now = clock_wall_ms(h->clock);
-    const int64_t before[DUE_STEPS] = {now, now - h->conf->chat_alone_queue_ms};
+    const int64_t before[DUE_STEPS] = {now, now - h->conf->chat_alone_queue_ms,
+                                       now - h->conf->chat_guest_keep_ms};
     static const enum query queries[DUE_STEPS] = {QUERY_CHAT_ESCALATION_DUE,
-                                                  QUERY_CHAT_ROOM_ALONE_DUE};
+                                                  QUERY_CHAT_ROOM_ALONE_DUE, QUERY_CHAT_GUEST_OVER};
     struct store_req *req = store_req_new(h->index, DUE_STEPS, found, d);
     req->row_max = DUE_STEPS * BATCH_MAX + 1;
     for (unsigned i = 0; i < DUE_STEPS; i++) {

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "domain/chat_desk_internal.h"
 #include "domain/identity_ops.h"
+#include "shape/chat.h"
 #include "shape/chat_desk.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct guest_op {
     int64_t ttl_ms;
     uuid invitation;       /* that is used; nil: none */
     struct chat_guest_row row;
+    struct chat_member_of member; /* what is stored; no name, in no map */
     span after;
     unsigned limit;
 };
@@ -77,18 +79,26 @@ static void guest_step(struct store_req *req, unsigned step, const struct chat_g
     store_set_int(req, step, 0, 4, g->created_ms);
 }
 
-static void invite_step(struct home *h, struct store_req *req, unsigned step,
-                        const struct chat_guest_row *g)
+/* It is in the room from now on, and sees what comes after. */
+static void member_steps(struct guest_op *o, struct chat_room *r, struct store_req *req,
+                         unsigned step)
 {
-    store_step_init(req, step, QUERY_CHAT_GUEST_INVITE, 1);
-    chat_set_uuid(req, step, 0, 0, home_new_id(h));
-    chat_set_uuid(req, step, 0, 1, g->room);
-    chat_set_uuid(req, step, 0, 2, g->id);
-    store_set_int(req, step, 0, 3, g->expires_ms);
-    if (!uuid_is_nil(g->created_by)) {
-        chat_set_uuid(req, step, 0, 4, g->created_by);
-    }
-    store_set_int(req, step, 0, 5, g->created_ms);
+    char topic[CHAT_TOPIC_MAX];
+    buf data = {0};
+    o->member = (struct chat_member_of){.principal = o->row.id,
+                                        .type = CHAT_GUEST,
+                                        .kind = PRINCIPAL_GUEST,
+                                        .first_seq = r->last_seq,
+                                        .read_seq = r->last_seq,
+                                        .delivered_seq = r->last_seq,
+                                        .joined_ms = o->row.created_ms};
+    store_step_init(req, step, QUERY_CHAT_MEMBER_INSERT, 1);
+    chat_set_member(req, step, 0, r, &o->member);
+    chat_put_joined(&data, &(struct chat_joined_shape){
+                               .room = r->id, .user = o->row.id, .type = CHAT_GUEST});
+    chat_event_step(r->chat, req, step + 1, EVENT_CHAT_ROOM_JOINED, chat_room_topic(r->id, topic),
+                    buf_span(&data), NULL);
+    buf_deinit(&data);
 }
 
 static void audit(struct chat_turn *t, struct chat_room *r, struct store_req *req, unsigned step,
@@ -120,16 +130,16 @@ static struct store_req *make_act(struct chat_turn *t, struct chat_room *r,
                                      .expires_ms = now + o->ttl_ms,
                                      .created_by = t->ask.who.actor.id,
                                      .created_ms = now};
-    struct store_req *req = store_req_new(h->index, 4u + used, NULL, NULL);
+    struct store_req *req = store_req_new(h->index, 5u + used, NULL, NULL);
     principal_step(req, 0, &o->row);
     guest_step(req, 1, &o->row);
-    invite_step(h, req, 2, &o->row);
-    audit(t, r, req, 3, used ? "chat.guest.redeem" : "chat.guest.create", o->row.id);
+    member_steps(o, r, req, 2);
+    audit(t, r, req, 4, used ? "chat.guest.redeem" : "chat.guest.create", o->row.id);
     if (used) {
-        store_step_init(req, 4, QUERY_CHAT_GUEST_INVITATION_USE, 1);
-        req->steps[4].expect = STORE_SOME;
-        chat_set_uuid(req, 4, 0, 0, o->invitation);
-        store_set_int(req, 4, 0, 1, now);
+        store_step_init(req, 5, QUERY_CHAT_GUEST_INVITATION_USE, 1);
+        req->steps[5].expect = STORE_SOME;
+        chat_set_uuid(req, 5, 0, 0, o->invitation);
+        store_set_int(req, 5, 0, 1, now);
     }
     return req;
 }
@@ -148,7 +158,14 @@ static void make_done(struct chat_turn *t, struct chat_room *r, struct store_req
 {
     struct guest_op *o = (struct guest_op *)t;
     buf text = {0}, json = {0};
-    (void)req;
+    struct chat_member_of *m = chat_member_put(
+        r, &(struct chat_principal){.id = o->row.id, .kind = PRINCIPAL_GUEST, .type = CHAT_GUEST,
+                                    .name = o->name});
+    m->first_seq = o->member.first_seq;
+    m->read_seq = o->member.read_seq;
+    m->delivered_seq = o->member.delivered_seq;
+    m->joined_ms = o->member.joined_ms;
+    chat_publish(r->chat, r, req);
     token(r->chat->home, &o->row, &text);
     chat_put_guest(&json, &o->row, buf_span(&text));
     t->ask.result.id = o->row.id;
@@ -157,6 +174,7 @@ static void make_done(struct chat_turn *t, struct chat_room *r, struct store_req
     buf_deinit(&json);
     buf_deinit(&text);
     chat_answer(&t->ask, ERR_NONE);
+    chat_spread_in(r, o->row.id);
 }
 
 static struct guest_op *op_new(struct home *h, uuid room,

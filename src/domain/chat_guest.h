@@ -1,11 +1,11 @@
 /*
  * Guests (CONTRACT 5): people without an account, for one room and a while. A guest is a principal
- * of kind guest with an invitation to its room, which it joins like everybody who is invited, and a
- * signed token that names the room: whatever else becomes of the principal, the token is good for
- * that room only.
+ * of kind guest, who is in its room from the beginning and sees what is said after that, and a
+ * signed token that names the room: whatever else becomes of the principal, it is good for that
+ * room only.
  *
- *     made --chat:room:join--> member ... token ends (4100) --chat_guest_keep_ms--> over
- *        \-- revoked: its sockets are closed (4000), its membership ends at once
+ *     made, a member ... token ends (4100) --chat_guest_keep_ms--> no member, disabled
+ *                    \-- revoked: its sockets are closed (4000), it is no member at once
  *
  * Operations as those of chat.h.
  */
@@ -23,6 +23,18 @@
  * Result: id, room, json (with `token`, shown once). ERR_CONFLICT: the room has chat_guests_max. */
 void chat_guest_make(struct home *h, uuid room, span name, int64_t ttl_ms,
                      const struct chat_who *who, chat_done done, void *owner);
+/* The same for a guest who begins a conversation: without a room a support room is made for it, the
+ * caller's, with the guest's name. */
+struct chat_guest_draft {
+    uuid room;      /* nil: a new one */
+    span name;
+    int64_t ttl_ms; /* 0: the setting */
+    uuid robot;     /* of a new room: who answers until a person does; nil: nobody */
+    span reason;    /* the room needs somebody, at once: an escalation; empty: it does not */
+};
+/* Room, guest and escalation are a change each: what fails leaves those before. */
+void chat_guest_begin(struct home *h, const struct chat_guest_draft *in,
+                      const struct chat_who *who, chat_done done, void *owner);
 /* By whoever shows a guests' invitation (chat_invite), which it uses once. 5 a minute an address
  * (empty: no limit). Whatever is wrong with the secret is ERR_AUTHENTICATION_FAILED, and costs the
  * same. Result as above. */

@@ -88,19 +88,16 @@ static void revoke(struct ending *e)
     struct home *h = e->home;
     char id[UUID_TEXT_LEN + 1];
     int64_t now = clock_wall_ms(h->clock);
-    struct store_req *req = store_req_new(h->index, 4, revoked, e);
+    struct store_req *req = store_req_new(h->index, 3, revoked, e);
     store_step_init(req, 0, QUERY_CHAT_GUEST_REVOKE, 1);
     chat_set_uuid(req, 0, 0, 0, e->guest);
     store_set_int(req, 0, 0, 1, now);
-    store_step_init(req, 1, QUERY_CHAT_GUEST_UNINVITE, 1);
+    store_step_init(req, 1, QUERY_PRINCIPAL_REVOKE_TOKENS, 1);
     chat_set_uuid(req, 1, 0, 0, e->guest);
-    store_set_int(req, 1, 0, 1, now);
-    store_step_init(req, 2, QUERY_PRINCIPAL_REVOKE_TOKENS, 1);
-    chat_set_uuid(req, 2, 0, 0, e->guest);
-    store_set_int(req, 2, 0, 1, now + 1);
-    store_set_int(req, 2, 0, 2, now);
+    store_set_int(req, 1, 0, 1, now + 1);
+    store_set_int(req, 1, 0, 2, now);
     uuid_format(e->guest, id);
-    audit_step(h, req, 3,
+    audit_step(h, req, 2,
                &(struct audit_entry){.who = &e->ask.who.actor,
                                      .action = "chat.guest.revoke",
                                      .target_kind = "guest",

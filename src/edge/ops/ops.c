@@ -3,6 +3,7 @@
 
 #include "edge/home/news.h"
 #include "edge/ops/alerts.h"
+#include "edge/ops/notices.h"
 #include "edge/ops/process.h"
 
 #define TICK_MS 1000
@@ -92,6 +93,7 @@ static void tick(struct timer *t)
     struct ops *o = CONTAINER_OF(t, struct ops, tick);
     watch_store(o);
     alerts_tick(o);
+    notices_tick(o);
     news_health(o);
     uint64_t perf_ns = loop_now_ns(o->loop) - o->perf_ns;
     if (perf_ns >= PERF_NS) {

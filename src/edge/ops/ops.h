@@ -96,6 +96,7 @@ struct ops {
     struct ops_history history;
     _Atomic bool alerts[ALERT_COUNT];
     _Atomic uint64_t store_bad_ns; /* monotonic time since when the store fails; 0: it does not */
+    uint32_t noticed_alerts, noticed_parts; /* what supervisors were told of last: a bit each */
     unsigned told;    /* what /ws was told of last: a bit per part that is not healthy, */
     uint64_t told_ns; /* and when; 0: nothing yet */
 };
