@@ -255,11 +255,12 @@ export function createChat(me: User) {
 
   // --- messages ---
 
+  /** `more`: the server has further ones that way. Large messages make short pages. */
   async function page(id: string, values: Record<string, string | number>) {
     const reply = await requestIfChanged<Message[]>(
       "GET", `${roomApi(id)}/messages${query(values)}`, undefined, { signal: closing.signal },
     );
-    return reply?.data ?? [];
+    return { rows: reply?.data ?? [], more: (reply?.next ?? null) !== null };
   }
 
   async function working(
@@ -298,12 +299,12 @@ export function createChat(me: User) {
         const log = s.log.peek();
         const end = rooms.get(id)?.peek().lastSeq ?? 0;
         if (log === NO_LOG || log.apart) {
-          const rows = await page(id, { limit: PAGE });
-          const fresh = prepend(NO_LOG, rows, rows.length === PAGE);
+          const { rows, more } = await page(id, { limit: PAGE });
+          const fresh = prepend(NO_LOG, rows, more);
           s.log.value = append(fresh, [], rows[rows.length - 1]?.seq ?? end);
         } else if (log.top < end) {
-          const rows = await page(id, { after: log.top, limit: PAGE_MAX });
-          s.log.value = append(s.log.peek(), rows, rows.length < PAGE_MAX ? end : null);
+          const { rows, more } = await page(id, { after: log.top, limit: PAGE_MAX });
+          s.log.value = append(s.log.peek(), rows, more ? null : end);
         } else {
           break;
         }
@@ -320,7 +321,7 @@ export function createChat(me: User) {
       return;
     }
     try {
-      for (const m of await page(id, { limit: PAGE_MAX })) {
+      for (const m of (await page(id, { limit: PAGE_MAX })).rows) {
         s.log.value = change(s.log.peek(), m.seq, () => m);
       }
     } catch {
@@ -611,23 +612,22 @@ export function createChat(me: User) {
     older: (id: string): Promise<void> => working(id, "older", async (s) => {
       const first = s.log.peek().messages[0]?.seq;
       if (first !== undefined && s.log.peek().older) {
-        const rows = await page(id, { before: first, limit: PAGE });
-        s.log.value = prepend(s.log.peek(), rows, rows.length === PAGE);
+        const { rows, more } = await page(id, { before: first, limit: PAGE });
+        s.log.value = prepend(s.log.peek(), rows, more);
       }
     }),
 
     /** A stretch around a message that is not here; newer() leads back to the end. */
     around: (id: string, seq: number): Promise<void> => working(id, "first", async (s) => {
-      const rows = await page(id, { around: seq, limit: PAGE });
+      const { rows } = await page(id, { around: seq, limit: PAGE });
       const end = rooms.get(id)?.peek().lastSeq ?? 0;
       const top = rows[rows.length - 1]?.seq ?? 0;
       s.log.value = { messages: rows, top, older: (rows[0]?.seq ?? 1) > 1, apart: top < end };
     }),
 
     newer: (id: string): Promise<void> => working(id, "newer", async (s) => {
-      const rows = await page(id, { after: s.log.peek().top, limit: PAGE });
-      const end = rows.length < PAGE;
-      s.log.value = append(s.log.peek(), rows, end ? (rooms.get(id)?.peek().lastSeq ?? 0) : null);
+      const { rows, more } = await page(id, { after: s.log.peek().top, limit: PAGE });
+      s.log.value = append(s.log.peek(), rows, more ? null : (rooms.get(id)?.peek().lastSeq ?? 0));
     }),
 
     send(roomId: string, text: string, replyTo: string | null): void {
