@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { House } from './lib/home.mjs';
 import { device, rowOf, viewer } from './lib/monitor.mjs';
@@ -69,7 +70,7 @@ test('every_marked_example_is_run_here', () => {
   assert.deepEqual(blocks().map(({ name, language }) => `${name} ${language}`),
     ['README.md js', 'README.md sh', 'README.md js', 'README.md js', 'README.md js',
       'README.md js',
-      'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh',
+      'docs/CHAT.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md js', 'docs/DEVICES.md sh',
       'docs/HOME.md js', 'docs/HOME.md sh', 'docs/OPERATIONS.md js', 'docs/OPERATIONS.md sh'],
     'add the new example to this file');
 });
@@ -221,6 +222,25 @@ function keeper() {
 test('readme_people_chat', async () => {
   const chatter = await server.cli('token', '--sub', 'chatter', '--role', 'employee');
   await program(block('chat:message:send'), { TOKEN: chatter }, (heard) => heard('1 Hello'));
+});
+
+test('chat_a_client_catches_up_with_what_it_missed', async () => {
+  const chatter = await server.cli('token', '--sub', 'writer', '--role', 'employee');
+  const socket = io(server.url, { auth: { token: chatter }, transports: ['websocket'] });
+  const ask = (event, data) => within(SOON_MS, event, socket.emitWithAck(event, { event, data, version: '1.0' }));
+  try {
+    const { room } = await ask('chat:room:create', { name: 'Missed', type: 'group', members: [] });
+    const say = (content) => ask('chat:message:send', { roomId: room.id, type: 'chat', content });
+    for (const text of ['one', 'two', 'three']) assert.equal((await say(text)).ok, true);
+    await program(block('function catchUp'), { TOKEN: chatter }, async (heard) => {
+      await heard('message 1 one');
+      await heard('message 3 three');
+      await say('four');
+      await heard('message 4 four');
+    });
+  } finally {
+    socket.close();
+  }
 });
 
 test('readme_a_home_is_followed', async () => {
