@@ -348,6 +348,9 @@ static void desk_done(struct chat_turn *t, struct chat_room *r, struct store_req
     if (o->joins) {
         chat_spread_in(r, o->newcomer.id);
     }
+    if (gives(o)) { /* a robot that has the room has it no longer */
+        chat_robot_released(r, o->row.assigned_to);
+    }
 }
 
 static struct store_req *desk_look(struct chat_turn *t, struct chat_room *r)

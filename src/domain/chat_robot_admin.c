@@ -11,6 +11,7 @@
 #define SECRET_BYTES 32
 #define SECRET_LEN 43   /* base64url of it */
 #define LIST_MAX 200
+#define ROOMS_PAGE 50   /* that a deleted robot leaves at a time */
 
 static const char *const taken = "a robot of that name exists already";
 
@@ -22,6 +23,8 @@ struct admin {
     char key[DEVICE_KEY_LEN + 1];
     bool new_secret, whole;
     int enabled;
+    struct chat_result left;  /* of a room that was left */
+    unsigned rooms;           /* of a page, that it still is in */
 };
 
 static struct admin *admin_of(struct store_req *req) { return req->owner; }
@@ -351,6 +354,56 @@ static void delete_row(struct admin *x)
     submit(x);
 }
 
+static void leave_rooms(struct admin *x);
+
+/* A room that will not let it go now (it is being deleted) does not hold up the rest. */
+static void left_room(void *owner, const struct chat_result *r)
+{
+    struct admin *x = owner;
+    x->left.error = r->error != ERR_NONE ? r->error : x->left.error;
+    if (--x->rooms > 0) {
+        return;
+    }
+    if (x->left.error == ERR_NONE) {
+        leave_rooms(x);
+    } else {
+        delete_row(x);
+    }
+}
+
+static void rooms_found(struct store_req *req)
+{
+    struct admin *x = admin_of(req);
+    unsigned count = req->error == ERR_NONE ? req->steps[0].row_count : 0;
+    if (req->error != ERR_NONE) {
+        robot_ask_answer(&x->ask, req->error);
+        return;
+    }
+    if (count == 0) {
+        delete_row(x);
+        return;
+    }
+    struct chat_who who = {
+        .actor = x->ask.who, .kind = PRINCIPAL_USER, .type = CHAT_SUPERVISOR, .monitors = true};
+    x->rooms = count;
+    for (unsigned i = 0; i < count; i++) {
+        uuid room = UUID_NIL;
+        (void)uuid_parse(store_text(store_cell(req, 0, i, 0)), &room);
+        chat_member_remove(x->ask.at, room, x->ask.id, 0, SPAN("the robot was removed"), &who,
+                           left_room, x);
+    }
+}
+
+static void leave_rooms(struct admin *x)
+{
+    struct store_req *req = request(x, 1, rooms_found);
+    req->row_max = ROOMS_PAGE;
+    store_step_init(req, 0, QUERY_ROBOT_ROOMS, 1);
+    robot_set_uuid(req, 0, 0, x->ask.id);
+    store_set_int(req, 0, 0, 1, ROOMS_PAGE);
+    submit(x);
+}
+
 static void delete_at_home(struct robot_ask *a, struct robot *r)
 {
     struct admin *x = CONTAINER_OF(a, struct admin, ask);
@@ -359,7 +412,7 @@ static void delete_at_home(struct robot_ask *a, struct robot *r)
     } else if (x->version != 0 && x->version != r->row.version) {
         robot_ask_answer(a, ERR_PRECONDITION_FAILED);
     } else {
-        delete_row(x);
+        leave_rooms(x);
     }
 }
 

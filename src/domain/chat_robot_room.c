@@ -401,7 +401,7 @@ struct over_mail {
 
 static void answered(struct robot_job *j, bool empty)
 {
-    if (!j->answer.replaced) { /* what was not told as it came */
+    if (!j->answer.replaced && j->answer.text.len > j->sent) { /* what was not told as it came */
         buf_append(&j->waiting, j->answer.text.ptr + j->sent, j->answer.text.len - j->sent);
     }
     if (empty || j->row.visibility == CHAT_VISIBLE_PRIVATE) {

@@ -56,7 +56,7 @@ bool robot_answer_add(struct robot_answer *a, span text)
             buf_append_byte(&a->text, text.ptr[i]);
         }
     }
-    span added = span_of(a->text.ptr + before, a->text.len - before);
+    span added = span_slice(buf_span(&a->text), before, a->text.len);
     if (!utf8_storable(added)) {
         a->text.len = before;
         return refuse(a, "is no text");

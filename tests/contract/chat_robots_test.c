@@ -1,95 +1,9 @@
 /* Robots: made and changed, asked, their answers in all forms, breaker, sockets, rooms that they
  * own; with a receiver that does what the test says and time in its hand. */
-#include "adapters/webhook_twin/webhook_twin.h"
-#include "chat_fixture.h"
-
-#include "domain/chat_robot.h"
+#include "chat_robots_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct webhook *twin;
-
-static void conf(void)
-{
-    w.conf.chat_robots_max = 5;
-    w.conf.chat_robot_timeout_ms = 30000;
-    w.conf.chat_robot_jobs_max = 4;
-    w.conf.chat_robot_room_jobs_max = 3;
-    w.conf.chat_robot_context = 3;
-    w.conf.chat_robot_answer_bytes_max = 20000;
-    w.conf.chat_room_waiting_max = 1000;
-    w.conf.chat_waiting_bytes_max = 1 << 24;
-    w.conf.app_receiver = (struct receiver_conf){
-        .url = "", .ca = "", .secret = "", .breaker_failures = 5, .breaker_open_ms = 60000};
-}
-
-static void call_twin(void)
-{
-    twin = webhook_twin_new(w.post);
-    for (unsigned i = 0; i < w.count; i++) {
-        w.homes[i].webhook = twin;
-    }
-}
-
-static int setup_1(void **state)
-{
-    int rc = chat_setup_1(state);
-    conf();
-    call_twin();
-    return rc;
-}
-
-static int setup_5(void **state)
-{
-    int rc = chat_setup_5(state);
-    conf();
-    call_twin();
-    return rc;
-}
-
-static int teardown(void **state)
-{
-    webhook_twin_close(twin);
-    turns();
-    int rc = 0;
-    chat_teardown(state);
-    webhook_twin_free(twin);
-    return rc;
-}
-
-/* --- robots --- */
-
-static struct chat_who robot_made(const char *name, const char *url)
-{
-    struct actor who = {.id = UUID_NIL};
-    struct chat_robot_draft in = {
-        .name = span_str(name), .description = SPAN(""), .url = span_str(url)};
-    chat_robot_create(any_home(), &in, &who, on_told, &t);
-    answered(ERR_NONE);
-    return (struct chat_who){.actor = {.id = t.id}, .kind = PRINCIPAL_ROBOT, .type = CHAT_EMPLOYEE};
-}
-
-static void told(const char *text)
-{
-    if (strstr(t.json, text) == NULL) {
-        fail_msg("not %s in %s", text, t.json);
-    }
-}
-
-static void not_told(const char *text)
-{
-    if (strstr(t.json, text) != NULL) {
-        fail_msg("%s in %s", text, t.json);
-    }
-}
-
-static void patch(uuid id, const struct chat_robot_change *in, err error)
-{
-    struct actor who = {.id = UUID_NIL};
-    chat_robot_patch(any_home(), id, in, &who, on_told, &t);
-    answered(error);
-}
 
 static void get(uuid id, err error)
 {
@@ -131,8 +45,10 @@ static void robots_are_made_shown_and_changed(void **state)
     patch(b, &(struct chat_robot_change){.url = SPAN(""), .enabled = -1}, ERR_NONE);
     told("\"kind\":\"socket\"");
     not_told("secret");
+    struct webhook *old = twin;
     chat_restart(); /* all of it is stored */
     call_twin();
+    webhook_twin_free(old);
     get(a, ERR_NONE);
     told("\"name\":\"Aaron\",\"description\":\"\",\"kind\":\"webhook\"");
     told("\"enabled\":true,\"state\":\"ready\"");
@@ -205,12 +121,6 @@ static uuid ask(uuid room, const struct chat_who *robot, const struct chat_who *
     chat_robot_interact(any_home(), room, &q, who, &origin, on_told, &t);
     answered(error);
     return t.id;
-}
-
-static void job(uuid room, uuid id, const struct chat_who *who, err error)
-{
-    chat_robot_job_get(any_home(), room, id, who, on_told, &t);
-    answered(error);
 }
 
 /* A room of two people and a robot, and a socket of the first. */

@@ -3,6 +3,7 @@
  * degraded, since live traffic goes on without it; unhealthy is who cannot serve at all.
  */
 #include "domain/chat_file.h"
+#include "domain/chat_robot.h"
 #include "domain/receiver.h"
 #include "edge/ops/alerts.h"
 #include "edge/ops/ops.h"
@@ -29,7 +30,8 @@ const char *health_part_name(enum health_part p)
     static const char *const names[HEALTH_PART_COUNT] = {
         [HEALTH_SERVER] = "server", [HEALTH_CONNECTIONS] = "connections", [HEALTH_STORE] = "store",
         [HEALTH_ROUTER] = "router", [HEALTH_AUTH] = "auth",               [HEALTH_TLS] = "tls",
-        [HEALTH_WEBHOOK] = "webhook", [HEALTH_SCANNER] = "scanner"};
+        [HEALTH_WEBHOOK] = "webhook", [HEALTH_SCANNER] = "scanner",
+        [HEALTH_ROBOTS] = "robots"};
     return names[p];
 }
 
@@ -157,6 +159,26 @@ static void scanner_part(struct health_report *r, const struct edge *own)
     }
 }
 
+/* Only where chat has robots that are enabled. */
+static void robots_part(struct health_report *r, const struct ops *o)
+{
+    unsigned all = 0, away = 0, spared = 0;
+    for (unsigned i = 0; i < o->edge_count; i++) {
+        struct chat_robot_stats s = {0};
+        if (o->edges[i]->home != NULL) {
+            chat_robot_stats(o->edges[i]->home, &s);
+        }
+        all += s.robots;
+        away += s.away;
+        spared += s.spared;
+    }
+    if (all > 0) {
+        set(r, HEALTH_ROBOTS, away + spared > 0 ? HEALTH_DEGRADED : HEALTH_GOOD,
+            "%u, of them %u without a socket, %u spared after too many failures", all, away,
+            spared);
+    }
+}
+
 void ops_health(const struct ops *o, const struct edge *own, struct health_report *out)
 {
     struct store_stats stats = {0};
@@ -169,6 +191,7 @@ void ops_health(const struct ops *o, const struct edge *own, struct health_repor
     tls_part(out, own);
     webhook_part(out, own);
     scanner_part(out, own);
+    robots_part(out, o);
 }
 
 double ops_memory_percent(void)

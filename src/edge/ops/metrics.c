@@ -6,10 +6,12 @@
 #include "edge/rest/handlers.h"
 
 #include "domain/chat.h"
+#include "domain/chat_robot.h"
 #include "domain/command.h"
 #include "domain/fleet.h"
 #include "domain/house.h"
 #include "domain/receiver.h"
+#include "shape/decode.h"
 #include "tables/metrics.h"
 
 #include <stdio.h>
@@ -297,6 +299,47 @@ static void collect_chat_room_messages_total(struct scrape *s)
     for (unsigned t = 0; t < CHAT_ROOM_TYPES; t++) {
         scrape_labelled(s, "room_type", chat_room_type_name((enum chat_room_type)t),
                         (double)counts[t]);
+    }
+}
+
+static struct chat_robot_stats robot_stats(const struct scrape *s)
+{
+    struct chat_robot_stats sum = {0};
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        struct chat_robot_stats one = {0};
+        if (home != NULL) {
+            chat_robot_stats(home, &one);
+        }
+        sum.robots += one.robots;
+        sum.away += one.away;
+        sum.spared += one.spared;
+        sum.active += one.active;
+        for (unsigned k = 0; k < ARRAY_LEN(sum.ended); k++) {
+            sum.ended[k] += one.ended[k];
+        }
+    }
+    return sum;
+}
+
+static void collect_chat_robots(struct scrape *s)
+{
+    struct chat_robot_stats r = robot_stats(s);
+    scrape_labelled(s, "state", "ready", r.robots - r.away - r.spared);
+    scrape_labelled(s, "state", "away", r.away);
+    scrape_labelled(s, "state", "spared", r.spared);
+}
+
+static void collect_chat_robot_jobs_active(struct scrape *s)
+{
+    scrape_plain(s, robot_stats(s).active);
+}
+
+static void collect_chat_robot_jobs_total(struct scrape *s)
+{
+    struct chat_robot_stats r = robot_stats(s);
+    for (unsigned k = 0; k < ARRAY_LEN(r.ended); k++) {
+        scrape_labelled(s, "state", shape_chat_job_state_name((int)k), (double)r.ended[k]);
     }
 }
 

@@ -42,6 +42,7 @@ enum health_part {
     HEALTH_TLS,     /* where it is spoken */
     HEALTH_WEBHOOK, /* where applications have a receiver */
     HEALTH_SCANNER, /* of files in chat */
+    HEALTH_ROBOTS,  /* where chat has some */
     HEALTH_PART_COUNT
 };
 const char *health_part_name(enum health_part p); /* "server" */
