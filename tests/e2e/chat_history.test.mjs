@@ -1,6 +1,6 @@
-// What was said in chat: pages, search, changes, who types and who is there; the document's lines
-// "Offline message queuing", "Message queuing for offline users", "typing indicators", "Room access
-// permission checks", "Message content validation", by REST and the official client.
+// What was said in chat: pages, search, changes; the document's lines "Provide offline message
+// queuing", "Message queuing for offline users", "Room access permission checks" and "Message content
+// validation and sanitization", by REST and the official client.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CLIENTS, connected } from './lib/clients.mjs';
@@ -13,7 +13,7 @@ const MISSED = Number(process.env.SIGNALBOX_CHAT_MISSED ?? (SANITIZED ? 1000 : 1
 const FLAGS = ['--loops', '2', '--chat-messages-per-s', '100000', '--chat-messages-burst', '100000',
   '--chat-joins-per-min', '100000',
   '--connections-per-principal-max', '1000', '--handshakes-per-s', '100000',
-  '--chat-typing-ms', '400', '--chat-presence-grace-ms', '300'];
+  '--chat-presence-grace-ms', '300'];
 
 const dataDir = tempDir();
 const tokens = {};
