@@ -19,6 +19,7 @@ struct chat_files {
     struct deadline retry;
     struct deadline sweep; /* of home 0 */
     bool sweeping, again;
+    int64_t orphans_ms;   /* monotonic: when files without a room are looked for again */
     bool stopped;
     _Atomic unsigned held_count;
     _Atomic bool away;

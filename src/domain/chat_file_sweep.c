@@ -10,6 +10,9 @@
 #define SWEEP_MS 30000 /* a file that expires may stay so much longer */
 #define SWEEP_FILES 50 /* of one round; a next one follows when there are more */
 #define OPEN_PAGE 100
+/* Files of a deleted room are served to nobody from its end on; their bytes go with this, for
+ * looking reads all rows of files. */
+#define ORPHANS_EVERY_MS 3600000
 
 static void sweep(struct chat_files *s);
 
@@ -136,7 +139,15 @@ static void sweep(struct chat_files *s)
     struct round *x = mem_calloc(1, sizeof *x);
     x->s = s;
     x->files = h->files;
-    struct store_req *req = store_req_new(h->index, 2, expired, x);
+    int64_t mono_ms = (int64_t)(clock_mono_ns(h->clock) / 1000000);
+    bool orphans = mono_ms >= s->orphans_ms;
+    s->orphans_ms = orphans ? mono_ms + ORPHANS_EVERY_MS : s->orphans_ms;
+    struct store_req *req = store_req_new(h->index, orphans ? 3 : 2, expired, x);
+    if (orphans) {
+        store_step_init(req, 2, QUERY_CHAT_FILE_ORPHAN, 1);
+        store_set_int(req, 2, 0, 0, now_ms);
+        store_set_int(req, 2, 0, 1, INT32_MAX);
+    }
     store_step_init(req, 0, QUERY_CHAT_FILE_EXPIRE, 1);
     store_set_int(req, 0, 0, 0, now_ms);
     store_set_int(req, 0, 0, 1, SWEEP_FILES);

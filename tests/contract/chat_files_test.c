@@ -506,6 +506,27 @@ static void a_deleted_file_goes_with_its_bytes(void **state)
     find(file, &ben, CHAT_FILE_TO_SEE, ERR_ROOM_ACCESS_DENIED);
 }
 
+static void files_of_a_room_that_is_no_more_go(void **state)
+{
+    (void)state;
+    uuid file = home_new_id(&w.homes[0]), none = home_new_id(&w.homes[0]);
+    struct store_req *req = store_req_new(0, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_CHAT_FILE_INSERT, 1);
+    for (unsigned p = 0; p < 10; p++) {
+        if (p == 5 || p == 8 || p == 9) {
+            store_set_int(req, 0, 0, p, p == 8 ? INT64_MAX : 5);
+        } else if (p != 6) {
+            store_set_text(req, 0, 0, p, span_str(id_text(p == 0 ? file : none)));
+        }
+    }
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+    assert_int_equal(x.disk->write(x.disk, file, 0, SPAN("bytes"), true), ERR_NONE);
+    chat_restart();
+    assert_false(on_disk(file));
+    assert_int_equal(stats().bytes, 0);
+}
+
 static void who_has_left_sends_no_file(void **state)
 {
     (void)state;
@@ -539,6 +560,7 @@ int main(void)
         T(limits_refuse),
         T(uploads_that_never_come_expire),
         T(a_deleted_file_goes_with_its_bytes),
+        T(files_of_a_room_that_is_no_more_go),
         T(who_has_left_sends_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
