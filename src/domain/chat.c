@@ -26,6 +26,7 @@ struct chat *chat_new(struct home *h)
     list_init(&c->idle);
     c->retention = h->index == 0 ? chat_retention_new(h) : NULL;
     h->chat = c;
+    chat_ends_start(c);
     chat_cursors_start(c);
     chat_desk_start(c);
     chat_robots_start(c);
@@ -91,6 +92,7 @@ void chat_free(struct chat *c)
         room_free(CONTAINER_OF(n, struct chat_room, node));
     }
     map_deinit(&c->rooms);
+    chat_ends_free(c);
     chat_desk_free(c);
     c->home->chat = NULL;
     mem_free(c);
@@ -104,6 +106,7 @@ void chat_stats(const struct home *h, struct chat_stats *out)
         .online = atomic_load_explicit(&c->online, memory_order_relaxed),
         .asks = atomic_load_explicit(&c->asks, memory_order_relaxed),
     };
+    chat_ends_counts(c, &out->rooms, &out->members);
     for (unsigned i = 0; i < CHAT_ROOM_TYPES; i++) {
         out->messages[i] = atomic_load_explicit(&c->messages[i], memory_order_relaxed);
     }

@@ -222,6 +222,10 @@ void chat_client_received(struct chat_client *c, uint64_t n);
 void chat_watch(struct chat_client *c, uuid room, chat_done done, void *owner);
 void chat_unwatch(struct chat_client *c, uuid room);
 
+/* The principal is no more, with its rows; told on every loop. Rooms that are in memory learn it,
+ * and their members hear that it left. */
+void chat_principal_gone(struct home *h, uuid principal);
+
 /* --- messages (chat_message.c): ChatMessage = {id,type,roomId,senderId,content,timestamp,
  *     deliveryStatus,metadata?,seq,clientId?,replyTo?,editedAt?,deleted?,reactions?:[{emoji,count,
  *     userIds}],file?} --- */

@@ -4,7 +4,8 @@
  *   chat.c           rooms of a home: loading, holding, leaving; asks between loops
  *   chat_queue.c     a room's queue; events; what is published
  *   chat_json.c      rooms and members as JSON
- *   chat_room.c      create, get, patch, delete, lists
+ *   chat_room.c      create, get     chat_room_change.c  patch, delete     chat_list.c  lists
+ *   chat_ends.c      what is left of deleted rooms
  *   chat_member.c    members as rows; join
  *   chat_leave.c     leave; what the end of a membership is
  *   chat_moderate.c  add, remove, roles, mutes
@@ -43,6 +44,7 @@ struct chat_files;            /* chat_file.c, of a home */
 struct chat_desk;             /* chat_desk.c, at home 0 */
 struct chat_moods;            /* chat_typing.c, of a room */
 struct chat_retention;        /* chat_retention.c, at home 0 */
+struct chat_ends;             /* chat_ends.c, at home 0 */
 
 enum chat_room_state { CHAT_ROOM_LOADING, CHAT_ROOM_READY, CHAT_ROOM_GONE };
 
@@ -122,6 +124,7 @@ struct chat {
     struct chat_files *files;
     struct chat_desk *desk;
     struct chat_retention *retention; /* at home 0 */
+    struct chat_ends *ends; /* chat_ends.c, at home 0 */
     _Atomic unsigned asks; /* of this loop's callers */
     _Atomic unsigned loaded, online;
     _Atomic uint64_t messages[CHAT_ROOM_TYPES];
@@ -303,6 +306,15 @@ struct chat_member_of *chat_member_made(struct chat_room *r, const struct chat_p
 /* Of a change: a direct room that the caller has hidden is shown again, and is the answer. */
 struct store_req *chat_show_fill(struct chat_change *c, struct chat_room *r);
 void chat_show_committed(struct chat_change *c, struct chat_room *r, struct store_req *req);
+
+/* --- chat_ends.c, chat_invite.c --- */
+void chat_ends_start(struct chat *c);
+void chat_ends_free(struct chat *c);
+/* A room was deleted: what is left of it goes now. */
+void chat_ends_now(struct home *h);
+/* Rooms and members that there are; any thread. */
+void chat_ends_counts(const struct chat *c, uint64_t *rooms, uint64_t *members);
+void chat_invitation_hash(struct home *h, span secret, uint8_t hash[32]);
 
 /* --- chat_leave.c, chat_moderate.c --- */
 

@@ -71,7 +71,7 @@ struct joining {
     struct chat_member_of made; /* what is stored; no name, in no map */
 };
 
-enum { JOIN_BAN, JOIN_PRINCIPAL, JOIN_MEMBER, JOIN_EVENT, JOIN_STEPS };
+enum { JOIN_BAN, JOIN_PRINCIPAL, JOIN_MEMBER, JOIN_EVENT, JOIN_INVITATION, JOIN_STEPS };
 
 static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_member_of *m)
 {
@@ -112,12 +112,32 @@ static struct store_req *watch_now(struct chat_change *c, struct chat_room *r)
     return fill_watch(c, r);
 }
 
-static struct store_req *fill_new(struct joining *x, struct chat_room *r)
+/* One use of the invitation that is shown, or of one that names the caller. */
+static void use_step(struct joining *x, struct chat_room *r, struct store_req *req)
+{
+    const struct chat_who *who = &x->change.ask.who;
+    struct home *h = r->chat->home;
+    uint8_t hash[32];
+    store_step_init(req, JOIN_INVITATION, QUERY_CHAT_INVITATION_USE, 1);
+    req->steps[JOIN_INVITATION].expect = STORE_SOME;
+    chat_set_uuid(req, JOIN_INVITATION, 0, 0, r->id);
+    store_set_text(req, JOIN_INVITATION, 0, 1,
+                   who->type == CHAT_GUEST ? SPAN("guest") : SPAN("employee"));
+    chat_set_uuid(req, JOIN_INVITATION, 0, 2, who->actor.id);
+    if (x->invitation.len > 0) {
+        chat_invitation_hash(h, x->invitation, hash);
+        store_set_blob(req, JOIN_INVITATION, 0, 3, span_of(hash, sizeof hash));
+    }
+    store_set_int(req, JOIN_INVITATION, 0, 4, x->made.joined_ms);
+}
+
+static struct store_req *fill_new(struct joining *x, struct chat_room *r, bool invited)
 {
     struct chat_ask *a = &x->change.ask;
     struct home *h = r->chat->home;
     int64_t now_ms = clock_wall_ms(h->clock);
-    struct store_req *req = store_req_new(h->index, JOIN_STEPS, NULL, NULL);
+    struct store_req *req =
+        store_req_new(h->index, invited ? JOIN_STEPS : JOIN_INVITATION, NULL, NULL);
     req->row_max = JOIN_STEPS;
     x->made = (struct chat_member_of){.principal = a->who.actor.id,
                                       .type = a->who.type,
@@ -136,6 +156,9 @@ static struct store_req *fill_new(struct joining *x, struct chat_room *r)
     store_step_init(req, JOIN_MEMBER, QUERY_CHAT_MEMBER_INSERT, 1);
     chat_set_member(req, JOIN_MEMBER, 0, r, &x->made);
     chat_joined_step(r, req, JOIN_EVENT, &x->made, &a->origin);
+    if (invited) {
+        use_step(x, r, req);
+    }
     return req;
 }
 
@@ -155,12 +178,13 @@ static struct store_req *fill_join(struct chat_change *c, struct chat_room *r)
         result_member(a, r, m);
         return NULL;
     }
-    if (open && !x->watch && r->member_count >= r->chat->home->conf->chat_room_members_max) {
+    bool may = open || r->type != CHAT_DIRECT; /* by an invitation, which the store knows */
+    if (may && !x->watch && r->member_count >= r->chat->home->conf->chat_room_members_max) {
         chat_refuse(a, ERR_CONFLICT, NULL, "the room is full");
         return NULL;
     }
-    if (open && !x->watch) {
-        return fill_new(x, r);
+    if (may && !x->watch) {
+        return fill_new(x, r, !open);
     }
     if (a->who.monitors) {
         return watch_now(c, r);

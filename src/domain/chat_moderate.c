@@ -202,7 +202,7 @@ static bool removable(struct moderation *x, struct chat_room *r, const struct ch
     }
     if (!by_server(a) && !chat_moderates(a, r)) {
         chat_answer(a, ERR_PERMISSION_DENIED);
-    } else if (r->type == CHAT_DIRECT) {
+    } else if (r->type == CHAT_DIRECT && !by_server(a)) {
         chat_refuse(a, ERR_PERMISSION_DENIED, NULL, "a direct room has its two people");
     } else if (m == NULL && x->ban_s == 0) {
         chat_answer(a, ERR_NOT_FOUND);
@@ -302,6 +302,17 @@ void chat_member_remove(struct home *h, uuid room, uuid principal, int64_t ban_s
     x->ban_s = ban_s;
     x->reason = reason.len == 0 ? SPAN("") : chat_copy(&x->change.ask, reason);
     chat_ask_start(&x->change.ask);
+}
+
+void chat_principal_gone(struct home *h, uuid principal)
+{
+    struct map_node *n = NULL;
+    while ((n = map_next(&h->chat->rooms, n)) != NULL) { /* mail runs behind this */
+        struct chat_room *r = CONTAINER_OF(n, struct chat_room, node);
+        if (r->state == CHAT_ROOM_READY && chat_member(r, principal) != NULL) {
+            chat_member_remove(h, r->id, principal, 0, SPAN_NONE, NULL, NULL, NULL);
+        }
+    }
 }
 
 /* --- patch --- */

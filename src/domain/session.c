@@ -2,6 +2,7 @@
  * The sessions open on this loop, by principal, and what they are told: changes of rights and the
  * end of their proof.
  */
+#include "domain/chat.h"
 #include "domain/identity_internal.h"
 
 #include "base/hash.h"
@@ -192,6 +193,9 @@ static void on_change_mail(struct mail *m)
     apply(id, c);
     if (uuid_is_nil(c->credential) && !c->state.known && c->home->on_gone != NULL) {
         c->home->on_gone(c->home->on_gone_arg, c->principal);
+    }
+    if (uuid_is_nil(c->credential) && !c->state.known && c->home->chat != NULL) {
+        chat_principal_gone(c->home, c->principal);
     }
     mem_free(c->state.bindings);
     mem_free(c->state.devices);

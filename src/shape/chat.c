@@ -62,6 +62,9 @@ void chat_put_room(buf *out, const struct chat_room_shape *r)
     member_time(&w, "createdAt", r->created_ms);
     member_time(&w, "updatedAt", r->updated_ms);
     json_member_i64(&w, "version", r->version);
+    if (r->invited) {
+        json_member_bool(&w, "invited", true);
+    }
     json_close(&w, '}');
 }
 
@@ -98,6 +101,72 @@ void chat_put_left(buf *out, uuid room, uuid user, enum chat_user_type type)
     member_uuid(&w, "roomId", room);
     member_uuid(&w, "userId", user);
     member_name(&w, "userType", chat_user_type_name(type));
+    json_close(&w, '}');
+}
+
+void chat_put_room_ref(buf *out, uuid room)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_uuid(&w, "roomId", room);
+    json_close(&w, '}');
+}
+
+void chat_put_renamed(buf *out, span name, uuid by)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    json_member_string(&w, "name", name);
+    member_uuid(&w, "userId", by);
+    json_close(&w, '}');
+}
+
+static void member_somebody(struct json_writer *w, const char *name, uuid id)
+{
+    if (uuid_is_nil(id)) {
+        json_member_null(w, name);
+    } else {
+        member_uuid(w, name, id);
+    }
+}
+
+void chat_put_invitation(buf *out, const struct chat_invitation_shape *i)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_uuid(&w, "id", i->id);
+    member_uuid(&w, "roomId", i->room);
+    member_name(&w, "kind", i->guest ? "guest" : "employee");
+    if (!uuid_is_nil(i->principal)) {
+        member_uuid(&w, "userId", i->principal);
+    }
+    json_member_i64(&w, "usesLeft", i->uses_left);
+    member_time(&w, "expiresAt", i->expires_ms);
+    member_somebody(&w, "createdBy", i->created_by);
+    member_time(&w, "createdAt", i->created_ms);
+    if (i->revoked_ms != 0) {
+        member_time(&w, "revokedAt", i->revoked_ms);
+    }
+    if (i->secret.len > 0) {
+        json_member_string(&w, "invitation", i->secret);
+    }
+    json_close(&w, '}');
+}
+
+void chat_put_ban(buf *out, const struct chat_ban_shape *b)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_uuid(&w, "userId", b->user);
+    json_member_string(&w, "name", b->name);
+    if (b->until_ms == 0) {
+        json_member_null(&w, "until");
+    } else {
+        member_time(&w, "until", b->until_ms);
+    }
+    json_member_string(&w, "reason", b->reason);
+    member_somebody(&w, "createdBy", b->created_by);
+    member_time(&w, "createdAt", b->created_ms);
     json_close(&w, '}');
 }
 

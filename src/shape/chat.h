@@ -31,8 +31,10 @@ struct chat_room_shape {
     unsigned member_count;
     int64_t last_seq, unread;
     int64_t created_ms, updated_ms, version;
+    bool invited;  /* of a list: the caller may come in, and is not yet */
 };
-/* {id,name,type,settings,members?,memberCount,lastSeq,unread,createdAt,updatedAt,version} */
+/* {id,name,type,settings,members?,memberCount,lastSeq,unread,createdAt,updatedAt,version,
+ *  invited?} */
 void chat_put_room(buf *out, const struct chat_room_shape *r);
 
 struct chat_joined_shape {
@@ -51,6 +53,33 @@ struct chat_joined_shape {
 void chat_put_joined(buf *out, const struct chat_joined_shape *j);
 /* {roomId,userId,userType} */
 void chat_put_left(buf *out, uuid room, uuid user, enum chat_user_type type);
+/* {roomId} */
+void chat_put_room_ref(buf *out, uuid room);
+/* {name,userId}: of the system message room_renamed. */
+void chat_put_renamed(buf *out, span name, uuid by);
+
+struct chat_invitation_shape {
+    uuid id, room, principal; /* principal nil: whoever shows the secret */
+    bool guest;
+    int64_t uses_left, expires_ms;
+    int64_t revoked_ms;       /* 0: not */
+    uuid created_by;          /* nil: nobody known */
+    int64_t created_ms;
+    span secret;              /* empty: not shown */
+};
+/* {id,roomId,kind,userId?,usesLeft,expiresAt,createdBy,createdAt,revokedAt?,invitation?} */
+void chat_put_invitation(buf *out, const struct chat_invitation_shape *i);
+
+struct chat_ban_shape {
+    uuid user;
+    span name, reason;
+    int64_t until_ms; /* 0: ever */
+    uuid created_by;
+    int64_t created_ms;
+};
+/* {userId,name,until,reason,createdBy,createdAt}; until null: ever */
+void chat_put_ban(buf *out, const struct chat_ban_shape *b);
+
 /* What the log has of an event: [payload], or with an origin [payload,"sid","requestId"]. */
 void chat_put_logged(buf *out, span payload, const struct chat_origin *origin);
 

@@ -314,6 +314,374 @@ static void roles_and_mutes_are_told(void **state)
     answered(ERR_CONFLICT);
 }
 
+/* The n-th value of a member of what was told. */
+static void value_of(const char *member, char *out, size_t size)
+{
+    const char *at = strstr(t.json, member);
+    assert_non_null(at);
+    at += strlen(member);
+    size_t len = strcspn(at, "\"");
+    assert_true(len < size);
+    memcpy(out, at, len);
+    out[len] = '\0';
+}
+
+static void invites(uuid room, const struct chat_invitation_draft *in, const struct chat_who *who,
+                    err error)
+{
+    chat_invite(any_home(), room, in, who, on_told, &t);
+    answered(error);
+}
+
+static void comes_by(uuid room, const char *secret, const struct chat_who *who, err error)
+{
+    chat_join(any_home(), room, &(struct chat_join){.invitation = span_str(secret)}, who, NULL,
+              on_told, &t);
+    answered(error);
+}
+
+static void invitations_let_people_in(void **state)
+{
+    char secret[80];
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid"),
+                    dan = employee("Dan"), gus = guest("Gus");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, NULL, NULL, NULL);
+    uuid other = room_made(CHAT_GROUP, "Other", &anna, NULL, NULL, NULL);
+    struct chat_invitation_draft named = {.principal = ben.actor.id, .uses = 1, .ttl_s = 3600};
+    struct chat_invitation_draft open = {.uses = 1, .ttl_s = 3600};
+    invites(room, &named, &ben, ERR_ROOM_ACCESS_DENIED);
+    invites(room, &(struct chat_invitation_draft){.uses = 0, .ttl_s = 60}, &anna,
+            ERR_INVALID_REQUEST);
+    invites(room, &(struct chat_invitation_draft){.uses = 1, .ttl_s = 59}, &anna,
+            ERR_INVALID_REQUEST);
+    named.principal = home_new_id(&w.homes[0]);
+    invites(room, &named, &anna, ERR_INVALID_REQUEST);
+    named.principal = ben.actor.id;
+    invites(room, &named, &anna, ERR_NONE);
+    assert_null(strstr(t.json, "\"invitation\""));
+    chat_room_list(any_home(), &(struct chat_room_filter){.type = -1, .limit = 5}, &ben, on_told,
+                   &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"invited\":true"));
+    joins(room, &cid, ERR_ROOM_ACCESS_DENIED);
+    joins(room, &ben, ERR_NONE);
+    assert_true(t.created);
+    chat_leave(any_home(), room, &ben, NULL, on_told, &t);
+    answered(ERR_NONE);
+    joins(room, &ben, ERR_ROOM_ACCESS_DENIED); /* it was for once */
+    invites(room, &open, &anna, ERR_NONE);
+    value_of("\"invitation\":\"", secret, sizeof secret);
+    comes_by(other, secret, &cid, ERR_ROOM_ACCESS_DENIED);
+    comes_by(room, secret, &gus, ERR_ROOM_ACCESS_DENIED);
+    comes_by(room, "sbi_guessed", &cid, ERR_ROOM_ACCESS_DENIED);
+    comes_by(room, secret, &cid, ERR_NONE);
+    comes_by(room, secret, &dan, ERR_ROOM_ACCESS_DENIED);
+}
+
+static void guests_come_by_invitations_of_their_own(void **state)
+{
+    char secret[80];
+    (void)state;
+    struct chat_who anna = employee("Anna"), cid = employee("Cid"), dan = employee("Dan"),
+                    gus = guest("Gus"), sue = supervisor("Sue");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &cid, NULL, NULL);
+    uuid other = room_made(CHAT_GROUP, "Other", &anna, NULL, NULL, NULL);
+    struct chat_invitation_draft open = {.uses = 1, .ttl_s = 3600};
+    struct chat_invitation_draft guests = {.guest = true, .uses = 1, .ttl_s = 3600};
+    invites(room, &guests, &cid, ERR_NONE);
+    value_of("\"invitation\":\"", secret, sizeof secret);
+    comes_by(room, secret, &dan, ERR_ROOM_ACCESS_DENIED);
+    gus.only = other;
+    comes_by(room, secret, &gus, ERR_ROOM_ACCESS_DENIED); /* its token is for another */
+    gus.only = room;
+    comes_by(room, secret, &gus, ERR_NONE);
+    assert_non_null(strstr(t.members, "\"userType\":\"guest\""));
+    invites(room, &guests, &gus, ERR_PERMISSION_DENIED);
+    invites(room, &open, &sue, ERR_NONE);
+    value_of("\"invitation\":\"", secret, sizeof secret);
+    uuid id = t.id;
+    chat_invitation_list(any_home(), room, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_null(strstr(t.json, "\"invitation\""));
+    assert_non_null(strstr(t.json, "\"usesLeft\":0"));
+    chat_invitation_list(any_home(), room, &gus, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_invitation_revoke(any_home(), room, id, &cid, on_told, &t);
+    answered(ERR_NOT_FOUND); /* another's */
+    chat_invitation_revoke(any_home(), room, id, &anna, on_told, &t);
+    answered(ERR_NONE);
+    comes_by(room, secret, &dan, ERR_ROOM_ACCESS_DENIED);
+    chat_invitation_list(any_home(), room, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"revokedAt\""));
+}
+
+static void bans_are_listed_and_lifted(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid");
+    uuid room = room_made(CHAT_PUBLIC, "Canteen", &anna, &cid, NULL, NULL);
+    chat_member_remove(any_home(), room, ben.actor.id, -1, SPAN("noise"), &anna, on_told, &t);
+    answered(ERR_NONE); /* who was never in */
+    joins(room, &ben, ERR_ROOM_ACCESS_DENIED);
+    chat_ban_list(any_home(), room, &cid, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_ban_list(any_home(), room, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"name\":\"Ben\",\"until\":null,\"reason\":\"noise\""));
+    chat_ban_delete(any_home(), room, ben.actor.id, &anna, on_told, &t);
+    answered(ERR_NONE);
+    chat_ban_delete(any_home(), room, ben.actor.id, &anna, on_told, &t);
+    answered(ERR_NOT_FOUND);
+    joins(room, &ben, ERR_NONE);
+}
+
+static void lists_come_in_pages(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben"), sue = supervisor("Sue"),
+                    gus = guest("Gus");
+    struct chat_room_filter f = {.type = -1, .limit = 2};
+    char names[64] = "";
+    unsigned pages = 0;
+    room_made(CHAT_GROUP, "One", &anna, &ben, NULL, NULL);
+    w.now_ms += 1000;
+    room_made(CHAT_PUBLIC, "Two", &anna, NULL, NULL, NULL);
+    w.now_ms += 1000;
+    room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL);
+    w.now_ms += 1000;
+    uuid last = room_made(CHAT_GROUP, "Four", &anna, &ben, &sue, NULL);
+    for (char next[1200] = ""; pages == 0 || next[0] != '\0'; pages++) {
+        f.after = span_str(next);
+        chat_room_list(any_home(), &f, &anna, on_told, &t);
+        answered(ERR_NONE);
+        for (const char *at = t.json; (at = strstr(at, "\"name\":\"")) != NULL; at += 8) {
+            strncat(names, at + 8, 3);
+        }
+        memcpy(next, t.next, sizeof next);
+    }
+    assert_int_equal(pages, 2);
+    assert_string_equal(names, "FouBenTwoOne");
+    f = (struct chat_room_filter){.type = CHAT_GROUP, .text = SPAN("FO"), .limit = 5};
+    chat_room_list(any_home(), &f, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "Four"));
+    assert_null(strstr(t.json, "One"));
+    f = (struct chat_room_filter){.type = -1, .public = true, .limit = 5};
+    chat_room_list(any_home(), &f, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "Two"));
+    assert_null(strstr(t.json, "Four"));
+    chat_room_list(any_home(), &f, &gus, on_told, &t);
+    answered(ERR_NONE);
+    assert_string_equal(t.json, "[]");
+    f = (struct chat_room_filter){.type = -1, .all = true, .limit = 5};
+    chat_room_list(any_home(), &f, &sue, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "One"));
+    f.after = SPAN("nonsense!");
+    chat_room_list(any_home(), &f, &sue, on_told, &t);
+    answered(ERR_INVALID_REQUEST);
+    chat_member_list(any_home(), last, SPAN(""), 2, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "Anna"));
+    assert_non_null(strstr(t.json, "Ben"));
+    char after[1200];
+    memcpy(after, t.next, sizeof after);
+    chat_member_list(any_home(), last, span_str(after), 2, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "Sue"));
+    assert_string_equal(t.next, "");
+    chat_member_list(any_home(), last, SPAN("nonsense!"), 2, &ben, on_told, &t);
+    answered(ERR_INVALID_REQUEST);
+}
+
+static void rooms_are_changed_under_a_version(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    struct socket *b = socket_open(0, &ben);
+    turns();
+    struct chat_room_change in = {.version = 1, .name = SPAN("Crew"),
+                                  .settings = SPAN("{\"a\":1,\"b\":null}")};
+    chat_room_patch(any_home(), room, &in, &ben, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_room_patch(any_home(), room, &in, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_int_equal(t.version, 2);
+    assert_non_null(strstr(t.json, "\"name\":\"Crew\",\"type\":\"group\",\"settings\":{\"a\":1}"));
+    turns();
+    assert_heard(b, "chat:room:updated");
+    assert_heard(b, "room_renamed");
+    chat_room_patch(any_home(), room, &in, &anna, on_told, &t);
+    answered(ERR_PRECONDITION_FAILED);
+    in.version = 0;
+    chat_room_patch(any_home(), room, &in, &anna, on_told, &t);
+    answered(ERR_NONE); /* changes nothing */
+    assert_int_equal(t.version, 2);
+    in.name = SPAN("");
+    chat_room_patch(any_home(), room, &in, &anna, on_told, &t);
+    answered(ERR_INVALID_REQUEST);
+    chat_restart();
+    chat_room_get(any_home(), room, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_int_equal(t.version, 2);
+    assert_non_null(strstr(t.json, "\"lastSeq\":1"));
+}
+
+static unsigned rows_of(enum query q)
+{
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    store_step_init(req, 0, q, 1);
+    req->row_max = 1;
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    unsigned rows = req->steps[0].row_count;
+    store_req_free(req);
+    return rows;
+}
+
+static void a_deleted_principal_is_in_no_room(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    uuid direct = room_made(CHAT_DIRECT, "", &anna, &ben, NULL, NULL);
+    struct socket *b = socket_open(0, &ben);
+    turns();
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_PRINCIPAL_DELETE, 1);
+    store_set_text(req, 0, 0, 0, span_str(id_text(anna.actor.id)));
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+    for (unsigned i = 0; i < w.count; i++) {
+        chat_principal_gone(&w.homes[i], anna.actor.id);
+    }
+    turns();
+    assert_int_equal(heard_count(b, "chat:room:left"), 2);
+    chat_room_get(any_home(), room, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"memberCount\":1"));
+    assert_non_null(strstr(t.json, "\"role\":\"owner\""));
+    chat_room_get(any_home(), direct, &ben, on_told, &t);
+    answered(ERR_NONE);
+    assert_null(strstr(t.json, "Anna"));
+}
+
+static void a_deleted_room_is_gone_and_what_was_in_it_follows(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    struct socket *b = socket_open(w.count - 1, &ben);
+    struct chat_stats stats;
+    turns();
+    chat_room_patch(any_home(), room, &(struct chat_room_change){.name = SPAN("Crew")}, &anna,
+                    on_told, &t);
+    answered(ERR_NONE); /* says something */
+    chat_room_delete(any_home(), room, 0, &ben, on_told, &t);
+    answered(ERR_PERMISSION_DENIED);
+    chat_room_delete(any_home(), room, 1, &anna, on_told, &t);
+    answered(ERR_PRECONDITION_FAILED);
+    chat_room_delete(any_home(), room, 2, &anna, on_told, &t);
+    answered(ERR_NONE);
+    turns();
+    assert_heard(b, text_of("out %s gone\n", id_text(room)));
+    chat_room_get(any_home(), room, &anna, on_told, &t);
+    answered(ERR_ROOM_ACCESS_DENIED);
+    chat_room_list(any_home(), &(struct chat_room_filter){.type = -1, .limit = 5}, &anna, on_told,
+                   &t);
+    answered(ERR_NONE);
+    assert_string_equal(t.json, "[]");
+    time_passes(20000);
+    assert_int_equal(rows_of(QUERY_CHAT_ROOM_ENDED), 0);
+    chat_stats(&w.homes[0], &stats);
+    assert_int_equal(stats.rooms, 0);
+    assert_int_equal(stats.members, 0);
+}
+
+static void until_done(const struct told *all, unsigned count)
+{
+    for (unsigned tries = 0, left = count; tries < 50 && left > 0; tries++) {
+        left = 0;
+        for (unsigned i = 0; i < count; i++) {
+            left += !all[i].done;
+        }
+        if (left > 0) {
+            turns();
+        }
+    }
+}
+
+/* Everybody comes, goes and is thrown out at once; memory and the store agree in the end, and
+ * whoever is in hears, and whoever is out does not. */
+static void races_of_membership_end_in_what_is_stored(void **state)
+{
+    enum { PEOPLE = 6, ROUNDS = 40 };
+    struct chat_who anna = employee("Anna"), all[PEOPLE];
+    struct socket *sockets[PEOPLE];
+    struct told answers[PEOPLE] = {{0}};
+    static struct told kicks[PEOPLE];
+    (void)state;
+    uuid room = room_made(CHAT_PUBLIC, "Canteen", &anna, NULL, NULL, NULL);
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        all[i] = employee(text_of("P%u", i));
+        sockets[i] = socket_open(i % w.count, &all[i]);
+    }
+    turns();
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            answers[i].done = kicks[i].done = false;
+            unsigned what = (round * 7 + i * 13) % 5;
+            if (what < 3) {
+                chat_join(any_home(), room, &(struct chat_join){0}, &all[i], NULL, on_told,
+                          &answers[i]);
+            } else {
+                chat_leave(any_home(), room, &all[i], NULL, on_told, &answers[i]);
+            }
+            chat_member_remove(any_home(), room, all[(i + round) % PEOPLE].actor.id, 0, SPAN(""),
+                               &anna, on_told, &kicks[i]);
+        }
+        if (round % 3 == 0) {
+            turns();
+        }
+        until_done(answers, PEOPLE);
+        until_done(kicks, PEOPLE);
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            assert_true(answers[i].done && kicks[i].done);
+        }
+    }
+    joins(room, &all[0], ERR_NONE);
+    turns();
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        (void)heard(sockets[i]);
+    }
+    chat_room_patch(any_home(), room, &(struct chat_room_change){.name = SPAN("Bar")}, &anna,
+                    on_told, &t);
+    answered(ERR_NONE);
+    turns();
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        chat_member_list(any_home(), room, SPAN(""), 200, &anna, on_told, &t);
+        answered(ERR_NONE);
+        bool in = strstr(t.json, id_text(all[i].actor.id)) != NULL;
+        assert_int_equal(heard_count(sockets[i], "chat:room:updated"), in ? 1 : 0);
+        assert_int_equal(strstr(t.json, text_of("%s\",\"userType\":\"employee\",\"role\":\"member"
+                                                "\",\"name\":\"P%u\",\"isOnline\":true",
+                                                id_text(all[i].actor.id), i)) != NULL,
+                         in);
+    }
+    static char before[sizeof t.json];
+    memcpy(before, t.json, sizeof before);
+    chat_restart();
+    chat_member_list(any_home(), room, SPAN(""), 200, &anna, on_told, &t);
+    answered(ERR_NONE);
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        const char *id = id_text(all[i].actor.id);
+        assert_int_equal(strstr(before, id) != NULL, strstr(t.json, id) != NULL);
+    }
+}
+
 #define BOTH(test)                                                                                 \
     cmocka_unit_test_setup_teardown(test, chat_setup_1, chat_teardown),                            \
         cmocka_unit_test_setup_teardown(test, chat_setup_5, chat_teardown)
@@ -332,6 +700,14 @@ int main(void)
         BOTH(members_are_added_by_who_may),
         BOTH(the_removed_hear_nothing_more_and_the_banned_stay_out),
         BOTH(roles_and_mutes_are_told),
+        BOTH(invitations_let_people_in),
+        BOTH(guests_come_by_invitations_of_their_own),
+        BOTH(bans_are_listed_and_lifted),
+        BOTH(lists_come_in_pages),
+        BOTH(rooms_are_changed_under_a_version),
+        BOTH(a_deleted_principal_is_in_no_room),
+        BOTH(a_deleted_room_is_gone_and_what_was_in_it_follows),
+        BOTH(races_of_membership_end_in_what_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -405,6 +405,32 @@ COLLECT_HOUSE(changes_total, changes)
 COLLECT_HOUSE(history_merged_total, merged)
 COLLECT_HOUSE(unwritten, unwritten)
 
+/* Those that all loops know are asked of the first; others are summed. */
+static struct chat_stats chat_sum(const struct scrape *s)
+{
+    struct chat_stats sum = {0};
+    for (unsigned i = 0; i < s->ops->edge_count; i++) {
+        const struct home *home = s->ops->edges[i]->home;
+        struct chat_stats one = {0};
+        if (home != NULL && home->chat != NULL) {
+            chat_stats(home, &one);
+        }
+        sum.rooms += one.rooms;
+        sum.members += one.members;
+        sum.online += one.online;
+    }
+    return sum;
+}
+
+#define COLLECT_CHAT(name, member)                                                                 \
+    static void collect_chat_##name(struct scrape *s)                                              \
+    {                                                                                              \
+        scrape_plain(s, (double)chat_sum(s).member);                                               \
+    }
+COLLECT_CHAT(rooms, rooms)
+COLLECT_CHAT(room_members, members)
+COLLECT_CHAT(members_online, online)
+
 /* Sums one count over the journals of all loops. */
 #define JOURNAL_SUM(s, member) journal_sum(s, offsetof(struct journal_stats, member))
 
