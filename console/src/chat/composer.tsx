@@ -1,6 +1,6 @@
 // The field in which messages are written: Enter sends, Shift+Enter is a new line. What is written
 // in a room and not sent is kept while the page is open.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words, type Chat, type RoomView } from "../lib/chat";
 import { announce } from "../ui/announce";
 import { may } from "../lib/session";
@@ -25,7 +25,8 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
   const files = useRef<HTMLInputElement>(null);
   const left = TEXT_MAX - [...text].length;
 
-  useEffect(() => {
+  // Before anybody can type: what is typed is not written over.
+  useLayoutEffect(() => {
     setError("");
     if (mode.kind === "edit") {
       setText(mode.message.content as string);
