@@ -326,16 +326,31 @@ test('a_robot_with_a_socket_is_asked_and_answers_by_it', async () => {
 test('a_robot_owns_a_support_room_until_a_person_speaks', async () => {
   const bot = await robot({ name: 'Owner', webhookUrl: url() });
   const ann = await client(tokens.ann);
-  const ben = await client(tokens.ben);
-  const roomId = await room(ann, bot.id, { type: 'support', settings: { robotId: bot.id } });
-  await ben.next('chat:room:joined', (d) => d.roomId === roomId);
+  const roomId = await room(ann, bot.id, { type: 'support', members: [], settings: { robotId: bot.id } });
+  const made = await rest('POST', '/api/v1/chat/guests', { roomId, name: 'Gus' }, tokens.ann);
+  assert.equal(made.status, 201, JSON.stringify(made.json));
+  const guest = await client(made.json.data.token);
+  await guest.next('chat:room:joined', (d) => d.roomId === roomId);
+  answers = says('hello, I am a robot');
+  assert.equal((await guest.ask('chat:message:send', { roomId, type: 'chat', content: 'help' })).ok, true);
+  const message = await guest.next('chat:message:received', (d) => d.type === 'robot');
+  assert.equal(message.content, 'hello, I am a robot');
+  const use = await guest.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'x' });
+  assert.equal(use.error.code, 'PERMISSION_DENIED');
+  // a person speaks while it answers
+  let held;
+  answers = (res, call) => (held = call);
+  await guest.ask('chat:message:send', { roomId, type: 'chat', content: 'more' });
+  await until('it is asked', () => held);
   await ann.ask('chat:message:send', { roomId, type: 'chat', content: 'I am here' });
-  const system = await ben.next('chat:message:received', (d) => d.type === 'system');
-  assert.equal(system.content.code, 'ROBOT_RELEASED');
+  const system = await guest.next('chat:message:received', (d) => d.type === 'system' && d.content.code === 'ROBOT_RELEASED');
   assert.equal(system.content.robotId, bot.id);
   assert.equal(system.content.userId, ids.ann);
-  const again = await ann.ask('chat:message:send', { roomId, type: 'chat', content: 'still' });
-  assert.equal(again.seq, 3, 'once');
+  await until('its call is cancelled', () => held.closed);
+  const count = calls.length;
+  await guest.ask('chat:message:send', { roomId, type: 'chat', content: 'thanks' });
+  await ann.next('chat:message:received', (d) => d.content === 'thanks');
+  assert.equal(calls.length, count, 'nobody asks the robot any more');
 });
 
 test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async () => {
