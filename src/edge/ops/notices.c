@@ -29,6 +29,8 @@ static const struct words alerts[ALERT_COUNT] = {
 static const struct words parts[HEALTH_PART_COUNT] = {
     [HEALTH_SCANNER] = {"health_scanner", "the scanner is away: files of chat are held",
                         "the scanner is back: files of chat are released"},
+    [HEALTH_ROBOTS] = {"health_robots", "a robot of chat is away, or failed too often",
+                       "all robots of chat answer again"},
     [HEALTH_WEBHOOK] = {"health_webhook", "the receiver of applications' events is away",
                         "the receiver of applications' events is back"},
 };
