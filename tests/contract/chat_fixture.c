@@ -131,14 +131,27 @@ static struct reader *reader_of(struct socket *s, uuid room)
     return NULL;
 }
 
+/* In order with what the hub has for it. */
+static void say(struct socket *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void say(struct socket *s, const char *fmt, ...)
+{
+    char line[128];
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    assert_in_range(len, 1, sizeof line - 1);
+    hub_send_bytes(s->home->hub, s->member, span_of(line, (size_t)len), BLOB_ORDERED);
+}
+
 static void on_room(struct chat_client *c, const struct chat_arrival *a)
 {
     struct socket *s = CONTAINER_OF(c, struct socket, client);
     char topic[CHAT_TOPIC_MAX];
     if (a->watching) {
-        buf_printf(&s->heard, "watching %s %lld\n", id_text(a->room), (long long)a->last_seq);
+        say(s, "watching %s %lld\n", id_text(a->room), (long long)a->last_seq);
     } else {
-        buf_printf(&s->heard, "joined %s %lld %lld\n", id_text(a->room), (long long)a->last_seq,
+        say(s, "joined %s %lld %lld\n", id_text(a->room), (long long)a->last_seq,
                    (long long)a->unread);
     }
     if (reader_of(s, a->room) != NULL) {
@@ -160,7 +173,7 @@ static void on_out(struct chat_client *c, uuid room, enum chat_out why)
     struct socket *s = CONTAINER_OF(c, struct socket, client);
     struct reader *x = reader_of(s, room);
     char topic[CHAT_TOPIC_MAX];
-    buf_printf(&s->heard, "out %s %s\n", id_text(room), names[why]);
+    say(s, "out %s %s\n", id_text(room), names[why]);
     if (x != NULL) {
         x->open = false;
         journal_close(&x->reader);
@@ -171,7 +184,7 @@ static void on_out(struct chat_client *c, uuid room, enum chat_out why)
 static void on_listed(struct chat_client *c, err error)
 {
     struct socket *s = CONTAINER_OF(c, struct socket, client);
-    buf_printf(&s->heard, error == ERR_NONE ? "listed\n" : "not listed\n");
+    say(s, "%s", error == ERR_NONE ? "listed\n" : "not listed\n");
 }
 
 static const struct chat_client_ops client_ops = {
@@ -310,8 +323,11 @@ static void start(void)
                         began);
     }
     for (unsigned i = 0; i < w.count; i++) {
+        struct store *later = w.homes[i].store;
         (void)fleet_new(&w.homes[i]);
+        w.homes[i].store = w.store; /* what blocks when a process begins; a simulation cannot */
         (void)chat_new(&w.homes[i]);
+        w.homes[i].store = later;
     }
     turns();
 }
@@ -351,9 +367,8 @@ static void end(void)
     }
 }
 
-static int setup(void **state, int (*world)(void **))
+static void configure(void)
 {
-    assert_int_equal(world(state), 0);
     w.conf.retention_raw_s = w.conf.retention_minute_s = w.conf.retention_hour_s = 86400;
     w.conf.retention_log_s = w.conf.retention_events_s = w.conf.retention_history_s = 86400;
     w.conf.events_max = 100000;
@@ -378,7 +393,19 @@ static int setup(void **state, int (*world)(void **))
     w.conf.chat_room_members_max = 10000;
     t = (struct told){0};
     start();
+}
+
+static int setup(void **state, int (*world)(void **))
+{
+    assert_int_equal(world(state), 0);
+    configure();
     return 0;
+}
+
+void chat_setup_sim(unsigned count, uint64_t seed)
+{
+    world_setup_sim(count, seed);
+    configure();
 }
 
 int chat_setup_1(void **state) { return setup(state, world_setup_1); }

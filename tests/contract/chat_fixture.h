@@ -14,6 +14,8 @@
 /* cmocka setup and teardown; 1 home and 5 homes. */
 int chat_setup_1(void **state);
 int chat_setup_5(void **state);
+/* The seed chooses which loop runs its next mail and when the store answers (sim_step). */
+void chat_setup_sim(unsigned count, uint64_t seed);
 int chat_teardown(void **state);
 /* The process ends, and the next one starts on what is stored; sockets are gone. */
 void chat_restart(void);
