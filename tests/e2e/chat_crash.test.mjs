@@ -202,6 +202,9 @@ test('no_acknowledged_message_is_lost_or_doubled_by_kill_9', { timeout: 900_000 
     await until('everybody has heard it', () => people.every((p) =>
       rooms.every((room) => p.places.get(room).next > wanted.get(room))));
     fetched = await people[0].fetch(server);
+  } catch (error) {
+    await server.crash(); // a child that lives on would keep this process, too
+    throw error;
   } finally {
     clearInterval(talking);
     for (const { socket } of people) socket.close();
