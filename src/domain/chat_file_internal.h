@@ -51,7 +51,10 @@ void chat_file_inspect_free(struct chat_files *s);
 void chat_file_sweep_start(struct chat_files *s);
 /* The upload has ended; `whole`: inspect it. At the room's home. */
 void chat_file_upload_over(struct chat *c, const struct chat_file *f, bool whole);
-/* The bytes of a file count no more. */
+/* Puts the file into the answer. */
+void chat_file_result(struct chat_ask *a, const struct chat_file *f);
+/* So many bytes more are on the disk, or will be; false: they are over the budget. And no more. */
+bool chat_file_count(const struct home *h, int64_t bytes) MUST_CHECK;
 void chat_file_uncount(const struct home *h, int64_t bytes);
 /* One more transfer; false: there are too many. And its end. */
 bool chat_transfer_begin(const struct home *h) MUST_CHECK;

@@ -7,6 +7,7 @@
 
 #include "edge/ops/ops.h"
 #include "edge/ops/process.h"
+#include "tables/metrics.h"
 
 /* One answer being written. */
 struct scrape {
@@ -45,5 +46,10 @@ void scrape_times_of(struct scrape *s, size_t at, const char *prefix, const char
 /* A histogram that is counted elsewhere: `bounds` in seconds, the last of `n` stands for all. */
 void scrape_histogram(struct scrape *s, const double *bounds, const uint64_t *counts, unsigned n,
                       double sum);
+
+/* One a row of tables/metrics.def: writes its samples. */
+#define M(name, type, labels, help) void collect_##name(struct scrape *s);
+#include "tables/metrics.def"
+#undef M
 
 #endif
