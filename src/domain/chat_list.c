@@ -120,6 +120,8 @@ void chat_room_list(struct home *h, const struct chat_room_filter *in, const str
         if (!uuid_is_nil(who->only)) {
             chat_set_uuid(req, 0, 0, 7, who->only);
         }
+    } else if (!who->monitors) {
+        store_set_int(req, 0, 0, 5, clock_wall_ms(h->clock));
     }
     h->store->submit(h->store, req);
 }

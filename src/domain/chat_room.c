@@ -319,14 +319,46 @@ static void read_noted(struct store_req *req)
     chat_release(r);
 }
 
+static void ban_read(struct store_req *req)
+{
+    struct reading *x = req->owner;
+    struct chat_room *r = x->room;
+    if (req->error != ERR_NONE) {
+        chat_answer(&x->ask, req->error);
+    } else if (req->steps[0].row_count > 0) {
+        chat_answer(&x->ask, ERR_ROOM_ACCESS_DENIED);
+    } else {
+        shown(&x->ask, r, chat_member(r, x->ask.who.actor.id));
+    }
+    store_req_free(req);
+    chat_release(r);
+}
+
+/* A public room is everybody's but theirs who are banned from it. */
+static void read_ban(struct reading *x, struct chat_room *r)
+{
+    struct home *h = r->chat->home;
+    struct store_req *req = store_req_new(h->index, 1, ban_read, x);
+    x->room = r;
+    chat_hold(r);
+    req->row_max = 1;
+    store_step_init(req, 0, QUERY_CHAT_BAN_HOLDS, 1);
+    chat_set_uuid(req, 0, 0, 0, r->id);
+    chat_set_uuid(req, 0, 0, 1, x->ask.who.actor.id);
+    store_set_int(req, 0, 0, 2, clock_wall_ms(h->clock));
+    h->store->submit(h->store, req);
+}
+
 static void at_home_get(struct chat_ask *a, struct chat_room *r)
 {
     struct reading *x = (struct reading *)a;
     struct chat_member_of *m = r == NULL ? NULL : chat_member(r, a->who.actor.id);
     bool open = r != NULL && r->type == CHAT_PUBLIC && a->who.type != CHAT_GUEST &&
                 a->who.kind != PRINCIPAL_ROBOT;
-    if (m != NULL || open) {
+    if (m != NULL || (open && a->who.monitors)) {
         shown(a, r, m);
+    } else if (open) {
+        read_ban(x, r);
     } else if (r == NULL || !a->who.monitors) {
         chat_answer(a, ERR_ROOM_ACCESS_DENIED);
     } else { /* what a supervisor reads of others is noted first */

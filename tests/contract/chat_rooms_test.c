@@ -417,6 +417,19 @@ static void guests_come_by_invitations_of_their_own(void **state)
     assert_non_null(strstr(t.json, "\"revokedAt\""));
 }
 
+/* Whether a list of public rooms, and the room's address, show it. */
+static void finds_public(uuid room, const struct chat_who *who, bool there)
+{
+    const struct chat_room_filter f = {.type = -1, .public = true, .limit = 5};
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(room, id);
+    chat_room_list(any_home(), &f, who, on_told, &t);
+    answered(ERR_NONE);
+    assert_int_equal(strstr(t.json, id) != NULL, there);
+    chat_room_get(any_home(), room, who, on_told, &t);
+    answered(there ? ERR_NONE : ERR_ROOM_ACCESS_DENIED);
+}
+
 static void bans_are_listed_and_lifted(void **state)
 {
     (void)state;
@@ -425,6 +438,7 @@ static void bans_are_listed_and_lifted(void **state)
     chat_member_remove(any_home(), room, ben.actor.id, -1, SPAN("noise"), &anna, on_told, &t);
     answered(ERR_NONE); /* who was never in */
     joins(room, &ben, ERR_ROOM_ACCESS_DENIED);
+    finds_public(room, &ben, false);
     chat_ban_list(any_home(), room, &cid, on_told, &t);
     answered(ERR_PERMISSION_DENIED);
     chat_ban_list(any_home(), room, &anna, on_told, &t);
@@ -434,6 +448,7 @@ static void bans_are_listed_and_lifted(void **state)
     answered(ERR_NONE);
     chat_ban_delete(any_home(), room, ben.actor.id, &anna, on_told, &t);
     answered(ERR_NOT_FOUND);
+    finds_public(room, &ben, true);
     joins(room, &ben, ERR_NONE);
 }
 
