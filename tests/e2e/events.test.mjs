@@ -45,6 +45,10 @@ function told(events) {
     assert.ok(!ids.has(id), 'an event id twice');
     ids.add(id);
     const data = JSON.parse(text);
+    if (topic === 'chat/staff') { // an alert: the machine may be slow
+      assert.equal(type, 'chat:system:notification');
+      return;
+    }
     assert.equal(topic, `device/${data.id}/events`);
     const d = known.get(data.id);
     const what = `${n} ${type} ${text}`;
