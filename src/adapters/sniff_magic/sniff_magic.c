@@ -54,6 +54,15 @@ static void give(struct sniffer *s, magic_t m)
     }
 }
 
+/* libmagic takes what begins with a jump of two or three bytes for a COM program, so one file in
+ * sixty of encrypted or packed bytes would be one. A program of DOS or Windows has a header; COM
+ * files are known by their names. */
+static bool only_jumps(const char *said, span head)
+{
+    return strcmp(said, "application/x-dosexec") == 0 &&
+           !(head.len >= 2 && (memcmp(head.ptr, "MZ", 2) == 0 || memcmp(head.ptr, "ZM", 2) == 0));
+}
+
 static bool type(struct sniff *self, span head, char out[SNIFF_TYPE_MAX])
 {
     struct sniffer *s = CONTAINER_OF(self, struct sniffer, port);
@@ -71,6 +80,9 @@ static bool type(struct sniff *self, span head, char out[SNIFF_TYPE_MAX])
         out[n] = said[n] >= 'A' && said[n] <= 'Z' ? (char)(said[n] | 0x20) : said[n];
     }
     out[n] = '\0';
+    if (only_jumps(out, head)) {
+        memcpy(out, "application/octet-stream", sizeof "application/octet-stream");
+    }
     give(s, m);
     return strchr(out, '/') != NULL;
 }

@@ -42,6 +42,24 @@ static void bytes_say_what_they_are(void **state)
     assert_string_equal(type, "application/x-empty");
 }
 
+/* Packed or encrypted bytes begin with anything. */
+static void a_jump_alone_makes_no_program(void **state)
+{
+    uint8_t bytes[600];
+    char type[SNIFF_TYPE_MAX];
+    (void)state;
+    memset(bytes, 0x9b, sizeof bytes);
+    bytes[0] = 0xe9; /* a near jump */
+    bytes[1] = 0x80;
+    bytes[2] = 0x00;
+    assert_true(s->type(s, span_of(bytes, sizeof bytes), type));
+    assert_string_equal(type, "application/octet-stream");
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, "MZ\x90", 3);
+    assert_true(s->type(s, span_of(bytes, sizeof bytes), type));
+    assert_string_equal(type, "application/x-dosexec");
+}
+
 static void *sniff_all(void *arg)
 {
     unsigned *wrong = arg;
@@ -71,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_say_what_they_are),
+        cmocka_unit_test(a_jump_alone_makes_no_program),
         cmocka_unit_test(many_threads_do_not_disturb_each_other),
     };
     buf why = {0};
