@@ -5,6 +5,7 @@ import http from 'node:http';
 import { after, before, test } from 'node:test';
 import * as jose from 'jose';
 
+import { chatter } from './lib/chat.mjs';
 import { cli, startServer, within } from './lib/server.mjs';
 
 const issuer = { keys: [], requests: 0, status: 200, held: null };
@@ -15,8 +16,8 @@ async function keyOf(alg, kid) {
   return { alg, kid, ...pair, jwk: { ...(await jose.exportJWK(pair.publicKey)), kid, alg } };
 }
 
-const sign = (key, kid = key.kid) =>
-  new jose.SignJWT({ sub: 'ann', iss: 'https://idp.example', roles: ['viewer'] })
+const sign = (key, kid = key.kid, { sub = 'ann', roles = ['viewer'] } = {}) =>
+  new jose.SignJWT({ sub, iss: 'https://idp.example', roles })
     .setExpirationTime('10m')
     .setProtectedHeader({ alg: key.alg, kid })
     .sign(key.privateKey);
@@ -84,6 +85,29 @@ test('the server starts without its issuer, and ends while a fetch hangs', async
   await within(5000, 'the fetch', asked);
   await server.stop();
   issuer.held = null;
+});
+
+test('chat goes on while the issuer of its people is away', async (t) => {
+  const [key, stranger] = [await keyOf('ES256', 'k'), await keyOf('ES256', 's')];
+  issuer.keys = [key];
+  await start(t);
+  assert.equal(await status(key), 200);
+  const enters = async (sub) => {
+    const c = await chatter(server, await sign(key, 'k', { sub, roles: ['employee'] }));
+    t.after(() => c.close());
+    return c;
+  };
+  const ann = await enters('ann');
+  issuer.status = 503;
+  const ben = await enters('ben'); // who comes now is known by the key that was fetched
+  const room = await ann.makes({ type: 'public' });
+  await ben.good('chat:room:join', { roomId: room.id });
+  const { messageId } = await ann.send(room.id, 'still here');
+  assert.equal((await ben.first('chat:message:received', (m) => m.id === messageId)).data.content, 'still here');
+  assert.equal(await status(stranger, 'new'), 401);
+  await ben.send(room.id, 'here too');
+  await server.stop();
+  issuer.status = 200;
 });
 
 test('a URL that is neither https nor of this machine is refused', async () => {
