@@ -273,3 +273,21 @@ test('five_metrics_and_four_alerts_are_live_and_supervisors_hear_of_them', { tim
   for (const s of [slow, ann, boss]) s.close();
   await watched.stop();
 });
+
+test('who_lost_the_right_to_chat_hears_nothing_more', async () => {
+  const [amy, zed] = [await talk('amy'), await talk('zed')];
+  const { id: roomId } = await amy.makes({ type: 'public' });
+  await zed.good('chat:room:join', { roomId });
+  const { messageId: seen } = await amy.send(roomId, 'before');
+  await zed.first('chat:message:received', (m) => m.id === seen);
+  await server.cli('user', 'revoke', '--name', 'zed', '--role', 'employee');
+  const told = await zed.first('chat:error');
+  assert.equal(told.data.code, 'PERMISSION_DENIED');
+  const { messageId } = await amy.send(roomId, 'after');
+  await amy.first('chat:message:received', (m) => m.id === messageId);
+  await zed.refused('chat:message:send', { roomId, type: 'chat', content: 'still here?' }, 'PERMISSION_DENIED');
+  assert.ok(!zed.heard('chat:message:received').some((m) => m.id === messageId));
+  await server.cli('user', 'grant', '--name', 'zed', '--role', 'employee'); // and back again
+  const joined = await zed.first('chat:room:joined', (d) => d.roomId === roomId && d.lastSeq === 2);
+  assert.equal(joined.data.unread, 2); // it has read neither
+});
