@@ -248,10 +248,11 @@ describe('slow readers', () => {
       for (let i = 0; i < 5; i++) await sensors.say(++value);
       return both();
     });
-    for (let i = 0; i < 5; i++) await sensors.say(++value);
-    const merged = Number((await server.get('/metrics')).text
-      .match(/^signalbox_merged_total (\d+)/m)[1]);
-    assert.ok(merged >= 2 * 16 * 5, `${merged} were merged`);
+    // The kernel may take some more now and then, and then what comes is the first of its sensor again.
+    await until('values take the place of others', async () => {
+      await sensors.say(++value);
+      return Number((await server.get('/metrics')).text.match(/^signalbox_merged_total (\d+)/m)[1]) >= 2 * 16 * 5;
+    });
     const heard = await returning.listen();
     assert.equal(heard.code, null, 'still connected');
     const of = (name) => heard.messages.filter((m) => m.type === 'entity_state_changed' &&

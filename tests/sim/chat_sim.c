@@ -191,11 +191,20 @@ static void do_make(struct call *c)
 
 /* --- followers --- */
 
+static int64_t digits_of(span text)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++) {
+        n = n * 10 + (text.ptr[i] - '0');
+    }
+    return n;
+}
+
 static int64_t number_behind(span line, const char *name)
 {
     const uint8_t *at = memmem(line.ptr, line.len, name, strlen(name));
     SIM_CHECK(at != NULL);
-    return strtoll((const char *)at + strlen(name), NULL, 10);
+    return digits_of(span_slice(line, (size_t)(at - line.ptr) + strlen(name), line.len));
 }
 
 static void take_line(struct follower *f, span line)
@@ -423,7 +432,7 @@ static void check_room(struct scene *s, unsigned room, bool delivered)
     SIM_CHECK(store_int(store_cell(req, 0, 0, 0)) == n && s->told[room] <= n);
     for (unsigned i = 0; i < n; i++) {
         span client_id = store_text(store_cell(req, 1, i, 6));
-        unsigned key = (unsigned)strtoul((const char *)client_id.ptr + 2, NULL, 10);
+        unsigned key = (unsigned)digits_of(span_slice(client_id, 2, client_id.len));
         const struct key *k = &s->keys[key];
         uuid stored;
         SIM_CHECK(store_int(store_cell(req, 1, i, 2)) == i + 1 && key < s->key_count);
