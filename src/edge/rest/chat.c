@@ -43,6 +43,17 @@ struct rest_call *chat_answer_call(void *owner, const struct chat_result *r)
     return c;
 }
 
+struct rest_call *chat_answer_matched(void *owner, const struct chat_result *r)
+{
+    struct rest_call *c = chat_answer_call(owner, r);
+    err error = c == NULL ? ERR_NONE : rest_if_match(c, r->version);
+    if (error != ERR_NONE) {
+        rest_error(c, error, NULL);
+        return NULL;
+    }
+    return c;
+}
+
 void chat_answer_json(void *owner, const struct chat_result *r)
 {
     struct rest_call *c = chat_answer_call(owner, r);

@@ -14,6 +14,8 @@ struct chat_who chat_caller(const struct rest_call *c, char text[ADDR_TEXT_MAX])
 bool chat_within_rate(struct rest_call *c) MUST_CHECK;
 /* The call of an answer, if its peer is still there and nothing failed; else NULL (answered). */
 struct rest_call *chat_answer_call(void *owner, const struct chat_result *r);
+/* The same, if the result's version is one that If-Match takes; else NULL (answered). */
+struct rest_call *chat_answer_matched(void *owner, const struct chat_result *r);
 /* A chat_done that answers 200 with the result's JSON, and its ETag when it has a version. */
 void chat_answer_json(void *owner, const struct chat_result *r);
 /* A chat_done that answers 204. */

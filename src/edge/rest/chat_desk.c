@@ -107,17 +107,10 @@ static void change(struct change *x)
 static void matched(void *owner, const struct chat_result *r)
 {
     struct change *x = owner;
-    struct rest_call *c = chat_answer_call(x->call, r);
-    if (c == NULL) {
-        return;
+    if (chat_answer_matched(x->call, r) != NULL) {
+        x->in.version = r->version;
+        change(x);
     }
-    err error = rest_if_match(c, r->version);
-    if (error != ERR_NONE) {
-        rest_error(c, error, NULL);
-        return;
-    }
-    x->in.version = r->version;
-    change(x);
 }
 
 static void begin(struct rest_call *c, const struct chat_desk_change *in)

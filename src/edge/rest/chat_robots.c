@@ -100,17 +100,10 @@ static void change(struct change *x)
 static void change_if_match(void *owner, const struct chat_result *r)
 {
     struct change *x = owner;
-    struct rest_call *c = chat_answer_call(x->call, r);
-    if (c == NULL) {
-        return;
+    if (chat_answer_matched(x->call, r) != NULL) {
+        x->in.version = r->version;
+        change(x);
     }
-    err error = rest_if_match(c, r->version);
-    if (error != ERR_NONE) {
-        rest_error(c, error, NULL);
-        return;
-    }
-    x->in.version = r->version;
-    change(x);
 }
 
 static void change_begin(struct rest_call *c, const struct change *in)
