@@ -210,9 +210,6 @@ static void turn_end(struct loop_hook *hook)
             journal_tick(e->home->journal);
         }
     }
-    /* An answer may say that something is so at another loop (a room was joined): it must have
-     * been posted when the answer leaves. */
-    loop_hand_over(e->loop);
     uint64_t window_ns = (uint64_t)e->conf->flush_us * 1000;
     int64_t wait_ns = hub_turn_pause(e->hub, loop_now_ns(e->loop), window_ns);
     if (wait_ns >= 0) {

@@ -166,7 +166,7 @@ static void append_pending(struct loop *l, struct mail *first)
     }
 }
 
-static void mail_phase(struct loop *l)
+void loop_take_mail(struct loop *l)
 {
     append_pending(l, mailbox_take(&l->inbox));
     for (unsigned left = l->conf.mail_max; left > 0 && l->pending != NULL; left--) {
@@ -231,7 +231,7 @@ void loop_turn(struct loop *l, int wait_ms)
 
     unsigned count = poll_phase(l, wait_ms);
     ready_phase(l, count);
-    mail_phase(l);
+    loop_take_mail(l); /* phase 3 */
     timers_run(&l->timers, l->now_ns);
     hooks_phase(l);
     loop_hand_over(l); /* phase 6 */

@@ -4,7 +4,8 @@
  *
  *   1 poll      wait for readiness, at most until the next timer (0 when work is waiting)
  *   2 ready     call io->ready for each reported descriptor (at most events_max a turn)
- *   3 mail      run the mail that had arrived when the phase began
+ *   3 mail      run the mail that had arrived when the phase began (also before each read of a
+ *               connection: loop_take_mail)
  *   4 timers    run what is due
  *   5 hooks     turn-end hooks in the order registered (fan-out and flush live here)
  *   6 post      hand over outgoing mail, one batch a target loop
@@ -86,9 +87,11 @@ int64_t loop_wait_ns(struct loop *l);
 /* Mail. From the loop's own thread it is batched until phase 6 (also to itself); from any other
  * thread it is handed over at once and the loop woken if it slept. */
 void loop_post(struct loop *from, unsigned to, struct mail *m);   /* on from's thread */
-/* Phase 6 before its time, for a hook that lets answers leave: what a peer does because of one
- * comes behind the mail that was posted before it. */
+/* Phases 6 and 3 before their time, for who writes to a peer and for who reads from one. What a peer
+ * says because of an answer, on whatever loop, is then read behind all mail that was posted before
+ * that answer: whoever has been told that something is so finds it so. */
 void loop_hand_over(struct loop *l);
+void loop_take_mail(struct loop *l);
 void loop_post_foreign(struct loop *to, struct mail *m);          /* any thread */
 /* Ends a courier's work: puts a batch, oldest first, into the target's mailbox. Any thread. */
 void loop_deliver(struct loop *to, struct mail *first);

@@ -110,6 +110,7 @@ static void out_make(struct conn *c)
 
 static size_t send_now(struct conn *c, const struct iovec *iov, int count, size_t total)
 {
+    loop_hand_over(c->net->loop); /* the peer may act upon what it is told: see loop.h */
     ssize_t sent = c->net->poller->send(c->net->poller, c->io.fd, iov, count);
     if (sent < 0 && sent != -EAGAIN && sent != -EWOULDBLOCK && sent != -ENOBUFS &&
         sent != -EINTR) {

@@ -104,6 +104,13 @@ static bool conn_read_once(struct conn *c, bool end_follows)
 static void conn_read(struct conn *c, bool end_follows)
 {
     for (unsigned i = 0; i < NET_READS_MAX && conn_reads(c); i++) {
+        loop_take_mail(c->net->loop); /* the peer may know of it: see loop.h */
+        if (c->state == CONN_DEAD) {
+            return;
+        }
+        if (!conn_reads(c)) {
+            break;
+        }
         if (!conn_read_once(c, end_follows) || c->state == CONN_DEAD) {
             return;
         }

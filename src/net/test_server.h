@@ -72,23 +72,32 @@ static void test_log_write(struct log *log, enum log_level level, const char *ev
     test_log.lines++;
 }
 
-static UNUSED_OK void server_start(struct server *s, const struct http_handler *handler,
-                                   const struct net_limits *limits)
+/* On the first of `count` loops; the others are the test's. */
+static UNUSED_OK void server_start_on(struct server *s, const struct http_handler *handler,
+                                      const struct net_limits *limits, struct loop **loops,
+                                      unsigned count)
 {
-    *s = (struct server){.limits = *limits};
+    s->limits = *limits;
     s->shared = mem_calloc(1, sizeof *s->shared);
     test_now_ns = 1000000000;
     test_log.log = (struct log){.write = test_log_write, .level_min = LOG_INFO};
     test_log.lines = 0;
-    struct loop_conf conf = {.count = 1, .clock = &test_clock, .log = &test_log.log,
+    struct loop_conf conf = {.count = count, .clock = &test_clock, .log = &test_log.log,
                              .poller = poller_epoll_new()};
-    s->loop = s->loops[0] = loop_new(&conf, s->loops);
+    s->loop = loops[0] = loop_new(&conf, loops);
     s->net = net_new(&(struct net_conf){.loop = s->loop, .limits = &s->limits,
                                         .shared = s->shared, .http = handler, .user = s});
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_storage bound;
     assert_int_equal(net_listen(s->net, (struct sockaddr *)&any, sizeof any, 0, &bound), 0);
     memcpy(&s->addr, &bound, sizeof s->addr);
+}
+
+static UNUSED_OK void server_start(struct server *s, const struct http_handler *handler,
+                                   const struct net_limits *limits)
+{
+    *s = (struct server){0};
+    server_start_on(s, handler, limits, s->loops, 1);
 }
 
 static UNUSED_OK void server_stop(struct server *s)
