@@ -51,16 +51,15 @@ static size_t characters_of(span text)
 bool robot_answer_add(struct robot_answer *a, span text)
 {
     size_t before = a->text.len;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] != '\r') {
-            buf_append_byte(&a->text, text.ptr[i]);
+    while (text.len > 0) {
+        span line = span_cut(&text, '\r');
+        if (!utf8_storable(line)) { /* each by itself: a CR within a character is no text */
+            a->text.len = before;
+            return refuse(a, "is no text");
         }
+        buf_append_span(&a->text, line);
     }
     span added = span_slice(buf_span(&a->text), before, a->text.len);
-    if (!utf8_storable(added)) {
-        a->text.len = before;
-        return refuse(a, "is no text");
-    }
     size_t more = characters_of(added);
     if (more > CHAT_TEXT_MAX - a->characters) {
         a->text.len = before;

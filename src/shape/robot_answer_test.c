@@ -58,6 +58,7 @@ static void text_is_itself(void **state)
     expect("text/plain", "half \xe2\x82", "!is no text");
     expect("text/plain", "\xff", "!is no text");
     expect("text/plain", "bell \a", "!is no text");
+    expect("text/plain", "\xf0\x9f\r\x98\x80", "!is no text");
     expect("text/plain", "", "!is empty");
     expect("text/html", "a", "!is of no media type that is known");
     expect("", "a", "!is of no media type that is known");

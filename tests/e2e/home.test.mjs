@@ -147,6 +147,7 @@ describe('the document', () => {
   });
 
   test('statistics count clients, connections and messages of all loops', async (t) => {
+    await until('those of other tests are gone', async () => (await house.stats()).connected_clients === 0);
     const first = await house.stats();
     const some = await clients(t, 4);
     await Promise.all(some.map((c) => c.sync()));
