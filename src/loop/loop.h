@@ -87,9 +87,9 @@ int64_t loop_wait_ns(struct loop *l);
 /* Mail. From the loop's own thread it is batched until phase 6 (also to itself); from any other
  * thread it is handed over at once and the loop woken if it slept. */
 void loop_post(struct loop *from, unsigned to, struct mail *m);   /* on from's thread */
-/* Phases 6 and 3 before their time, for who writes to a peer and for who reads from one. What a peer
- * says because of an answer, on whatever loop, is then read behind all mail that was posted before
- * that answer: whoever has been told that something is so finds it so. */
+/* Phases 6 and 3 before their time, for who writes to a peer and for who reads from one. What a
+ * peer says because of an answer, on whatever loop, is then read behind all mail that was posted
+ * before that answer: whoever has been told that something is so finds it so. */
 void loop_hand_over(struct loop *l);
 void loop_take_mail(struct loop *l);
 void loop_post_foreign(struct loop *to, struct mail *m);          /* any thread */

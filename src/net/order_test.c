@@ -1,5 +1,5 @@
-/* What a peer is told and what it says, against mail between loops: two loops on real sockets, turned
- * by one thread. */
+/* What a peer is told and what it says, against mail between loops: two loops on real sockets,
+ * turned by one thread. */
 #include "net/http.h"
 
 #include <setjmp.h>
