@@ -110,19 +110,18 @@ static void count_held(struct chat_files *s, int by)
     atomic_store_explicit(&s->held_count, n + (unsigned)by, memory_order_relaxed);
 }
 
-/* One is tried; if it gets through, all are. */
+/* While the scanner is away one is tried; if it gets through, all are. Those that find no worker are
+ * held again, and tried the next time. */
 static void retry(struct deadline *d)
 {
     struct chat_files *s = CONTAINER_OF(d, struct chat_files, retry);
     bool away = atomic_load_explicit(&s->away, memory_order_relaxed);
-    while (!list_empty(&s->held)) {
+    unsigned tries = away ? 1 : atomic_load_explicit(&s->held_count, memory_order_relaxed);
+    while (tries-- > 0 && !list_empty(&s->held)) {
         struct inspect *i = LIST_ITEM(s->held.next, struct inspect, link);
         list_remove(&i->link);
         count_held(s, -1);
         start(i);
-        if (away) {
-            break;
-        }
     }
 }
 

@@ -23,6 +23,9 @@ static struct {
     err write_error;
     struct scanner *scanner;
     struct sniff sniff;
+    struct offload scans; /* before w's: what has no room for more */
+    bool scans_full;
+    unsigned scans_refused;
 } x;
 
 /* --- the world --- */
@@ -74,6 +77,16 @@ static bool sniff_type(struct sniff *self, span head, char out[SNIFF_TYPE_MAX])
     return true;
 }
 
+static bool scans_submit(struct offload *self, struct job *j)
+{
+    (void)self;
+    if (x.scans_full) {
+        assert_true(++x.scans_refused < 100); /* nobody may ask again at once */
+        return false;
+    }
+    return offload_submit(w.homes[0].offload, j);
+}
+
 static void give_ports(void)
 {
     for (unsigned i = 0; i < w.count; i++) {
@@ -81,7 +94,8 @@ static void give_ports(void)
         h->files = &x.files;
         h->sniff = &x.sniff;
         h->scanner = x.scanner;
-        h->disk = h->scans = h->offload;
+        h->disk = h->offload;
+        h->scans = &x.scans;
     }
 }
 
@@ -100,6 +114,7 @@ static int setup(void **state)
                              .quarantined = pass_quarantined};
     x.scanner = scan_twin_new();
     x.sniff.type = sniff_type;
+    x.scans.submit = scans_submit;
     w.conf.chat_file_bytes_max = 1 << 20;
     w.conf.chat_files_bytes_max = 4 << 20;
     w.conf.chat_transfers_max = 8;
@@ -308,6 +323,24 @@ static void files_are_held_while_the_scanner_is_away(void **state)
     is(second, &ben, CHAT_FILE_AVAILABLE);
     assert_int_equal(stats().held, 0);
     assert_false(stats().away);
+}
+
+static void files_wait_while_too_many_are_scanned(void **state)
+{
+    (void)state;
+    struct chat_who anna = employee("Anna"), ben = employee("Ben");
+    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    x.scans_full = true;
+    uuid first = announce(room, &anna, "a.txt", "text/plain", 3, "abc", ERR_NONE);
+    uuid second = announce(room, &anna, "b.txt", "text/plain", 3, "def", ERR_NONE);
+    time_passes(5000);
+    assert_true(x.scans_refused >= 4);
+    assert_int_equal(stats().held, 2);
+    x.scans_full = false;
+    time_passes(3000);
+    is(first, &ben, CHAT_FILE_AVAILABLE);
+    is(second, &ben, CHAT_FILE_AVAILABLE);
+    assert_int_equal(stats().held, 0);
 }
 
 static void what_cannot_be_scanned_is_blocked_in_the_end(void **state)
@@ -552,6 +585,7 @@ int main(void)
         T(a_file_is_released_with_its_message),
         T(what_runs_or_is_found_is_blocked),
         T(files_are_held_while_the_scanner_is_away),
+        T(files_wait_while_too_many_are_scanned),
         T(what_cannot_be_scanned_is_blocked_in_the_end),
         T(what_was_released_before_a_crash_is_sent_after_it),
         T(an_upload_keeps_what_came),
