@@ -110,8 +110,8 @@ static void count_held(struct chat_files *s, int by)
     atomic_store_explicit(&s->held_count, n + (unsigned)by, memory_order_relaxed);
 }
 
-/* While the scanner is away one is tried; if it gets through, all are. Those that find no worker are
- * held again, and tried the next time. */
+/* While the scanner is away one is tried; if it gets through, all are. Those that find no worker
+ * are held again, and tried the next time. */
 static void retry(struct deadline *d)
 {
     struct chat_files *s = CONTAINER_OF(d, struct chat_files, retry);

@@ -140,12 +140,12 @@ static void failed_invite(struct chat_change *c, struct chat_room *r, struct sto
 static void at_home_invite(struct chat_ask *a, struct chat_room *r)
 {
     struct inviting *x = (struct inviting *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-    } else if (x->in.uses < 1 || x->in.uses > USES_MAX) {
+    if (x->in.uses < 1 || x->in.uses > USES_MAX) { /* the same for a room that is not there */
         chat_refuse(a, ERR_INVALID_REQUEST, "uses", "is from 1 to 1,000");
     } else if (x->in.ttl_s < TTL_MIN_S || x->in.ttl_s > TTL_MAX_S) {
         chat_refuse(a, ERR_INVALID_REQUEST, "ttlS", "is from 60 s to 30 days");
+    } else if (r == NULL) {
+        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
     } else {
         x->change.fill = fill_invite;
         x->change.committed = committed_invite;
