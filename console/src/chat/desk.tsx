@@ -11,6 +11,7 @@ import { time } from "../lib/types";
 import { announce } from "../ui/announce";
 import { Failure } from "../ui/bits";
 import { useTask } from "../ui/task";
+import { Assign } from "./dialogs";
 import { roomName } from "./parts";
 
 const OUTCOMES: readonly [Outcome, string][] = [
@@ -30,22 +31,46 @@ function Due({ at }: { at: number | null }) {
   );
 }
 
-function Case({ chat, escalation: e }: { chat: Chat; escalation: Escalation }) {
+/** What changes place under the focus keeps it. */
+function keepFocus(id: string): void {
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) {
+      (document.getElementById(`case-${id}`) ?? document.getElementById("desk-title"))?.focus();
+    }
+  });
+}
+
+function titleOf(chat: Chat, e: Escalation): string {
+  const room = chat.rooms.get(e.roomId)?.peek();
+  return room ? roomName(chat, room) : "A room you are not in";
+}
+
+function Case({ chat, escalation: e, onAssign }: { chat: Chat; escalation: Escalation; onAssign: () => void }) {
   const [ending, setEnding] = useState(false);
   const [outcome, setOutcome] = useState<Outcome>("resolved");
   const task = useTask();
   const room = chat.rooms.get(e.roomId)?.value;
   const mine = e.assignedTo === chat.me.id;
-  const ends = mine || may("chat:room:monitor");
+  const supervises = may("chat:room:monitor");
+  const ends = mine || supervises;
   const act = (what: string, done: string, body: object = {}) => task.run(async () => {
     const next = await request<Escalation>("POST", path(e, what), body);
     chat.onEscalation(next);
     announce(done);
+    keepFocus(e.id);
   });
+  const take = async () => {
+    chat.taking(e.id, true);
+    if (await act("take", "Taken")) {
+      navigate(chatPath(e.roomId));
+    } else {
+      chat.taking(e.id, false);
+    }
+  };
   return (
-    <li class="case">
+    <li class="case" id={`case-${e.id}`} tabIndex={-1}>
       <div class="what">
-        <strong><bdi>{room ? roomName(chat, room) : "A room you are not in"}</bdi></strong>
+        <strong><bdi>{titleOf(chat, e)}</bdi></strong>
         <span class="tag">{e.level}</span>
         <p dir="auto">{e.reason}</p>
         <p class="below">
@@ -56,13 +81,9 @@ function Case({ chat, escalation: e }: { chat: Chat; escalation: Escalation }) {
       </div>
       <div class="buttons">
         {e.status === "waiting" && (
-          <button
-            type="button" class="primary" disabled={task.busy}
-            onClick={() => void act("take", "Taken").then((done) => done && navigate(chatPath(e.roomId)))}
-          >
-            Take
-          </button>
+          <button type="button" class="primary" disabled={task.busy} onClick={() => void take()}>Take</button>
         )}
+        {supervises && <button type="button" disabled={task.busy} onClick={onAssign}>Assign…</button>}
         {room && <button type="button" onClick={() => navigate(chatPath(e.roomId))}>Open</button>}
         {e.status === "taken" && ends && <button type="button" disabled={task.busy} onClick={() => void act("release", "Released")}>Release</button>}
         {e.status === "taken" && ends && !ending && <button type="button" class="primary" onClick={() => setEnding(true)}>Conclude…</button>}
@@ -86,17 +107,20 @@ function Case({ chat, escalation: e }: { chat: Chat; escalation: Escalation }) {
 
 export function Desk({ chat }: { chat: Chat }) {
   const [error, setError] = useState<ApiError | null>(null);
+  const [assigning, setAssigning] = useState<string | null>(null);
+  chat.shape.value; // names of rooms that one comes into
   const open = chat.socket.value.kind === "open";
   const load = () => chat.loadDesk().then(() => setError(null), (e: unknown) => setError(asError(e)));
   useEffect(() => void load(), [open]);
   const all = [...chat.escalations.value.values()].sort((a, b) => a.createdAt.localeCompare(b.createdAt));
+  const given = all.find((e) => e.id === assigning && e.status !== "concluded");
   const part = (title: string, status: Escalation["status"], none: string) => {
     const list = all.filter((e) => e.status === status);
     return (
       <section aria-label={title}>
         <h3>{title} <span class="dim">{list.length}</span></h3>
         {list.length === 0 ? <p class="hint">{none}</p> : (
-          <ul>{list.map((e) => <Case key={e.id} chat={chat} escalation={e} />)}</ul>
+          <ul>{list.map((e) => <Case key={e.id} chat={chat} escalation={e} onAssign={() => setAssigning(e.id)} />)}</ul>
         )}
       </section>
     );
@@ -105,13 +129,19 @@ export function Desk({ chat }: { chat: Chat }) {
     <section class="chat-main desk" aria-label="Escalations">
       <header class="chat-head">
         <a class="back" href={CHAT} aria-label="All rooms">‹</a>
-        <div class="chat-title"><h2>Escalations</h2><p class="below">Rooms that need somebody</p></div>
+        <div class="chat-title"><h2 id="desk-title" tabIndex={-1}>Escalations</h2><p class="below">Rooms that need somebody</p></div>
       </header>
       <div class="cases">
         {error && <Failure error={error} what="The escalations could not be loaded." retry={() => void load()} />}
         {part("Waiting", "waiting", "Nobody waits.")}
         {part("Taken", "taken", "Nothing is being worked on.")}
       </div>
+      {given && (
+        <Assign
+          chat={chat} escalation={given} what={titleOf(chat, given)}
+          onClose={() => { setAssigning(null); keepFocus(given.id); }}
+        />
+      )}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 // The dialogs of the chat.
 import { useEffect, useState } from "preact/hooks";
 import { API, roomApi, words, type Chat, type RoomView } from "../lib/chat";
-import type { ChatRoom, Level, RoomType } from "../lib/chat-types";
+import type { ChatRoom, Escalation, Level, RoomType } from "../lib/chat-types";
 import { ApiError, query, request } from "../lib/api";
 import { chatPath, GUEST, navigate } from "../lib/router";
 import { may } from "../lib/session";
@@ -268,6 +268,40 @@ export function Escalate({ chat, room, onClose }: { chat: Chat; room: RoomView; 
           </select>
         </label>
         <Foot busy={task.busy || reason.trim() === ""} label="Escalate" error={task.error} onClose={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+/** Gives an escalation to somebody else, who comes into its room by that. */
+export function Assign({ chat, escalation: e, what, onClose }: {
+  chat: Chat;
+  escalation: Escalation;
+  what: string;
+  onClose: () => void;
+}) {
+  const [people, setPeople] = useState<Person[]>([]);
+  const task = useAsk();
+  const [to] = people;
+  async function save(event: Event) {
+    event.preventDefault();
+    const done = to && await task.run(async () => {
+      chat.onEscalation(await request<Escalation>("POST", `${API}/escalations/${e.id}/assign`, { userId: to.userId }));
+    });
+    if (done) {
+      announce(`Assigned to ${to.name}`);
+      onClose();
+    }
+  }
+  return (
+    <Dialog title="Assign to somebody" onClose={onClose} guard={task.busy}>
+      <form onSubmit={(event) => void save(event)}>
+        <p class="hint assigned"><strong><bdi>{what}</bdi></strong> <bdi>{e.reason}</bdi></p>
+        <PickPeople
+          chat={chat} chosen={people} onChosen={setPeople} one staff
+          without={new Set(e.status === "taken" && e.assignedTo ? [e.assignedTo] : [])}
+        />
+        <Foot busy={task.busy || !to} label="Assign" error={task.error} onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -1,5 +1,5 @@
 // Choosing people: by the names of those who may chat.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { API, type Chat } from "../lib/chat";
 import { isAbort, query, request } from "../lib/api";
 import { Badge } from "./parts";
@@ -7,21 +7,37 @@ import { Badge } from "./parts";
 export interface Person {
   userId: string;
   name: string;
+  kind?: string;
 }
 
 const WAIT_MS = 200; // between a key and the question
 
-export function PickPeople({ chat, chosen, onChosen, without, one }: {
+export function PickPeople({ chat, chosen, onChosen, without, one, staff }: {
   chat: Chat;
   chosen: readonly Person[];
   onChosen: (people: Person[]) => void;
   /** Who is in already. */
   without: ReadonlySet<string>;
   one?: boolean;
+  /** No robots. */
+  staff?: boolean;
 }) {
   const [text, setText] = useState("");
   const [found, setFound] = useState<Person[] | null>(null);
   const [error, setError] = useState("");
+  const box = useRef<HTMLDivElement>(null);
+  const moved = useRef(false); // what had the focus is gone
+  useLayoutEffect(() => {
+    if (moved.current) {
+      moved.current = false;
+      box.current?.querySelector<HTMLElement>("input, .chosen button")?.focus();
+    }
+  }, [chosen]);
+  const choose = (people: Person[]) => {
+    moved.current = true;
+    setText("");
+    onChosen(people);
+  };
   useEffect(() => {
     const abort = new AbortController();
     const timer = setTimeout(() => {
@@ -39,14 +55,15 @@ export function PickPeople({ chat, chosen, onChosen, without, one }: {
       clearTimeout(timer);
     };
   }, [text]);
-  const offered = (found ?? []).filter((p) => p.userId !== chat.me.id && !without.has(p.userId) && !chosen.some((c) => c.userId === p.userId));
+  const offered = (found ?? []).filter((p) => p.userId !== chat.me.id && !without.has(p.userId) && !(staff && p.kind === "robot") && !chosen.some((c) => c.userId === p.userId));
+  const wanted = text.trim().toLowerCase();
   return (
-    <div class="pick">
+    <div class="pick" ref={box}>
       {chosen.length > 0 && (
         <ul class="chosen" aria-label="Chosen">
           {chosen.map((p) => (
             <li key={p.userId}>
-              <button type="button" onClick={() => onChosen(chosen.filter((c) => c !== p))}>
+              <button type="button" onClick={() => choose(chosen.filter((c) => c !== p))}>
                 <bdi>{p.name}</bdi> <span aria-hidden="true">×</span><span class="sr-only">remove</span>
               </button>
             </li>
@@ -60,12 +77,22 @@ export function PickPeople({ chat, chosen, onChosen, without, one }: {
             <input
               type="search" placeholder="Find by name" value={text} maxLength={100} autocomplete="off" spellcheck={false}
               onInput={(e) => setText(e.currentTarget.value)}
+              onKeyDown={(e) => {
+                // Enter is the first one that fits; the list may still be that of the letters before.
+                const first = offered.find((p) => p.name.toLowerCase().includes(wanted));
+                if (e.key === "Enter" && wanted !== "" && !e.isComposing) {
+                  e.preventDefault();
+                  if (first) {
+                    choose([...chosen, first]);
+                  }
+                }
+              }}
             />
           </label>
           <ul class="offered" aria-label="Found" aria-busy={found === null}>
             {offered.map((p) => (
               <li key={p.userId}>
-                <button type="button" class="quiet" onClick={() => { onChosen([...chosen, p]); setText(""); }}>
+                <button type="button" class="quiet" onClick={() => choose([...chosen, p])}>
                   <Badge name={p.name} id={p.userId} /><bdi>{p.name}</bdi>
                 </button>
               </li>

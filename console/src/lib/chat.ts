@@ -98,6 +98,7 @@ export function createChat(me: User) {
   const readAt = new Map<string, number>(); // the furthest seq that was told
   const typed = new Map<string, number>();
   const previewing = new Set<string>();
+  const takes = new Set<string>(); // escalations that were taken here
   let ranks = 0;
   let keys = 0;
   let current: string | null = null;
@@ -504,7 +505,13 @@ export function createChat(me: User) {
       member(d.roomId, d.userId, (m) => (m ? { ...m, isOnline: d.isOnline } : null)),
     "chat:robot:response": onChunk,
     "chat:escalation:created": onEscalation,
-    "chat:escalation:updated": onEscalation,
+    "chat:escalation:updated": (e: Escalation) => {
+      const had = takes.delete(e.id) || escalations.peek().get(e.id)?.assignedTo === me.id;
+      onEscalation(e);
+      if (e.status === "taken" && e.assignedTo === me.id && !had) {
+        notify({ level: "info", code: "assigned", message: `This escalation is yours now: ${e.reason}`, roomId: e.roomId });
+      }
+    },
     "chat:file:uploaded": (d: { fileId: string }) => uploads.released(d.fileId),
     "chat:system:notification": notify,
     "chat:error": (d: ErrorBody) => {
@@ -597,6 +604,11 @@ export function createChat(me: User) {
     retry: link.retry,
     retrySend: (clientId: string) => outbox.retry(clientId),
     discard: (clientId: string) => outbox.discard(clientId),
+
+    /** It is taken here: the news of it is none. */
+    taking(id: string, on: boolean): void {
+      takes[on ? "add" : "delete"](id);
+    },
 
     /** The room that is looked at; null: none. */
     show(roomId: string | null): void {

@@ -17,6 +17,7 @@ const jump = signal<number | null>(null);
 
 function Notices({ chat }: { chat: Chat }) {
   const list = chat.notices.value;
+  chat.shape.value; // a notice may tell of a room before one is in it
   const last = list[list.length - 1];
   useEffect(() => {
     if (last) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { io } from 'socket.io-client';
 import { startServer, within } from '../lib/server.mjs';
-import { assertAccessible, assertSound, PHONE, screenshot } from './browser.mjs';
+import { assertAccessible, assertSound, DESKTOP, PHONE, screenshot } from './browser.mjs';
 import { SOON_MS, world } from './world.mjs';
 
 // One of the tests says in a moment what people say in an hour.
@@ -13,12 +13,14 @@ const HTML = '<img src=x onerror="window.pwned=1"><b>bold</b>';
 const CHAT = '/console/chat';
 let ann;
 let bea; // a supervisor
+let cid;
 let made;
-/** Both are there. */
+/** All are there. */
 const people = () => {
   made ??= (async () => {
     ann = await w.user('ann', 'employee');
     bea = await w.user('bea', 'supervisor');
+    cid = await w.user('cid', 'employee');
   })();
   return made;
 };
@@ -295,6 +297,63 @@ test('a_room_that_needs_somebody_is_escalated_taken_and_concluded', async (t) =>
   await taken.getByRole('button', { name: 'Conclude', exact: true }).click();
   await taken.getByText('Nothing is being worked on.').waitFor(soon);
   for (const page of [a, b]) await assertSound(page);
+});
+
+/** Tab, until what is wanted has the focus. */
+async function tabTo(page, name) {
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press('Tab');
+    const said = await page.evaluate(() => document.activeElement?.innerText ?? '');
+    if (name.test(said)) return;
+  }
+  assert.fail(`Tab does not lead to ${name}`);
+}
+
+test('a_supervisor_assigns_an_escalation_by_keyboard_and_who_gets_it_hears_so', async (t) => {
+  await people();
+  const { id } = await group(`Assigned ${HTML}`);
+  await rest(ann, 'POST', 'escalations', { roomId: id, reason: `Somebody who knows lamps ${HTML}` });
+  const b = await w.open(t, `${CHAT}/desk`, { who: bea, viewport: PHONE, hasTouch: true });
+  const c = await w.open(t, CHAT, { who: cid });
+  const mine = (page, part) => page.getByRole('region', { name: part }).locator('.case', { hasText: 'who knows lamps' });
+  await mine(b, 'Waiting').waitFor(soon);
+  await c.getByText('Live', { exact: true }).first().waitFor(soon);
+
+  await tabTo(b, /^Assign…$/);
+  await b.keyboard.press('Enter');
+  const dialog = b.getByRole('dialog', { name: 'Assign to somebody' });
+  await dialog.getByRole('button', { name: 'cid' }).waitFor(soon);
+  assert.equal(await dialog.getByRole('button', { name: 'bea' }).count(), 0); // to take it is to have it
+  await assertAccessible(b, 'assigning');
+  await tabTo(b, /^C\s*cid$/);
+  await b.keyboard.press('Enter');
+  await b.waitForFunction(() => /^cid/.test(document.activeElement.innerText)); // the focus stays in it
+  await screenshot(b, 'chat-assign-phone');
+  await tabTo(b, /^Assign$/);
+  await b.keyboard.press('Enter');
+  await mine(b, 'Taken').getByText('taken by cid').waitFor(soon);
+  await b.waitForFunction(() => document.activeElement.classList.contains('case'));
+
+  await c.getByRole('link', { name: 'This escalation is yours now' }).click();
+  await c.getByRole('heading', { name: `Assigned ${HTML}` }).waitFor(soon);
+  await c.getByRole('link', { name: 'Escalations' }).click();
+  await mine(c, 'Taken').getByText('taken by you').waitFor(soon);
+  assert.equal(await c.getByRole('button', { name: 'Assign…' }).count(), 0); // supervisors assign
+
+  // From one to another, with a name that is typed.
+  await b.setViewportSize(DESKTOP);
+  await mine(b, 'Taken').getByRole('button', { name: 'Assign…' }).click();
+  await dialog.getByRole('searchbox').pressSequentially('an');
+  await dialog.getByRole('button', { name: 'ann' }).waitFor(soon);
+  assert.equal(await dialog.getByRole('button', { name: 'cid' }).count(), 0); // has it
+  await b.keyboard.press('Enter');
+  await dialog.getByRole('button', { name: 'Assign', exact: true }).click();
+  await mine(b, 'Taken').getByText('taken by ann').waitFor(soon);
+  await mine(c, 'Taken').getByText('taken by ann').waitFor(soon);
+  for (const page of [b, c]) {
+    assert.equal(await page.evaluate(() => window.pwned), undefined);
+    await assertSound(page);
+  }
 });
 
 test('a_guest_comes_by_a_link_and_sees_what_is_said_from_then_on', async (t) => {
