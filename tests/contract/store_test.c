@@ -5,6 +5,7 @@
  */
 #include "store_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,6 +264,57 @@ static void a_failing_request_does_not_touch_its_neighbours(void **state)
     assert_int_equal(metrics_count(f->store, DEVICE_ID), 300);
 }
 
+struct numbered {
+    unsigned done;
+    unsigned conflicts;
+    int64_t last; /* number of the newest event that was answered */
+};
+
+static void on_numbered(struct store_req *req)
+{
+    struct numbered *n = req->owner;
+    n->done++;
+    if (req->error == ERR_NONE) {
+        assert_int_equal(req->steps[0].row_count, 1); /* also when it was run twice */
+        assert_int_equal(store_int(store_cell(req, 0, 0, 0)), n->last + 1);
+        n->last++;
+    } else {
+        assert_int_equal(req->error, ERR_CONFLICT);
+        assert_int_equal(req->steps[0].row_count, 0);
+        n->conflicts++;
+    }
+    store_req_free(req);
+}
+
+/* Requests of several steps of which some fail behind their first: what they had done is undone,
+ * and what shared their commit is done once. */
+static void what_fails_among_others_leaves_nothing_and_repeats_nothing(void **state)
+{
+    struct store_fixture *f = *state;
+    struct numbered n = {0};
+    for (unsigned i = 0; i < 1200; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "once-%u", i % 97 == 50 ? 0 : i);
+        struct store_req *req = store_req_new(0, 3, on_numbered, &n);
+        req_add(req, 0, QUERY_EVENT_INSERT, "tittt", DEVICE_ID, (int64_t)i, "device:updated",
+                "device/1", "{}");
+        req_add(req, 1, QUERY_META_INSERT, "tt", name, "1");
+        req->steps[1].expect = STORE_SOME; /* unless it is there already */
+        req_add(req, 2, QUERY_META_PUT, "tt", "newest", name);
+        f->store->submit(f->store, req);
+    }
+    inbox_run_until(&f->in, &n.done, 1200);
+    assert_int_equal(n.conflicts, 12);
+    struct store_req *req = req_make(QUERY_EVENT_BOUNDS, "");
+    assert_int_equal(store_run(f->store, req), ERR_NONE);
+    assert_int_equal(store_int(store_cell(req, 0, 0, 1)), 1200 - 12);
+    store_req_free(req);
+    req = req_make(QUERY_META_GET, "t", "newest");
+    assert_int_equal(store_run(f->store, req), ERR_NONE);
+    assert_true(span_eq(store_text(store_cell(req, 0, 0, 0)), SPAN("once-1199")));
+    store_req_free(req);
+}
+
 struct producer {
     struct store *store;
     unsigned first;
@@ -420,6 +472,7 @@ int main(void)
         ON_BOTH(lengths_are_held_by_constraints),
         ON_BOTH(writes_are_answered_in_the_order_submitted),
         ON_BOTH(a_failing_request_does_not_touch_its_neighbours),
+        ON_BOTH(what_fails_among_others_leaves_nothing_and_repeats_nothing),
         ON_BOTH(threads_share_commits_and_see_what_was_acknowledged),
         ON_BOTH(close_finishes_what_is_queued),
         ON_BOTH(a_cancelled_read_is_answered_and_a_cancelled_write_happens),

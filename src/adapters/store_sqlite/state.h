@@ -36,6 +36,7 @@ struct sqlite_store {
     unsigned wal_pages;         /* the writer's; frames in the log after the last commit */
     unsigned wal_checkpoint_at; /* the writer's; frames at which to checkpoint next */
     bool checkpoint_failing;    /* the writer's */
+    unsigned groups_apart;      /* the writer's; groups still to be run with savepoints */
     struct settle *settle;      /* the writer's */
 
     struct queue reads;

@@ -1,16 +1,16 @@
 /*
  * The store port on SQLite: one file in WAL mode, or `:memory:`.
  *
- *   any thread --submit--> queue --> writer thread: BEGIN IMMEDIATE, each request in its own
- *                            |        savepoint, COMMIT (synced), answers, checkpoint
+ *   any thread --submit--> queue --> writer thread: BEGIN IMMEDIATE, each request, COMMIT
+ *                            |        (synced), answers, checkpoint
  *                            +-----> read threads: own query-only connections
  *
  * The writer commits whenever it is free: it takes all that is queued up to commit_rows_max
  * rows, never waits for more, and answers after the commit returned. So an idle store answers
  * after one sync and a busy one shares each sync among many requests. A request that fails by
- * itself (a constraint, an expectation) is rolled back alone; a failing commit fails all that
- * shared it. With `:memory:` there is one connection, and reads run on the writer in the order
- * submitted.
+ * itself (a constraint, an expectation) leaves nothing, and the others happen (writer.c); a failing
+ * commit fails all that shared it. With `:memory:` there is one connection, and reads run on the
+ * writer in the order submitted.
  *
  * A full disk fails requests with ERR_STORE_FULL until there is space again; nothing needs a
  * restart. What was answered without an error stays stored (with synchronous FULL: through a

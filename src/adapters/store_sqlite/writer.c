@@ -13,6 +13,9 @@
 /* An idle writer empties the log after this long. */
 #define CHECKPOINT_IDLE_MS 1000
 
+/* Groups whose requests are run apart after one of them failed. */
+#define GROUPS_APART 16
+
 static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_store *s = ctx;
@@ -26,24 +29,25 @@ void writer_watch_log(struct sqlite_store *s)
     sqlite3_wal_hook(s->conn.db, on_commit, s);
 }
 
-/* A lone statement is atomic by itself: it needs no savepoint unless its success can be the
- * reason to roll back. */
-static bool needs_savepoint(const struct store_req *req)
+/* A lone statement is atomic by itself; a request of several is not, nor is one whose success can
+ * be the reason to roll back. */
+static bool may_leave_parts(const struct store_req *req)
 {
     return req->step_count > 1 || req->steps[0].set_count > 1 ||
            req->steps[0].expect == STORE_NO_ROW;
 }
 
 /* Runs one request inside the group's transaction. Returns an error only when that transaction
- * is gone; the request's own failure is in req->error. */
-static err run_one(struct sqlite_store *s, struct store_req *req)
+ * is gone; the request's own failure is in req->error, and then, if it ran `apart`, nothing of it
+ * is left. */
+static err run_one(struct sqlite_store *s, struct store_req *req, bool apart)
 {
     struct db *c = &s->conn;
     if (store_req_is_read(req)) {
         req->error = reader_run(c, req, s->conf.read_ms_max);
         return db_in_transaction(c) ? ERR_NONE : req->error;
     }
-    bool savepoint = needs_savepoint(req);
+    bool savepoint = apart && may_leave_parts(req);
     err e = savepoint ? db_control(c, DB_SAVEPOINT) : ERR_NONE;
     e = e != ERR_NONE ? e : db_run(c, req);
     req->error = e;
@@ -66,12 +70,46 @@ static void roll_back(struct db *c)
     }
 }
 
-/* Runs and commits a group; the error is that of the whole group. */
-static err commit_group(struct sqlite_store *s, struct store_req *first)
+/* Begins a transaction and runs a group in it. *parts: a request failed, and left some of what it
+ * did. */
+static err run_all(struct sqlite_store *s, struct store_req *first, bool apart, bool *parts)
 {
     err e = db_control(&s->conn, DB_BEGIN);
-    for (struct store_req *r = first; r != NULL && e == ERR_NONE; r = queue_next(r)) {
-        e = run_one(s, r);
+    bool failed = false;
+    *parts = false;
+    for (struct store_req *r = first; r != NULL && e == ERR_NONE && !*parts; r = queue_next(r)) {
+        e = run_one(s, r, apart);
+        bool undone = store_req_is_read(r) || !may_leave_parts(r) || apart;
+        failed = failed || (r->error != ERR_NONE && !store_req_is_read(r));
+        *parts = e == ERR_NONE && r->error != ERR_NONE && !undone;
+    }
+    if (apart && s->groups_apart > 0) {
+        s->groups_apart = failed ? GROUPS_APART : s->groups_apart - 1;
+    }
+    return e;
+}
+
+/*
+ * Runs and commits a group; the error is that of the whole group. A savepoint for each request
+ * costs as much as the request: pages that it changes are copied. As nearly none fails, they run
+ * without; when one does, all is rolled back and run again, each with its savepoint, as are some
+ * groups behind it, so that whoever makes requests fail does not double the work of others.
+ */
+static err commit_group(struct sqlite_store *s, struct store_req *first)
+{
+    bool parts;
+    err e = run_all(s, first, s->groups_apart > 0, &parts);
+    if (parts) {
+        e = db_control(&s->conn, DB_ROLLBACK);
+        if (e != ERR_NONE || queue_next(first) == NULL) {
+            return e; /* alone, it has its error and left nothing */
+        }
+        for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
+            db_drop_results(r);
+            r->error = ERR_NONE;
+        }
+        s->groups_apart = GROUPS_APART;
+        e = run_all(s, first, true, &parts);
     }
     if (e == ERR_NONE) {
         e = db_control(&s->conn, DB_COMMIT);
