@@ -55,6 +55,9 @@ void audit_set(struct home *h, struct store_req *req, unsigned i, unsigned set,
     store_set_text(req, i, set, 6, cut(e->target, NAME_BYTES_MAX));
     store_set_text(req, i, set, 7, e->failed ? SPAN("failed") : SPAN("ok"));
     store_set_text(req, i, set, 8, cut(e->who->address, ADDRESS_BYTES_MAX));
+    if (e->detail.len > 0) {
+        store_set_text(req, i, set, 9, e->detail);
+    }
 }
 
 void audit_step(struct home *h, struct store_req *req, unsigned i, const struct audit_entry *e)
@@ -113,7 +116,8 @@ static void read_row(const struct store_req *req, unsigned row, struct audit_row
                               .target_kind = store_text(&cells[5]),
                               .target = store_text(&cells[6]),
                               .outcome = store_text(&cells[7]),
-                              .address = store_text(&cells[8])};
+                              .address = store_text(&cells[8]),
+                              .detail = store_text(&cells[9])};
 }
 
 static void listed(struct store_req *req)

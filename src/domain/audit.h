@@ -24,6 +24,7 @@ struct audit_entry {
     const char *target_kind; /* "device", "user", "key", "store"; may be "" */
     span target;             /* its id or name; may be empty; cut to 100 bytes */
     bool failed;             /* outcome "failed" instead of "ok" */
+    span detail;             /* a JSON object of what else there is to know; empty: nothing */
 };
 
 /* Step `i` of a request: the entry, in the same transaction. */
@@ -56,6 +57,7 @@ struct audit_row {
     span target;
     span outcome;
     span address;
+    span detail;     /* a JSON object; empty: none */
 };
 struct audit_result {
     err error; /* ERR_NONE; ERR_INVALID_REQUEST: `after` is none of ours; the store's rows */

@@ -44,6 +44,7 @@ void chat_stop(struct chat *c)
 static void member_free(struct chat_member_of *m)
 {
     mem_free(m->name);
+    mem_free(m->mute_reason);
     mem_free(m);
 }
 
@@ -313,6 +314,7 @@ static void load_member(struct chat_room *r, const struct store_value *c)
     m->hidden = store_int(&c[8]) != 0;
     m->muted_until_ms = store_int(&c[9]);
     m->joined_ms = store_int(&c[10]);
+    chat_member_mute_reason(m, store_text(&c[11]));
 }
 
 static void load(struct chat_room *r);

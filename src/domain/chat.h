@@ -139,8 +139,11 @@ struct chat_member_change {
     int role;          /* enum chat_role; -1: unchanged; the owner's and supervisors' to change */
     bool has_mute;
     int64_t mute_s;    /* cannot send for so long; 0: again; < 0: ever */
-    span reason;
+    span reason;       /* of the mute, or of its end: 0 to CHAT_REASON_MAX; empty: none */
 };
+/* Moderators mute (the owner only supervisors), owners give roles; audited with the reason. A mute
+ * and its end are told to whom they concern and to those who moderate the room, as
+ * chat:system:notification with the reason, which only these and supervisors see of a member. */
 void chat_member_patch(struct home *h, uuid room, uuid principal,
                        const struct chat_member_change *in, const struct chat_who *who,
                        chat_done done, void *owner);

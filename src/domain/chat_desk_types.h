@@ -35,6 +35,9 @@ struct chat_notice {
     const char *code;    /* "escalation_raised": for programs, of static duration */
     const char *message; /* for people */
     uuid room;           /* nil: of none */
+    uuid user;           /* whom it is about; nil: nobody */
+    int64_t until_ms;    /* how long it lasts, at most CHAT_EVER_MS; 0: not said */
+    span reason;         /* as people gave it; empty: none */
 };
 
 struct chat_guest_row {

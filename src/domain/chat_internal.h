@@ -8,7 +8,7 @@
  *   chat_ends.c      what is left of deleted rooms
  *   chat_member.c    members as rows; join
  *   chat_leave.c     leave; what the end of a membership is
- *   chat_moderate.c  add, remove, roles, mutes
+ *   chat_moderate.c  add, remove         chat_member_patch.c  roles, mutes
  *   chat_invite.c    invitations, bans
  *   chat_message.c   sending: who may, what waits
  *   chat_batch.c     messages into the store: seq, clientId, replies
@@ -61,6 +61,7 @@ struct chat_member_of {
     int64_t read_seq, delivered_seq; /* cursors; they move forward only */
     int64_t online_from_seq; /* last_seq when it came online */
     int64_t muted_until_ms;  /* epoch; 0: not; INT64_MAX: ever */
+    char *mute_reason;       /* owned, NUL at the end; NULL: none */
     int64_t joined_ms;
     uint8_t name_len;
     char *name;              /* owned: display name */
@@ -265,16 +266,22 @@ bool chat_cell_uuid(const struct store_value *cell, uuid *out);
 void chat_audit_step(struct chat *c, struct store_req *req, unsigned i, const struct chat_who *who,
                      const char *action, uuid room);
 void chat_audit_member_step(struct chat_room *r, struct store_req *req, unsigned i,
-                            const struct chat_who *who, const char *action, uuid principal);
+                            const struct chat_who *who, const char *action, uuid principal,
+                            span detail);
 
 /* --- chat_json.c --- */
-void chat_member_json(const struct chat_room *r, const struct chat_member_of *m, buf *out);
+/* `sees` as who asks: the reason of a mute is for who is muted and for who moderates; NULL: for
+ * everybody. */
+void chat_member_json(const struct chat_room *r, const struct chat_member_of *m,
+                      const struct chat_who *sees, buf *out);
 /* ChatRoom as `for_whom` (NULL: not a member) sees it. */
-void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_whom, buf *out);
+void chat_room_json(const struct chat_room *r, const struct chat_member_of *for_whom,
+                    const struct chat_who *sees, buf *out);
 /* The same with so many members; and the array of them. */
 void chat_room_json_of(const struct chat_room *r, const struct chat_member_of *for_whom,
-                       unsigned members_max, buf *out);
-void chat_members_json(const struct chat_room *r, unsigned max, buf *out);
+                       const struct chat_who *sees, unsigned members_max, buf *out);
+void chat_members_json(const struct chat_room *r, const struct chat_who *sees, unsigned max,
+                       buf *out);
 #define CHAT_EVENT_MEMBERS_SHOWN 50 /* in events that everybody in the room gets */
 /* ChatRoom, id and version into the answer. */
 void chat_result_room(struct chat_ask *a, const struct chat_room *r,
@@ -316,11 +323,16 @@ void chat_ends_now(struct home *h);
 void chat_ends_counts(const struct chat *c, uint64_t *rooms, uint64_t *members);
 void chat_invitation_hash(struct home *h, span secret, uint8_t hash[32]);
 
-/* --- chat_leave.c, chat_moderate.c --- */
+/* --- chat_leave.c, chat_moderate.c, chat_member_patch.c --- */
 
 /* Who owns the room when somebody goes; nil: whoever does now. */
 uuid chat_heir(const struct chat_room *r, const struct chat_member_of *goes);
 void chat_heir_step(struct chat_room *r, struct store_req *req, unsigned step, uuid heir);
+/* CHAT_MEMBER_SET of somebody as `m` is. */
+void chat_member_set_step(struct chat_room *r, struct store_req *req, unsigned step,
+                          const struct chat_member_of *m);
+/* Empty: none. Copied. */
+void chat_member_mute_reason(struct chat_member_of *m, span reason);
 /* Steps that record events of the room's topic. */
 void chat_joined_step(struct chat_room *r, struct store_req *req, unsigned step,
                       const struct chat_member_of *m, const struct chat_origin *origin);

@@ -313,7 +313,8 @@ static struct store_req *fill_unban(struct chat_change *c, struct chat_room *r)
     req->steps[0].expect = STORE_SOME;
     chat_set_uuid(req, 0, 0, 0, r->id);
     chat_set_uuid(req, 0, 0, 1, x->id);
-    chat_audit_member_step(r, req, 1, &c->ask.who, "chat.member.unban", x->id);
+    chat_audit_member_step(r, req, 1, &c->ask.who, "chat.member.unban", x->id,
+                           SPAN_NONE);
     return req;
 }
 

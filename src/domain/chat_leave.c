@@ -29,14 +29,9 @@ uuid chat_heir(const struct chat_room *r, const struct chat_member_of *goes)
 
 void chat_heir_step(struct chat_room *r, struct store_req *req, unsigned step, uuid heir)
 {
-    const struct chat_member_of *m = chat_member(r, heir);
-    store_step_init(req, step, QUERY_CHAT_MEMBER_SET, 1);
-    chat_set_uuid(req, step, 0, 0, r->id);
-    chat_set_uuid(req, step, 0, 1, heir);
-    store_set_text(req, step, 0, 2, span_str(chat_role_name(CHAT_OWNER)));
-    if (m->muted_until_ms != 0) {
-        store_set_int(req, step, 0, 3, m->muted_until_ms);
-    }
+    struct chat_member_of m = *chat_member(r, heir);
+    m.role = CHAT_OWNER;
+    chat_member_set_step(r, req, step, &m);
 }
 
 /* --- events --- */

@@ -156,7 +156,7 @@ static void put_page(struct members *x, const struct chat_room *r)
     buf_append_byte(&json, '[');
     for (; shown < count && shown < x->limit; shown++) {
         buf_append_str(&json, shown == 0 ? "" : ",");
-        chat_member_json(r, all[shown], &json);
+        chat_member_json(r, all[shown], &x->ask.who, &json);
     }
     buf_append_byte(&json, ']');
     x->ask.result.json = chat_copy(&x->ask, buf_span(&json));

@@ -78,7 +78,7 @@ static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_m
     buf text = {0};
     buf_printf(&text, "\"lastSeq\":%lld,\"unread\":%lld,\"member\":", (long long)r->last_seq,
                (long long)chat_unread_of(r, m));
-    chat_member_json(r, m, &text);
+    chat_member_json(r, m, &a->who, &text);
     a->result.members = chat_copy(a, buf_span(&text));
     buf_deinit(&text);
     chat_result_room(a, r, m);

@@ -1,4 +1,4 @@
-/* Members that others bring in, change or remove. */
+/* Members that others bring in or remove. */
 #include "domain/chat_internal.h"
 
 #include "base/mem.h"
@@ -7,9 +7,8 @@
 struct moderation {
     struct chat_change change; /* first */
     uuid principal;
-    int role;                  /* enum chat_role; -1: unchanged */
-    bool has_mute;
-    int64_t mute_s, ban_s;
+    enum chat_role role;
+    int64_t ban_s;
     span reason;
     struct chat_principal who; /* who comes in; the name in the ask's arena */
     struct chat_member_of made; /* as it will be; no name, in no map */
@@ -24,23 +23,16 @@ static struct moderation *moderation_new(struct home *h, uuid room, uuid princip
     struct moderation *x =
         chat_ask_new(h, sizeof(struct moderation), room, at_home, who, NULL, done, owner);
     x->principal = principal;
-    x->role = -1;
     x->change.ask.result.id = principal;
     return x;
 }
 
 static bool by_server(const struct chat_ask *a) { return uuid_is_nil(a->who.actor.id); }
 
-/* Until when; INT64_MAX: ever. */
-static int64_t until(int64_t now_ms, int64_t seconds)
-{
-    return seconds < 0 ? INT64_MAX : seconds == 0 ? 0 : now_ms + seconds * 1000;
-}
-
 static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_member_of *m)
 {
     buf json = {0};
-    chat_member_json(r, m, &json);
+    chat_member_json(r, m, &a->who, &json);
     a->result.json = chat_copy(a, buf_span(&json));
     buf_deinit(&json);
     chat_answer(a, ERR_NONE);
@@ -90,7 +82,7 @@ static struct store_req *fill_add(struct chat_change *c, struct chat_room *r)
     }
     x->made = (struct chat_member_of){.principal = x->principal,
                                       .type = x->who.type,
-                                      .role = (enum chat_role)x->role,
+                                      .role = x->role,
                                       .read_seq = r->last_seq,
                                       .delivered_seq = r->last_seq,
                                       .joined_ms = clock_wall_ms(h->clock)};
@@ -184,7 +176,7 @@ void chat_member_add(struct home *h, uuid room, uuid principal, enum chat_role r
                      const struct chat_who *who, chat_done done, void *owner)
 {
     struct moderation *x = moderation_new(h, room, principal, at_home_add, who, done, owner);
-    x->role = (int)role;
+    x->role = role;
     chat_ask_start(&x->change.ask);
 }
 
@@ -222,7 +214,7 @@ static void store_ban(struct moderation *x, struct chat_room *r, struct store_re
     chat_set_uuid(req, REMOVE_BAN, 0, 0, r->id);
     chat_set_uuid(req, REMOVE_BAN, 0, 1, x->principal);
     if (x->ban_s > 0) {
-        store_set_int(req, REMOVE_BAN, 0, 2, until(now_ms, x->ban_s));
+        store_set_int(req, REMOVE_BAN, 0, 2, now_ms + x->ban_s * 1000);
     }
     store_set_text(req, REMOVE_BAN, 0, 3, x->reason);
     if (!by_server(a)) {
@@ -260,8 +252,12 @@ static struct store_req *fill_remove(struct chat_change *c, struct chat_room *r)
         chat_set_uuid(req, REMOVE_EVENT, 0, 1, x->principal);
         store_set_int(req, REMOVE_EVENT, 0, 2, 0);
     }
+    buf detail = {0};
+    chat_put_reason(&detail, x->reason);
     chat_audit_member_step(r, req, REMOVE_AUDIT, &c->ask.who,
-                           x->ban_s != 0 ? "chat.member.ban" : "chat.member.remove", x->principal);
+                           x->ban_s != 0 ? "chat.member.ban" : "chat.member.remove", x->principal,
+                           x->reason.len > 0 ? buf_span(&detail) : SPAN_NONE);
+    buf_deinit(&detail);
     if (x->ban_s != 0) {
         ASSERT(ban < heir_step);
         store_ban(x, r, req);
@@ -313,108 +309,4 @@ void chat_principal_gone(struct home *h, uuid principal)
             chat_member_remove(h, r->id, principal, 0, SPAN_NONE, NULL, NULL, NULL);
         }
     }
-}
-
-/* --- patch --- */
-
-enum { PATCH_MEMBER, PATCH_EVENT, PATCH_AUDIT, PATCH_STEPS };
-
-static unsigned owners(const struct chat_room *r)
-{
-    unsigned count = 0;
-    for (struct map_node *n = NULL; (n = map_next(&r->members, n)) != NULL;) {
-        count += CONTAINER_OF(n, struct chat_member_of, node)->role == CHAT_OWNER;
-    }
-    return count;
-}
-
-/* False: the ask was answered with why not. */
-static bool patchable(struct moderation *x, struct chat_room *r, const struct chat_member_of *m)
-{
-    struct chat_ask *a = &x->change.ask;
-    struct chat_member_of *me;
-    if (!chat_sees(a, r, &me)) {
-        return false;
-    }
-    bool owns = a->who.monitors || (me != NULL && me->role == CHAT_OWNER);
-    if (!chat_moderates(a, r) || (x->role >= 0 && !owns)) {
-        chat_refuse(a, ERR_PERMISSION_DENIED, NULL, "roles are the owner's to give");
-    } else if (m == NULL) {
-        chat_answer(a, ERR_NOT_FOUND);
-    } else if (x->role > CHAT_MEMBER && m->type == CHAT_GUEST) {
-        chat_refuse(a, ERR_INVALID_REQUEST, "role", "guests are members");
-    } else if (x->role >= 0 && x->role != CHAT_OWNER && m->role == CHAT_OWNER && owners(r) == 1) {
-        chat_refuse(a, ERR_CONFLICT, NULL, "the room keeps an owner");
-    } else if (x->has_mute && x->mute_s != 0 && m->role == CHAT_OWNER && !a->who.monitors) {
-        chat_refuse(a, ERR_PERMISSION_DENIED, NULL, "the owner is muted by supervisors only");
-    } else {
-        return true;
-    }
-    return false;
-}
-
-static struct store_req *fill_patch(struct chat_change *c, struct chat_room *r)
-{
-    struct moderation *x = (struct moderation *)c;
-    struct home *h = r->chat->home;
-    struct chat_member_of *m = chat_member(r, x->principal);
-    if (!patchable(x, r, m)) {
-        return NULL;
-    }
-    struct chat_member_of was = *m;
-    x->made = *m;
-    x->made.role = x->role >= 0 ? (enum chat_role)x->role : m->role;
-    x->made.muted_until_ms =
-        x->has_mute ? until(clock_wall_ms(h->clock), x->mute_s) : m->muted_until_ms;
-    struct store_req *req = store_req_new(h->index, PATCH_STEPS, NULL, NULL);
-    req->row_max = 1;
-    store_step_init(req, PATCH_MEMBER, QUERY_CHAT_MEMBER_SET, 1);
-    chat_set_uuid(req, PATCH_MEMBER, 0, 0, r->id);
-    chat_set_uuid(req, PATCH_MEMBER, 0, 1, x->principal);
-    store_set_text(req, PATCH_MEMBER, 0, 2, span_str(chat_role_name(x->made.role)));
-    if (x->made.muted_until_ms != 0) {
-        store_set_int(req, PATCH_MEMBER, 0, 3, x->made.muted_until_ms);
-    }
-    m->role = x->made.role; /* as it will be, for what is told */
-    m->muted_until_ms = x->made.muted_until_ms;
-    chat_updated_step(r, req, PATCH_EVENT, NULL);
-    m->role = was.role;
-    m->muted_until_ms = was.muted_until_ms;
-    chat_audit_member_step(r, req, PATCH_AUDIT, &c->ask.who,
-                           x->has_mute ? "chat.member.mute" : "chat.member.role", x->principal);
-    return req;
-}
-
-static void committed_patch(struct chat_change *c, struct chat_room *r, struct store_req *req)
-{
-    struct moderation *x = (struct moderation *)c;
-    struct chat_member_of *m = chat_member(r, x->principal);
-    m->role = x->made.role;
-    m->muted_until_ms = x->made.muted_until_ms;
-    chat_publish(r->chat, r, req);
-    result_member(&c->ask, r, m);
-}
-
-static void at_home_patch(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_patch;
-    c->committed = committed_patch;
-    chat_change_run(c, r);
-}
-
-void chat_member_patch(struct home *h, uuid room, uuid principal,
-                       const struct chat_member_change *in, const struct chat_who *who,
-                       chat_done done, void *owner)
-{
-    struct moderation *x = moderation_new(h, room, principal, at_home_patch, who, done, owner);
-    x->role = in->role;
-    x->has_mute = in->has_mute;
-    x->mute_s = in->mute_s;
-    x->reason = chat_copy(&x->change.ask, in->reason);
-    chat_ask_start(&x->change.ask);
 }

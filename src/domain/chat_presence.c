@@ -123,7 +123,7 @@ static void arrive(struct chat_ask *a, struct chat_room *r, const struct chat_me
                                  .first_seq = m == NULL ? 0 : m->first_seq,
                                  .read_seq = m == NULL ? 0 : m->read_seq,
                                  .unread = m == NULL ? 0 : chat_unread_of(r, m)};
-    chat_members_json(r, CHAT_MEMBERS_SHOWN, &members);
+    chat_members_json(r, &a->who, CHAT_MEMBERS_SHOWN, &members);
     chat_put_joined(&json, &(struct chat_joined_shape){.room = r->id,
                                                        .user = a->who.actor.id,
                                                        .type = m == NULL ? a->who.type : m->type,

@@ -151,14 +151,15 @@ void chat_updated_step(struct chat_room *r, struct store_req *req, unsigned step
 {
     char topic[CHAT_TOPIC_MAX];
     buf data = {0};
-    chat_room_json_of(r, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
+    chat_room_json_of(r, NULL, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
     chat_event_step(r->chat, req, step, EVENT_CHAT_ROOM_UPDATED, chat_room_topic(r->id, topic),
                     buf_span(&data), origin);
     buf_deinit(&data);
 }
 
 void chat_audit_member_step(struct chat_room *r, struct store_req *req, unsigned i,
-                            const struct chat_who *who, const char *action, uuid principal)
+                            const struct chat_who *who, const char *action, uuid principal,
+                            span detail)
 {
     char target[2 * UUID_TEXT_LEN + 2];
     uuid_format(r->id, target);
@@ -168,7 +169,8 @@ void chat_audit_member_step(struct chat_room *r, struct store_req *req, unsigned
                &(struct audit_entry){.who = &who->actor,
                                      .action = action,
                                      .target_kind = "chat_member",
-                                     .target = span_of(target, 2 * UUID_TEXT_LEN + 1)});
+                                     .target = span_of(target, 2 * UUID_TEXT_LEN + 1),
+                                     .detail = detail});
 }
 
 void chat_audit_step(struct chat *c, struct store_req *req, unsigned i, const struct chat_who *who,

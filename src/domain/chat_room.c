@@ -131,7 +131,7 @@ static void store_members(struct creation *x, struct store_req *req)
 {
     struct chat_room *r = x->room;
     buf data = {0};
-    chat_room_json_of(r, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
+    chat_room_json_of(r, NULL, NULL, CHAT_EVENT_MEMBERS_SHOWN, &data);
     store_step_init(req, CREATE_MEMBERS, QUERY_CHAT_MEMBER_INSERT, x->count);
     journal_steps(req, CREATE_EVENTS, x->count);
     for (unsigned i = 0; i < x->count; i++) {

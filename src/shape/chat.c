@@ -39,6 +39,9 @@ void chat_put_member(buf *out, const struct chat_member_shape *m)
         member_time(&w, "mutedUntil",
                     m->muted_until_ms < CHAT_EVER_MS ? m->muted_until_ms : CHAT_EVER_MS);
     }
+    if (m->mute_reason.len > 0) {
+        json_member_string(&w, "muteReason", m->mute_reason);
+    }
     if (m->read_seq >= 0) {
         json_member_i64(&w, "lastReadSeq", m->read_seq);
     }
@@ -90,6 +93,30 @@ void chat_put_joined(buf *out, const struct chat_joined_shape *j)
         json_member_bool(&w, "watching", true);
     } else if (j->room_members) {
         member_name(&w, "role", chat_role_name(j->role));
+    }
+    json_close(&w, '}');
+}
+
+void chat_put_member_change(buf *out, enum chat_role role, int64_t until_ms, span reason)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    member_name(&w, "role", chat_role_name(role));
+    if (until_ms != 0) {
+        member_time(&w, "mutedUntil", until_ms < CHAT_EVER_MS ? until_ms : CHAT_EVER_MS);
+    }
+    if (reason.len > 0) {
+        json_member_string(&w, "reason", reason);
+    }
+    json_close(&w, '}');
+}
+
+void chat_put_reason(buf *out, span reason)
+{
+    struct json_writer w = json_writer_of(out);
+    json_open(&w, '{');
+    if (reason.len > 0) {
+        json_member_string(&w, "reason", reason);
     }
     json_close(&w, '}');
 }

@@ -17,9 +17,11 @@ struct chat_member_shape {
     bool online;
     int64_t joined_ms;
     int64_t muted_until_ms; /* 0: not muted; at most CHAT_EVER_MS */
+    span mute_reason;       /* empty: none, or not for who asks */
     int64_t read_seq;       /* below 0: not shown */
 };
-/* {userId,userType,role,kind?,name,isOnline,joinedAt,mutedUntil?,lastReadSeq?} */
+/* {userId,userType,role,kind?,name,isOnline,joinedAt,mutedUntil?,muteReason?,
+ *  lastReadSeq?} */
 void chat_put_member(buf *out, const struct chat_member_shape *m);
 
 struct chat_room_shape {
@@ -51,6 +53,10 @@ struct chat_joined_shape {
 };
 /* {roomId,userId,userType,members?,lastSeq?,unread?,name?,type?,role?,watching?} */
 void chat_put_joined(buf *out, const struct chat_joined_shape *j);
+/* {role,mutedUntil?,reason?}: what the audit log has of a change of a member; until_ms 0: none. */
+void chat_put_member_change(buf *out, enum chat_role role, int64_t until_ms, span reason);
+/* {reason?}: of a member that was removed or banned. */
+void chat_put_reason(buf *out, span reason);
 /* {roomId,userId,userType} */
 void chat_put_left(buf *out, uuid room, uuid user, enum chat_user_type type);
 /* {roomId} */

@@ -67,6 +67,15 @@ void chat_put_notice(buf *out, const struct chat_notice *n)
     if (!uuid_is_nil(n->room)) {
         member_uuid(&w, "roomId", n->room);
     }
+    if (!uuid_is_nil(n->user)) {
+        member_uuid(&w, "userId", n->user);
+    }
+    if (n->until_ms != 0) {
+        member_time(&w, "until", n->until_ms);
+    }
+    if (n->reason.len > 0) {
+        json_member_string(&w, "reason", n->reason);
+    }
     json_close(&w, '}');
 }
 

@@ -144,6 +144,7 @@ test('members_are_added_muted_made_moderators_and_removed', async () => {
   const { room } = await made(ann, { name: 'Ops', type: 'group', members: [bob.id] });
   const members = `${ROOMS}/${room.id}/members`;
   await eve.connect();
+  await ann.connect();
   assert.equal((await eve.rest('POST', members, { userId: eve.id })).status, 403);
   assert.equal((await bob.rest('POST', members, { userId: eve.id })).status, 201);
   await eve.hears('chat:room:joined', of(room));
@@ -151,9 +152,16 @@ test('members_are_added_muted_made_moderators_and_removed', async () => {
   assert.equal((await eve.rest('PATCH', `${members}/${bob.id}`, { role: 'moderator' })).status, 403);
   const lead = await ann.rest('PATCH', `${members}/${bob.id}`, { role: 'moderator' });
   assert.equal(lead.json.data.role, 'moderator');
-  const mute = await bob.rest('PATCH', `${members}/${eve.id}`, { muteS: 60 });
+  const mute = await bob.rest('PATCH', `${members}/${eve.id}`, { muteS: 60, reason: 'shouts' });
   assert.ok(Date.parse(mute.json.data.mutedUntil) > Date.now());
+  assert.equal(mute.json.data.muteReason, 'shouts');
   await eve.hears('chat:room:updated', of(room));
+  const why = await eve.hears('chat:system:notification', of(room));
+  assert.deepEqual([why.data.level, why.data.code, why.data.userId, why.data.until, why.data.reason],
+    ['warning', 'muted', eve.id, mute.json.data.mutedUntil, 'shouts']);
+  const noted = await ann.hears('chat:system:notification', of(room));
+  assert.deepEqual([noted.data.code, noted.data.userId, noted.data.reason],
+    ['member_muted', eve.id, 'shouts']);
   const said = await eve.ask('chat:message:send', { roomId: room.id, type: 'chat', content: 'hm' });
   assert.equal(said.error.code, 'PERMISSION_DENIED');
   assert.equal((await bob.rest('DELETE', `${members}/${ann.id}`)).status, 403);
@@ -169,6 +177,10 @@ test('members_are_added_muted_made_moderators_and_removed', async () => {
   const audit = await server.cli('token', '--sub', 'root', '--role', 'admin', '--ttl', '1h');
   const rows = await server.get('/api/v1/audit?action=chat.member.ban', { token: audit });
   assert.equal(rows.json.data[0].target_id, `${room.id}/${eve.id}`);
+  assert.deepEqual(rows.json.data[0].detail, { reason: 'noise' });
+  const mutes = await server.get('/api/v1/audit?action=chat.member.mute', { token: audit });
+  assert.deepEqual(mutes.json.data[0].detail,
+    { role: 'member', mutedUntil: mute.json.data.mutedUntil, reason: 'shouts' });
 });
 
 test('who_is_removed_hears_nothing_more', async () => {

@@ -46,6 +46,9 @@ static void write_row(struct json_writer *w, const struct audit_row *row)
     text_or_null(w, "target_id", row->target);
     json_member_string(w, "outcome", row->outcome);
     text_or_null(w, "remote_addr", row->address);
+    if (row->detail.len > 0) {
+        json_member_raw(w, "detail", row->detail);
+    }
     json_close(w, '}');
 }
 
