@@ -28,6 +28,7 @@ struct batch {
     unsigned looked;  /* messages whose clientId was looked for */
     unsigned first;   /* of them, those that are being looked for begin here */
     bool unhides;
+    bool taken;       /* from a robot: its last message says so */
     unsigned count;
     struct chat_outgoing *messages[]; /* owned; NULL: answered */
 };
@@ -355,6 +356,9 @@ static void committed(struct batch *b, const struct store_req *req)
         }
         chat_delivery_sent(r, m, (uint64_t)store_int(store_cell(req, STEP_EVENTS, i, 0)));
     }
+    if (b->taken) {
+        chat_robot_taken(r);
+    }
     chat_committed(r, b->messages, b->count);
     for (unsigned i = 0; i < b->count; i++) {
         answer(b, i, ERR_NONE, false);
@@ -437,6 +441,17 @@ static void put_room(struct store_req *req, const struct batch *b, int64_t now)
     store_set_int(req, STEP_ROOM, 0, 3, now);
 }
 
+/* A person among them takes the room over from its robot, which the same transaction says. */
+static void take_over(struct batch *b)
+{
+    struct chat_outgoing *word =
+        b->taken ? NULL : chat_robot_taken_by(b->room, b->messages, b->count);
+    if (word != NULL) {
+        b->taken = true;
+        b->messages[b->count++] = word;
+    }
+}
+
 static void write_batch(struct batch *b)
 {
     struct chat_room *r = b->room;
@@ -444,8 +459,10 @@ static void write_batch(struct batch *b)
     int64_t now = clock_wall_ms(h->clock);
     now = now > r->last_ms ? now : r->last_ms;
     unsigned more = b->messages[0]->more_steps;
+    take_over(b);
+    unsigned taken = b->taken ? CHAT_ROBOT_TAKE_STEPS : 0;
     b->unhides = chat_has_hidden(r);
-    struct store_req *req = store_req_new(h->index, STEPS + b->unhides + more, written, b);
+    struct store_req *req = store_req_new(h->index, STEPS + b->unhides + taken + more, written, b);
     req->row_max = b->count + CHAT_MORE_STEPS; /* events' numbers */
     put_room(req, b, now);
     store_step_init(req, STEP_MESSAGES, QUERY_CHAT_MESSAGE_INSERT, b->count);
@@ -464,8 +481,11 @@ static void write_batch(struct batch *b)
         store_step_init(req, STEPS, QUERY_CHAT_MEMBER_UNHIDE, 1);
         chat_set_uuid(req, STEPS, 0, 0, r->id);
     }
+    if (b->taken) {
+        chat_robot_take_steps(r, req, STEPS + b->unhides);
+    }
     if (more > 0) {
-        b->messages[0]->more(b->messages[0], req, STEPS + b->unhides);
+        b->messages[0]->more(b->messages[0], req, STEPS + b->unhides + taken);
     }
     submit(b, req);
 }
@@ -473,7 +493,7 @@ static void write_batch(struct batch *b)
 void chat_messages_run(struct chat_item *i, struct chat_room *r)
 {
     unsigned max = r->chat->home->conf->chat_batch_messages_max;
-    struct batch *b = mem_calloc(1, sizeof *b + max * sizeof b->messages[0]);
+    struct batch *b = mem_calloc(1, sizeof *b + (max + 1) * sizeof b->messages[0]);
     b->room = r;
     chat_hold(r);
     struct chat_outgoing *m = CONTAINER_OF(i, struct chat_outgoing, item);

@@ -316,8 +316,10 @@ static struct store_req *desk_act(struct chat_turn *t, struct chat_room *r,
         return NULL;
     }
     bool staff = staff_told(o);
-    struct store_req *req =
-        store_req_new(r->chat->home->index, 3 + (o->joins ? 2 : 0) + (staff ? 1 : 0), NULL, NULL);
+    bool taken = gives(o) && !uuid_is_nil(r->owner_robot);
+    unsigned steps = 3 + (o->joins ? 2 : 0) + (staff ? 1 : 0);
+    struct store_req *req = store_req_new(
+        r->chat->home->index, steps + (taken ? CHAT_ROBOT_TAKE_STEPS : 0), NULL, NULL);
     if (o->made) {
         escalation_insert_step(req, &o->row);
     } else {
@@ -331,6 +333,9 @@ static struct store_req *desk_act(struct chat_turn *t, struct chat_room *r,
     }
     if (staff) {
         staff_step(o, r, req, 3);
+    }
+    if (taken) {
+        chat_robot_take_steps(r, req, steps);
     }
     return req;
 }

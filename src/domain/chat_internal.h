@@ -493,10 +493,21 @@ void chat_robots_start(struct chat *c);
 void chat_robots_stop(struct chat *c);
 /* Before rooms are freed. */
 void chat_robots_free(struct chat *c);
-/* A message was committed in a room that a robot owns; a person who speaks takes over. */
+/* A message was committed in a room that a robot owns: a guest's is a question. */
 void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
-/* A person has taken over otherwise (an escalation): the robot owns the room no longer, what it is
- * asked there ends, and a system message says so. Harmless when none owns it. */
+/* Whether one of these, about to be stored, is a person's who so takes a room over from its robot:
+ * the system message that says so, for the same request, to be answered like the others. NULL: not
+ * so. */
+struct chat_outgoing *chat_robot_taken_by(struct chat_room *r,
+                                          struct chat_outgoing *const *messages, unsigned count);
+/* What a take-over is on disk, in the transaction of what is acknowledged: so many steps. The robot
+ * owns the room no longer, and what it is asked there ends. */
+#define CHAT_ROBOT_TAKE_STEPS 2
+void chat_robot_take_steps(struct chat_room *r, struct store_req *req, unsigned step);
+/* These were committed. */
+void chat_robot_taken(struct chat_room *r);
+/* The same of a take-over that is no message (an escalation): the system message follows. Harmless
+ * when no robot owns the room. */
 void chat_robot_released(struct chat_room *r, uuid by);
 void chat_files_start(struct chat *c);
 /* Nothing is begun any more; the workers may end. */

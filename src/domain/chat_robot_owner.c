@@ -8,7 +8,7 @@
 
 #define RETRY_MS 1000
 
-/* On its way to the store. */
+/* The word of a take-over, on its way to the store. */
 struct robot_release {
     struct list link; /* in robots->releases */
     struct chat_room *room; /* held */
@@ -32,18 +32,62 @@ void robot_releases_free(struct chat_robots *rs)
     }
 }
 
-/* The room's row and the open jobs, with the system message that says so. */
-static void more_of_release(struct chat_outgoing *m, struct store_req *req, unsigned first)
+/* --- a take-over --- */
+
+void chat_robot_take_steps(struct chat_room *r, struct store_req *req, unsigned step)
 {
-    struct robot_release *x = m->owner;
-    store_step_init(req, first, QUERY_ROBOT_ROOM_RELEASE, 1);
-    robot_set_uuid(req, first, 0, x->room->id);
-    robot_set_uuid(req, first, 1, x->robot);
-    store_step_init(req, first + 1, QUERY_ROBOT_JOBS_CANCEL, 1);
-    robot_set_uuid(req, first + 1, 0, x->room->id);
-    robot_set_uuid(req, first + 1, 1, x->robot);
-    store_set_int(req, first + 1, 0, 2, clock_wall_ms(x->room->chat->home->clock));
+    store_step_init(req, step, QUERY_ROBOT_ROOM_RELEASE, 1);
+    robot_set_uuid(req, step, 0, r->id);
+    robot_set_uuid(req, step, 1, r->owner_robot);
+    store_step_init(req, step + 1, QUERY_ROBOT_JOBS_CANCEL, 1);
+    robot_set_uuid(req, step + 1, 0, r->id);
+    robot_set_uuid(req, step + 1, 1, r->owner_robot);
+    store_set_int(req, step + 1, 0, 2, clock_wall_ms(r->chat->home->clock));
 }
+
+static struct chat_outgoing *word_of(struct chat_room *r, uuid robot, uuid by)
+{
+    buf content = {0};
+    robot_put_released(&content, "ROBOT_RELEASED", robot, by,
+                       "A person has taken over from the robot");
+    struct chat_draft draft = {
+        .type = CHAT_MESSAGE_SYSTEM, .content = buf_span(&content), .object = true};
+    struct chat_outgoing *m = chat_outgoing_new(r, &draft, UUID_NIL);
+    buf_deinit(&content);
+    return m;
+}
+
+/* With the message that takes over, or not at all. */
+static void said_with(struct chat_outgoing *m, err error, bool repeated)
+{
+    (void)m;
+    (void)error;
+    (void)repeated;
+}
+
+struct chat_outgoing *chat_robot_taken_by(struct chat_room *r,
+                                          struct chat_outgoing *const *messages, unsigned count)
+{
+    for (unsigned i = 0; !uuid_is_nil(r->owner_robot) && i < count; i++) {
+        const struct chat_member_of *m = chat_member(r, messages[i]->sender);
+        if (m != NULL && m->type != CHAT_GUEST && m->kind != PRINCIPAL_ROBOT) {
+            struct chat_outgoing *word = word_of(r, r->owner_robot, m->principal);
+            word->done = said_with;
+            return word;
+        }
+    }
+    return NULL;
+}
+
+void chat_robot_taken(struct chat_room *r)
+{
+    uuid robot = r->owner_robot;
+    r->owner_robot = UUID_NIL; /* from here on nothing becomes a job */
+    robot_jobs_cancel(r, robot);
+    chat_guests_check(r);
+}
+
+/* --- the word by itself --- */
 
 static void post(struct robot_release *x);
 
@@ -65,32 +109,22 @@ static void posted(struct chat_outgoing *m, err error, bool repeated)
 
 static void post(struct robot_release *x)
 {
-    buf content = {0};
-    robot_put_released(&content, "ROBOT_RELEASED", x->robot, x->by,
-                       "A person has taken over from the robot");
-    struct chat_draft draft = {
-        .type = CHAT_MESSAGE_SYSTEM, .content = buf_span(&content), .object = true};
-    struct chat_outgoing *m = chat_outgoing_new(x->room, &draft, UUID_NIL);
-    buf_deinit(&content);
+    struct chat_outgoing *m = word_of(x->room, x->robot, x->by);
     m->done = posted;
     m->owner = x;
-    m->more_steps = 2;
-    m->more = more_of_release;
     chat_post(m);
 }
 
 void chat_robot_released(struct chat_room *r, uuid by)
 {
-    uuid robot = r->owner_robot;
-    if (uuid_is_nil(robot)) {
+    if (uuid_is_nil(r->owner_robot)) {
         return;
     }
     struct robot_release *x = mem_calloc(1, sizeof *x);
-    *x = (struct robot_release){.room = r, .robot = robot, .by = by};
-    r->owner_robot = UUID_NIL; /* from here on nothing becomes a job */
+    *x = (struct robot_release){.room = r, .robot = r->owner_robot, .by = by};
     chat_hold(r);
     list_push(&r->chat->robots->releases, &x->link);
-    robot_jobs_cancel(r, robot);
+    chat_robot_taken(r);
     post(x);
 }
 
@@ -117,12 +151,7 @@ void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m)
         return;
     }
     const struct chat_member_of *sender = chat_member(r, m->sender);
-    if (sender == NULL || sender->kind == PRINCIPAL_ROBOT) {
-        return;
-    }
-    if (sender->type != CHAT_GUEST) {
-        chat_robot_released(r, m->sender);
-    } else if (m->draft.type == CHAT_MESSAGE_CHAT) {
+    if (sender != NULL && sender->type == CHAT_GUEST && m->draft.type == CHAT_MESSAGE_CHAT) {
         ask(r, m);
     }
 }

@@ -1,14 +1,128 @@
-/* Rules of chat: mutes and their reasons. */
-#include "chat_fixture.h"
+/* Rules of chat: mutes and their reasons; robots that own rooms. */
+#include "chat_robots_fixture.h"
 
+#include "adapters/store_faulty/store_faulty.h"
+#include "domain/chat_desk.h"
+
+#include <stdio.h>
 #include <string.h>
+
+static struct chat_who anna, ben, gus, bot;
+static uuid room;
+static struct store_faulty *faulty;
+
+static void again(void)
+{
+    struct webhook *old = twin;
+    chat_restart();
+    call_twin();
+    webhook_twin_free(old);
+}
+
+static void put_guest(void)
+{
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    gus = guest("Gus");
+    store_step_init(req, 0, QUERY_CHAT_MEMBER_INSERT, 1);
+    store_set_text(req, 0, 0, 0, span_str(id_text(room)));
+    store_set_text(req, 0, 0, 1, span_str(id_text(gus.actor.id)));
+    store_set_text(req, 0, 0, 2, SPAN("guest"));
+    store_set_text(req, 0, 0, 3, SPAN("member"));
+    for (unsigned p = 4; p < query_param_count(QUERY_CHAT_MEMBER_INSERT); p++) {
+        store_set_int(req, 0, 0, p, 0);
+    }
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+    again();
+}
+
+/* A support room of Anna's that a robot owns, with a guest; and a store that may fail. */
+static void robot_owns(const char *url)
+{
+    char settings[100];
+    anna = employee("Anna");
+    ben = employee("Ben");
+    bot = robot_made("Bot", url);
+    snprintf(settings, sizeof settings, "{\"robotId\":\"%s\"}", id_text(bot.actor.id));
+    struct chat_room_draft draft = {
+        .name = SPAN("Help"), .type = CHAT_SUPPORT, .settings = span_str(settings)};
+    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
+    answered(ERR_NONE);
+    room = t.id;
+    put_guest();
+    faulty = store_faulty_new(w.store, w.post);
+    w.store = store_faulty_port(faulty);
+    for (unsigned i = 0; i < w.count; i++) {
+        w.homes[i].store = w.store;
+    }
+}
+
+static void say(const struct chat_who *who, const char *json, err error)
+{
+    struct chat_draft d = {.type = CHAT_MESSAGE_CHAT, .content = span_str(json)};
+    chat_send(any_home(), room, &d, who, NULL, on_told, &t);
+    answered(error);
+}
+
+/* Nothing but the next request is stored; then the process is there again. */
+static void dies_behind_the_next(void)
+{
+    store_faulty_fail(faulty, 1, 1000000, ERR_STORE_FULL);
+}
+
+static void lives_again(void)
+{
+    store_faulty_fail(faulty, 0, 0, ERR_NONE);
+    again();
+}
+
+static void who_speaks_takes_over_in_the_same_transaction(void **state)
+{
+    (void)state;
+    robot_owns("http://twin/bot");
+    struct socket *s = socket_open(0, &anna);
+    turns();
+    store_faulty_fail(faulty, 0, 1, ERR_STORE_FULL);
+    say(&anna, "\"lost\"", ERR_STORE_FULL); /* nobody has taken over */
+    webhook_twin_answers(twin, 200, "{\"content\":\"yes\"}", WEBHOOK_OK);
+    say(&gus, "\"help\"", ERR_NONE);
+    time_passes(200);
+    assert_heard(s, "\"content\":\"yes\"");
+    dies_behind_the_next();
+    say(&anna, "\"here\"", ERR_NONE);
+    assert_heard(s, "ROBOT_RELEASED");
+    lives_again();
+    say(&gus, "\"and now?\"", ERR_NONE);
+    time_passes(200);
+    assert_int_equal(webhook_twin_count(twin), 0);
+}
+
+static void who_takes_the_escalation_takes_over_in_the_same_transaction(void **state)
+{
+    (void)state;
+    robot_owns("http://twin/bot");
+    chat_escalate(any_home(), room, SPAN("help"), -1, &anna, NULL, on_told, &t);
+    answered(ERR_NONE);
+    uuid escalation = t.id;
+    struct chat_desk_change take = {.act = CHAT_TAKE};
+    /* where it is, how it stands, then it is written */
+    store_faulty_fail(faulty, 3, 1000000, ERR_STORE_FULL);
+    chat_escalation_change(any_home(), escalation, &take, &ben, on_told, &t);
+    answered(ERR_NONE);
+    lives_again();
+    say(&gus, "\"and now?\"", ERR_NONE);
+    time_passes(200);
+    assert_int_equal(webhook_twin_count(twin), 0);
+}
 
 static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **state)
 {
     (void)state;
-    struct chat_who anna = employee("Anna"), ben = employee("Ben"), cid = employee("Cid");
+    struct chat_who cid = employee("Cid");
+    anna = employee("Anna");
+    ben = employee("Ben");
     struct chat_who dan = employee("Dan"), sue = supervisor("Sue");
-    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, &dan);
+    room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, &dan);
     struct chat_member_change lead = {.role = CHAT_MODERATOR};
     struct chat_member_change mute = {
         .role = -1, .has_mute = true, .mute_s = -1, .reason = SPAN("\"noise\" & more")};
@@ -31,7 +145,7 @@ static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **
     assert_heard(d, "\"mutedUntil\"");
     chat_member_patch(any_home(), room, cid.actor.id, &role, &anna, on_told, &t);
     answered(ERR_NONE); /* changes nothing of it */
-    chat_restart();
+    again();
     const struct chat_who *see[] = {&anna, &ben, &cid, &sue};
     for (unsigned i = 0; i < 4; i++) {
         chat_room_get(any_home(), room, see[i], on_told, &t);
@@ -53,7 +167,7 @@ static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **
     turns();
     assert_heard(c, "\"code\":\"unmuted\"");
     assert_heard(c, "\"reason\":\"enough\"");
-    chat_restart();
+    again();
     chat_room_get(any_home(), room, &anna, on_told, &t);
     answered(ERR_NONE);
     assert_null(strstr(t.json, "muteReason"));
@@ -63,15 +177,16 @@ static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **
 static void who_inherits_a_room_is_muted_as_before(void **state)
 {
     (void)state;
-    struct chat_who anna = employee("Anna"), ben = employee("Ben");
-    uuid room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
+    anna = employee("Anna");
+    ben = employee("Ben");
+    room = room_made(CHAT_GROUP, "Team", &anna, &ben, NULL, NULL);
     struct chat_member_change mute = {
         .role = -1, .has_mute = true, .mute_s = 600, .reason = SPAN("noise")};
     chat_member_patch(any_home(), room, ben.actor.id, &mute, &anna, on_told, &t);
     answered(ERR_NONE);
     chat_leave(any_home(), room, &anna, NULL, on_told, &t);
     answered(ERR_NONE);
-    chat_restart();
+    again();
     chat_room_get(any_home(), room, &ben, on_told, &t);
     answered(ERR_NONE);
     assert_non_null(strstr(t.json, "\"role\":\"owner\""));
@@ -79,14 +194,16 @@ static void who_inherits_a_room_is_muted_as_before(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, chat_setup_1, chat_teardown),                            \
-        cmocka_unit_test_setup_teardown(test, chat_setup_5, chat_teardown)
+    cmocka_unit_test_setup_teardown(test, setup_1, teardown),                            \
+        cmocka_unit_test_setup_teardown(test, setup_5, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns),
         BOTH(who_inherits_a_room_is_muted_as_before),
+        BOTH(who_speaks_takes_over_in_the_same_transaction),
+        BOTH(who_takes_the_escalation_takes_over_in_the_same_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

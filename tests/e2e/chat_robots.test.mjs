@@ -359,7 +359,10 @@ test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async
   const roomId = await room(ann, bot.id);
   answers = () => {};
   const { jobId } = await ann.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'go' });
-  await server.crash();
+  const desk = await room(ann, bot.id, { type: 'support', members: [], settings: { robotId: bot.id } });
+  const gus = (await rest('POST', '/api/v1/chat/guests', { roomId: desk, name: 'Gus' }, tokens.ann)).json.data;
+  assert.equal((await ann.ask('chat:message:send', { roomId: desk, type: 'chat', content: 'mine' })).ok, true);
+  await server.crash(); // the take-over was acknowledged, so it is on disk
   server = await startServer({ env, dataDir: server.dataDir });
   ann = await client(tokens.ann);
   const path = `/api/v1/chat/rooms/${roomId}/robots/${jobId}`;
@@ -369,8 +372,13 @@ test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async
   });
   assert.equal(job.error, 'the server was restarted');
   answers = says('again');
+  const guest = await client(gus.token);
+  const count = calls.length;
+  assert.equal((await guest.ask('chat:message:send', { roomId: desk, type: 'chat', content: 'help' })).ok, true);
+  await ann.next('chat:message:received', (d) => d.content === 'help');
   assert.equal((await ann.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'go' })).ok, true);
   await ann.next('chat:message:received', (d) => d.content === 'again');
+  assert.equal(calls.length, count + 1, 'the robot owns no room any more');
   assert.equal((await rest('DELETE', `/api/v1/chat/robots/${bot.id}`)).status, 204);
   const gone = await ann.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'go' });
   assert.equal(gone.ok, false);
