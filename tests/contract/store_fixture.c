@@ -66,6 +66,7 @@ static void on_log(struct log *self, enum log_level level, const char *event,
     l->failed += strcmp(event, "store.failed") == 0;
     l->recovered += strcmp(event, "store.recovered") == 0;
     l->settle_failed += strcmp(event, "store.settle_failed") == 0;
+    l->index_failed += strcmp(event, "store.index_failed") == 0;
     for (unsigned i = 0; i < count; i++) {
         if (strcmp(fields[i].name, "why") == 0) {
             copy_text(l->why, sizeof l->why, fields[i].str);

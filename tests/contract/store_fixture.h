@@ -40,6 +40,7 @@ struct test_log {
     unsigned failed; /* lines `store.failed` */
     unsigned recovered;
     unsigned settle_failed; /* lines `store.settle_failed` */
+    unsigned index_failed;  /* lines `store.index_failed` */
 };
 void test_log_init(struct test_log *l);
 

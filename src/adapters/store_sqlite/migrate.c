@@ -68,6 +68,20 @@
     "CREATE TRIGGER chat_search_delete AFTER DELETE ON chat_message BEGIN" SEARCH_TAKE " END;"     \
     "CREATE TRIGGER chat_search_update AFTER UPDATE OF content ON chat_message BEGIN" SEARCH_TAKE  \
         SEARCH_ADD " END;"
+/* From schema 13 on words are added behind (word_index.h): what has none in the index yet is not
+ * taken out of it. */
+#define SEARCH_INDEXED " WHEN OLD.n <= (SELECT upto FROM chat_search_at) BEGIN"
+#define SQL_CHAT_SEARCH_BEHIND                                                                     \
+    "DROP TRIGGER chat_search_insert;"                                                             \
+    "DROP TRIGGER chat_search_delete;"                                                             \
+    "DROP TRIGGER chat_search_update;"                                                             \
+    "CREATE TABLE chat_search_at (one INTEGER PRIMARY KEY CHECK (one = 1),"                        \
+    " upto INTEGER NOT NULL);"                                                                     \
+    "INSERT INTO chat_search_at SELECT 1, coalesce(max(n), 0) FROM chat_message;"                  \
+    "CREATE TRIGGER chat_search_delete AFTER DELETE ON chat_message" SEARCH_INDEXED SEARCH_TAKE    \
+    " END;"                                                                                        \
+    "CREATE TRIGGER chat_search_update AFTER UPDATE OF content ON chat_message" SEARCH_INDEXED     \
+        SEARCH_TAKE SEARCH_ADD " END;"
 
 static const struct step {
     unsigned version;

@@ -43,6 +43,14 @@ err queue_push(struct queue *q, struct store_req *req)
     return e;
 }
 
+void queue_wake(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->woken = true;
+    pthread_cond_signal(&q->ready);
+    pthread_mutex_unlock(&q->lock);
+}
+
 void queue_close(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
@@ -116,7 +124,7 @@ static void wait_locked(struct queue *q, int wait_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    while (q->head == NULL && !q->closed) {
+    while (q->head == NULL && !q->closed && !q->woken) {
         if (wait_ms < 0) {
             pthread_cond_wait(&q->ready, &q->lock);
         } else if (pthread_cond_timedwait(&q->ready, &q->lock, &until) != 0) {
@@ -129,6 +137,7 @@ struct store_req *queue_take(struct queue *q, unsigned sets_max, int wait_ms)
 {
     pthread_mutex_lock(&q->lock);
     wait_locked(q, wait_ms);
+    q->woken = false;
     struct store_req *first = queue_pop_locked(q);
     struct store_req *last = first;
     unsigned sets = first == NULL ? 0 : set_count(first);

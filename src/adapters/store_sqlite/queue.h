@@ -17,6 +17,7 @@ struct queue {
     unsigned count;
     unsigned max;
     bool closed;
+    bool woken;
 };
 
 /* Empty, open, for at most `max` requests. Any thread may use all of these afterwards. */
@@ -24,6 +25,8 @@ void queue_init(struct queue *q, unsigned max);
 void queue_deinit(struct queue *q); /* empty (asserted) */
 /* ERR_STORE_BUSY when it is full, ERR_STORE_CLOSED after queue_close(). */
 err queue_push(struct queue *q, struct store_req *req);
+/* Whoever waits in queue_take(), or is about to, returns. */
+void queue_wake(struct queue *q);
 /* No pushes from here on; takers drain what is left. */
 void queue_close(struct queue *q);
 unsigned queue_count(struct queue *q);
@@ -31,7 +34,7 @@ bool queue_is_done(struct queue *q); /* closed and empty */
 /*
  * Waits at most wait_ms (-1: for ever) for requests and takes the first one and those behind it
  * as long as their parameter sets add up to at most sets_max. Returns them linked by
- * queue_next(), or NULL when the time is over or the queue is closed and empty.
+ * queue_next(), or NULL when the time is over, somebody woke it, or the queue is closed and empty.
  */
 struct store_req *queue_take(struct queue *q, unsigned sets_max, int wait_ms);
 struct store_req *queue_next(const struct store_req *req);

@@ -52,6 +52,9 @@ static void *reader_main(void *arg)
     struct sqlite_store *s = r->store;
     struct store_req *req;
     while ((req = next(r)) != NULL) {
+        if (words_asked(req)) {
+            words_await(s->words);
+        }
         req->error = reader_run(&r->conn, req, s->conf.read_ms_max);
         if (finish(r)) {
             db_drop_results(req);

@@ -209,7 +209,12 @@ err repair_search(struct repair *r)
                 &there)) {
         return db_error(&r->db, sqlite3_extended_errcode(r->db.db));
     }
-    return there == 0 ? ERR_NONE
-                      : db_exec(&r->db, "INSERT INTO chat_search (rowid, room, text)"
-                                        " SELECT n, room, text FROM chat_message_text");
+    err e = there == 0 ? ERR_NONE
+                       : db_exec(&r->db, "INSERT INTO chat_search (rowid, room, text)"
+                                         " SELECT n, room, text FROM chat_message_text");
+    if (e != ERR_NONE || trees_find(&r->trees, SPAN("chat_search_at")) == NULL) {
+        return e;
+    }
+    return db_exec(&r->db, "INSERT OR REPLACE INTO chat_search_at"
+                           " SELECT 1, coalesce(max(n), 0) FROM chat_message");
 }

@@ -8,6 +8,7 @@
 #include "adapters/store_sqlite/db.h"
 #include "adapters/store_sqlite/queue.h"
 #include "adapters/store_sqlite/telemetry_settle.h"
+#include "adapters/store_sqlite/word_index.h"
 
 #define READ_THREADS_MAX 16
 
@@ -38,6 +39,7 @@ struct sqlite_store {
     bool checkpoint_failing;    /* the writer's */
     unsigned groups_apart;      /* the writer's; groups still to be run with savepoints */
     struct settle *settle;      /* the writer's */
+    struct words *words;        /* the writer's, but for those who wait */
 
     struct queue reads;
     struct reader readers[READ_THREADS_MAX];

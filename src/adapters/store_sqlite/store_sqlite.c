@@ -111,6 +111,7 @@ static void on_stats(struct store *self, struct store_stats *out)
 static void release(struct sqlite_store *s)
 {
     settle_free(s->settle);
+    words_free(s->words);
     db_close(&s->conn);
     queue_deinit(&s->writes);
     queue_deinit(&s->reads);
@@ -124,6 +125,7 @@ static void on_close(struct store *self)
     struct sqlite_store *s = store_of(self);
     queue_close(&s->writes);
     pthread_join(s->writer, NULL);
+    words_stop(s->words);
     readers_stop(s);
     release(s); /* the last connection: copies what is left of the log and removes it */
 }
@@ -199,6 +201,7 @@ static err start_threads(struct sqlite_store *s)
 {
     writer_watch_log(s);
     s->settle = settle_new(s);
+    s->words = words_new(s);
     err e = s->memory ? ERR_NONE : readers_start(s);
     if (e == ERR_NONE && pthread_create(&s->writer, NULL, writer_main, s) != 0) {
         e = ERR_STORE_FAILED;

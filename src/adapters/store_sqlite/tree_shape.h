@@ -5,7 +5,7 @@
 #include "adapters/store_sqlite/db.h"
 #include "adapters/store_sqlite/salvage.h"
 
-#define TREES_MAX 128
+#define TREES_MAX 192
 
 struct trees {
     struct tree list[TREES_MAX];

@@ -1,7 +1,7 @@
 /*
  * The writer thread: one turn takes what is queued, commits it as one transaction, answers, and
- * only then settles some telemetry and looks after the write-ahead log, so that no answer waits for
- * these longer than a slice.
+ * only then settles some telemetry, indexes words of chat and looks after the write-ahead log, so
+ * that no answer waits for these longer than a slice.
  */
 #include "adapters/store_sqlite/state.h"
 
@@ -180,8 +180,13 @@ static void count_commit(struct sqlite_store *s, uint64_t took_ns)
 
 static void run_group(struct sqlite_store *s, struct store_req *first)
 {
+    bool words = false;
     for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
         r->error = ERR_NONE;
+        words = words || words_asked(r);
+    }
+    if (words) {
+        words_work_all(s->words);
     }
     pthread_mutex_lock(&s->conn_lock);
     uint64_t start = store_now_ns();
@@ -194,6 +199,7 @@ static void run_group(struct sqlite_store *s, struct store_req *first)
         count_commit(s, store_now_ns() - start);
         for (struct store_req *r = first; r != NULL; r = queue_next(r)) {
             settle_note(s->settle, r);
+            words_note(s->words, r);
         }
     }
     pthread_mutex_unlock(&s->conn_lock);
@@ -225,22 +231,26 @@ static void checkpoint(struct sqlite_store *s)
     }
 }
 
+/* The sooner of two waits, of which -1 is for ever. */
+static int sooner(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
+
 void *writer_main(void *store)
 {
     struct sqlite_store *s = store;
     while (!queue_is_done(&s->writes)) {
-        int wait_ms = s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
-        int settle_ms = settle_wait_ms(s->settle);
-        bool settles = settle_ms >= 0 && (wait_ms < 0 || settle_ms < wait_ms);
-        wait_ms = settles ? settle_ms : wait_ms;
+        int idle_ms = s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
+        int work_ms = sooner(settle_wait_ms(s->settle), words_wait_ms(s->words));
+        int wait_ms = sooner(idle_ms, work_ms);
         struct store_req *first = queue_take(&s->writes, s->conf.commit_rows_max, wait_ms);
+        bool works = wait_ms != idle_ms || words_wait_ms(s->words) == 0;
         if (first != NULL) {
             run_group(s, first);
         }
         settle_work(s->settle);
+        words_work(s->words);
         /* An emptied log also gives a full disk room for the next commit. */
         bool full = atomic_load(&s->health) == ERR_STORE_FULL;
-        bool idle = first == NULL && !settles;
+        bool idle = first == NULL && !works;
         if (s->wal_pages > 0 && (idle || full || s->wal_pages >= s->wal_checkpoint_at)) {
             checkpoint(s);
         }
