@@ -1,19 +1,17 @@
 // Starts the console: who is signed in decides what is shown.
-import { Component, createElement, render, type ComponentChildren, type ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import "uplot/dist/uPlot.min.css";
+import { Component, render, type ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
-import "./styles/pages.css";
 import { BASE, navigate, path, route } from "./lib/router";
 import { bootError, loadSession, may, user } from "./lib/session";
 import { loadStyle } from "./lib/style";
-import { Devices } from "./pages/devices";
 import { NotFound } from "./pages/not-found";
 import { SignIn } from "./pages/sign-in";
 import { Announcer } from "./ui/announce";
 import { Failure, Title } from "./ui/bits";
+import { lazily } from "./ui/lazy";
 import { Shell } from "./ui/shell";
 
 class Boundary extends Component<{ children: ComponentChildren; at: string }, { error: Error | null }> {
@@ -47,35 +45,15 @@ class Boundary extends Component<{ children: ComponentChildren; at: string }, { 
   }
 }
 
-// The device page brings the charts, half of all the code, and Home and Chat are not everybody's:
-// each is a file of its own, fetched when it is first needed or when nothing else is to do.
-function lazily<P extends object>(fetch: () => Promise<ComponentType<P>>) {
-  let found: ComponentType<P> | null = null;
-  const load = async () => {
-    found ??= await fetch();
-  };
-  function Lazy(props: P) {
-    const [failed, setFailed] = useState(false);
-    const [, setReady] = useState(found !== null);
-    useEffect(() => {
-      load().then(() => setReady(true), () => setFailed(true));
-    }, []);
-    if (failed) {
-      throw new Error("a part of the console could not be fetched");
-    }
-    return found ? createElement(found, props) : <div class="page" aria-busy="true" />;
-  }
-  return { Lazy, load };
-}
-
-const device = lazily(async () => (await import("./pages/device")).DevicePage);
-const home = lazily(async () => (await import("./pages/home")).HomePage);
-const chat = lazily(async () => {
-  const [page] = await Promise.all([import("./pages/chat"), loadStyle("chat-style")]);
-  return page.ChatPage;
-});
-
+// Each page is a file of its own with a sheet of its own, fetched when it is first needed or when
+// nothing else is to do: the device page brings the charts, a third of all the code.
+const styled = async <T,>(page: Promise<T>, sheet: string): Promise<T> => (await Promise.all([page, loadStyle(sheet)]))[0];
+const devices = lazily(async () => (await styled(import("./pages/devices"), "devices")).Devices);
+const device = lazily(async () => (await styled(import("./pages/device"), "things")).DevicePage);
+const home = lazily(async () => (await styled(import("./pages/home"), "things")).HomePage);
+const chat = lazily(async () => (await styled(import("./pages/chat"), "chat")).ChatPage);
 const guest = lazily(async () => (await import("./pages/guest")).GuestPage);
+const PAGES = { devices, device, home, chat, guest, "sign-in": devices, unknown: null };
 
 function Page() {
   const to = route.value;
@@ -87,7 +65,7 @@ function Page() {
   switch (to.name) {
     case "devices":
     case "sign-in":
-      return <Devices />;
+      return <devices.Lazy />;
     case "device":
       return <device.Lazy key={to.id} id={to.id} />;
     case "home":
@@ -121,10 +99,14 @@ function App() {
   );
 }
 
+// What fails is asked for again when it is needed.
+const fetchAll = (pages: readonly { load: () => Promise<void> }[]) => void Promise.allSettled(pages.map((p) => p.load()));
+
+const first = PAGES[route.peek().name];
+fetchAll(first ? [first] : []); // beside the question who is signed in
 void loadSession().then(() => {
-  if (user.peek()) {
-    // What fails is asked for again when it is needed.
-    setTimeout(() => void Promise.allSettled([device.load(), home.load(), may("chat:room:read") && chat.load()]), 1000);
+  if (user.peek() && !user.peek()!.guestOf) {
+    setTimeout(() => fetchAll([devices, device, home, ...(may("chat:room:read") ? [chat] : [])]), 1000);
   }
 });
 render(<App />, document.getElementById("app")!);

@@ -1,4 +1,4 @@
-// Compiles test/*.test.ts with esbuild and runs them with node's own runner.
+// Compiles test/*.test.ts with esbuild and runs them with node's own runner; *.test.mjs as they are.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "../../build/console-test");
 rmSync(out, { recursive: true, force: true });
-const tests = readdirSync(here).filter((name) => name.endsWith(".test.ts"));
+const names = readdirSync(here);
+const tests = names.filter((name) => name.endsWith(".test.ts"));
 await build({
   entryPoints: tests.map((name) => join(here, name)),
   bundle: true,
@@ -18,7 +19,10 @@ await build({
   outExtension: { ".js": ".mjs" },
   sourcemap: "inline",
 });
-const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
+const files = [
+  ...tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs"))),
+  ...names.filter((name) => name.endsWith(".test.mjs")).map((name) => join(here, name)),
+];
 const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], {
   stdio: "inherit",
   env: { ...process.env, TZ: "UTC" },

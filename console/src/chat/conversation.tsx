@@ -12,11 +12,9 @@ import { time } from "../lib/types";
 import { announce } from "../ui/announce";
 import { Failure } from "../ui/bits";
 import { Composer } from "./composer";
-import { AskRobot, Escalate } from "./dialogs";
+import { AskRobot, Escalate, People, Search } from "./late";
 import { Entry, Pending, Speaks, UploadRow } from "./message";
-import { People } from "./people";
 import { count, KINDS, partner, Presence, roomName } from "./parts";
-import { Search } from "./search";
 
 const NEAR_PX = 80; // this close to the end is at the end
 const OLDER_PX = 300;

@@ -8,7 +8,7 @@ import { chatPath, DESK } from "../lib/router";
 import { may } from "../lib/session";
 import { time } from "../lib/types";
 import { Link } from "../ui/link";
-import { FindRooms, NewRoom } from "./dialogs";
+import { FindRooms, NewRoom } from "./late";
 import { Badge, Line, partner, roomName } from "./parts";
 
 const text = signal(""); // kept over visits to other pages

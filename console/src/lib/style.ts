@@ -7,7 +7,7 @@ export function loadStyle(name: string): Promise<void> {
     found = new Promise((resolve, reject) => {
       const link = document.createElement("link");
       link.rel = "stylesheet";
-      link.href = document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? "";
+      link.href = document.querySelector<HTMLMetaElement>(`meta[name="${name}-style"]`)?.content ?? "";
       link.onload = () => resolve();
       link.onerror = () => {
         loading.delete(name);

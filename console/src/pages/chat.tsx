@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { Conversation } from "../chat/conversation";
-import { Desk } from "../chat/desk";
+import { Desk, loadLate } from "../chat/late";
 import { roomName } from "../chat/parts";
 import { RoomList } from "../chat/rooms";
 import { createChat, words, type Chat, type RoomView } from "../lib/chat";
@@ -97,7 +97,11 @@ export function ChatPage({ room }: { room: string | null }) {
   useEffect(() => {
     const made = createChat(user.peek()!);
     setChat(made);
-    return () => made.close();
+    const timer = setTimeout(() => void loadLate().catch(() => {}), 1000);
+    return () => {
+      clearTimeout(timer);
+      made.close();
+    };
   }, []);
   useEffect(() => {
     if (chat) {

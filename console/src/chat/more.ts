@@ -1,0 +1,5 @@
+// What late.tsx fetches, as one file.
+export { AskRobot, Escalate, FindRooms, NewRoom } from "./dialogs";
+export { Desk } from "./desk";
+export { People } from "./people";
+export { Search } from "./search";
