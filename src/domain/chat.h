@@ -181,6 +181,7 @@ struct chat_arrival {
     struct pos pos;    /* this position: a reader of the room's topic from here misses nothing and
                           repeats nothing */
     int64_t first_seq;
+    int64_t joined_ms; /* epoch; 0: it is no member */
     int64_t read_seq;
     int64_t unread;
     span json;         /* the members of chat:room:joined: roomId,userId,userType,members,
@@ -205,6 +206,9 @@ struct chat_client {
 };
 /* On the client's loop, never inside a call of the client; all may close it. */
 struct chat_client_ops {
+    /* It only listens: its principal is not online by it, nothing waits for what it has, and a
+     * robot is not asked by it. */
+    bool unseen;
     /* The principal is in this room: once for each when the client opens, and later when it comes
      * into one, by whatever way. */
     void (*on_room)(struct chat_client *c, const struct chat_arrival *a);
@@ -216,6 +220,14 @@ struct chat_client_ops {
 };
 /* Costs a read of the principal's rooms, and a mail to the home of each. */
 void chat_client_open(struct home *h, struct chat_client *c, const struct chat_who *who);
+/* The same of one room, and of no other, ever. Who monitors and is no member watches it. Nothing is
+ * read; a room that is not the principal's is not told by on_room. */
+void chat_client_open_room(struct home *h, struct chat_client *c, const struct chat_who *who,
+                           uuid room);
+/* Whether the caller may: the room's member, or who monitors (chat_client_open_room notes that it
+ * watches). ERR_NONE or ERR_ROOM_ACCESS_DENIED; tells nothing of the room. */
+void chat_may_hear(struct home *h, uuid room, const struct chat_who *who, chat_done done,
+                   void *owner);
 /* Who it is has changed (rights): what it watched ends if it may not any more. */
 void chat_client_rights(struct chat_client *c, const struct chat_who *who);
 void chat_client_close(struct chat_client *c); /* harmless when not open */

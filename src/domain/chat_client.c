@@ -84,6 +84,7 @@ struct coming {
     uint64_t ticket;
     bool listed; /* one of those that on_listed waits for */
     bool watch;
+    bool unseen;
     struct chat_arrival arrival; /* its JSON in the ask's arena */
 };
 
@@ -96,7 +97,7 @@ static void owed_less(struct chat_client *c)
 {
     if (--c->owed == 0 && c->listing) {
         c->listing = false;
-        if (c->who.kind == PRINCIPAL_ROBOT) { /* it can be asked from now on */
+        if (c->who.kind == PRINCIPAL_ROBOT && !c->ops->unseen) { /* it can be asked from now on */
             c->answers = true;
             chat_robot_socket(c->home, c->who.actor.id, 1);
         }
@@ -139,6 +140,7 @@ static void at_home(struct chat_ask *a, struct chat_room *r)
                                              .client = x->client,
                                              .ticket = x->ticket,
                                              .watch = x->watch,
+                                             .unseen = x->unseen,
                                              .arrival = &x->arrival});
 }
 
@@ -153,6 +155,7 @@ static struct coming *come(struct chat_client *c, uuid room, bool watch, chat_do
     x->client = c->id;
     x->ticket = s->ticket;
     x->watch = watch;
+    x->unseen = c->ops->unseen;
     chat_ask_start(&x->ask);
     return x;
 }
@@ -214,7 +217,7 @@ static void be(struct chat_client *c, const struct chat_who *who)
     c->who.actor.name = c->who.actor.address = SPAN_NONE;
 }
 
-void chat_client_open(struct home *h, struct chat_client *c, const struct chat_who *who)
+static void enter(struct home *h, struct chat_client *c, const struct chat_who *who)
 {
     struct chat *chat = h->chat;
     const struct chat_client_ops *ops = c->ops;
@@ -232,7 +235,37 @@ void chat_client_open(struct home *h, struct chat_client *c, const struct chat_w
     c->person = p;
     list_push(&p->clients, &c->of_person);
     map_put(&chat->sockets, id_hash(c->id), &c->node);
+}
+
+void chat_client_open(struct home *h, struct chat_client *c, const struct chat_who *who)
+{
+    enter(h, c, who);
     list_rooms(c, UUID_NIL);
+}
+
+void chat_client_open_room(struct home *h, struct chat_client *c, const struct chat_who *who,
+                           uuid room)
+{
+    struct chat_who one = *who;
+    if (uuid_is_nil(one.only)) { /* of a guest its own, which may be another one */
+        one.only = room;
+    }
+    enter(h, c, &one);
+    come(c, room, one.monitors, NULL, NULL)->listed = true;
+}
+
+static void at_home_hears(struct chat_ask *a, struct chat_room *r)
+{
+    const struct chat_member_of *m = r == NULL ? NULL : chat_member(r, a->who.actor.id);
+    bool in = m != NULL && !m->hidden;
+    chat_answer(a, in || (r != NULL && a->who.monitors) ? ERR_NONE : ERR_ROOM_ACCESS_DENIED);
+}
+
+void chat_may_hear(struct home *h, uuid room, const struct chat_who *who, chat_done done,
+                   void *owner)
+{
+    struct chat_ask *a = chat_ask_new(h, sizeof *a, room, at_home_hears, who, NULL, done, owner);
+    chat_ask_start(a);
 }
 
 void chat_client_close(struct chat_client *c)
@@ -352,7 +385,8 @@ void chat_clients_in(struct chat *chat, uuid room, uuid principal)
     for (unsigned i = 0; i < count; i++) {
         struct chat_client *c = find(chat, ids[i]);
         struct chat_seat *s = c == NULL ? NULL : seat_find(c, room);
-        if (c != NULL && (s == NULL || s->state == SEAT_WATCHING)) {
+        bool its = c != NULL && (uuid_is_nil(c->who.only) || uuid_eq(c->who.only, room));
+        if (its && (s == NULL || s->state == SEAT_WATCHING)) {
             (void)come(c, room, false, NULL, NULL);
         }
     }

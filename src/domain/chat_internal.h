@@ -370,6 +370,7 @@ struct chat_coming {
     unsigned loop;
     uint64_t client, ticket;
     bool watch;
+    bool unseen; /* as chat_client_ops */
     struct chat_arrival *arrival;
 };
 void chat_presence_come(struct chat_ask *a, struct chat_room *r, const struct chat_coming *in);

@@ -121,6 +121,7 @@ static void arrive(struct chat_ask *a, struct chat_room *r, const struct chat_me
                                  .last_seq = r->last_seq,
                                  .pos = r->pos,
                                  .first_seq = m == NULL ? 0 : m->first_seq,
+                                 .joined_ms = m == NULL ? 0 : m->joined_ms,
                                  .read_seq = m == NULL ? 0 : m->read_seq,
                                  .unread = m == NULL ? 0 : chat_unread_of(r, m)};
     chat_members_json(r, &a->who, CHAT_MEMBERS_SHOWN, &members);
@@ -148,7 +149,7 @@ static void sit(struct chat_ask *a, struct chat_room *r, const struct chat_comin
     m = m != NULL && m->hidden ? NULL : m;
     struct chat_presence *p = presence_put(r, &k, a->who.actor.id);
     p->ticket = in->ticket;
-    if (m != NULL && p->watching) {
+    if (m != NULL && p->watching && !in->unseen) {
         p->watching = false;
         m->type = a->who.type; /* its role may have changed since it came in */
         member_comes(r, m);

@@ -17,6 +17,7 @@
 #include "edge/rest/house_actions.h"
 #include "edge/rest/idempotency.h"
 #include "edge/socketio/app.h"
+#include "edge/socketio/chat.h"
 #include "edge/socketio/emit.h"
 #include "edge/socketio/issuer.h"
 #include "edge/socketio/product.h"
@@ -24,6 +25,7 @@
 #include "edge/socketio/wrap.h"
 #include "edge/spec/spec.h"
 #include "edge/sse/frame.h"
+#include "edge/sse/sse.h"
 #include "hub/ratelimit.h"
 
 typedef void (*wrap_fn)(const struct edge *e, const struct blob *b, buf *out);
@@ -138,12 +140,20 @@ static enum frame frame_of(enum edge_wire wire, const struct blob *b)
     }
 }
 
+/* Members of chat's topics are sockets and streams. */
+static bool wants_change(struct edge *e, uint32_t member, const struct blob *b)
+{
+    bool stream = clients_peer(e, STATS_SSE, member) != NULL;
+    return stream ? sse_had(e, member, b) : chat_wants(e, member, b);
+}
+
 static bool sink_wants(struct hub_sink *s, uint32_t member, const struct blob *b)
 {
     struct edge *e = of_sink(s);
-    return issuer_is_result(b) ? issuer_wants(e, member, b)
-           : home_is_some(b)   ? home_wants(e, member, b)
-                               : emit_wants(s, member, b);
+    return issuer_is_result(b)  ? issuer_wants(e, member, b)
+           : home_is_some(b)    ? home_wants(e, member, b)
+           : chat_is_changed(b) ? wants_change(e, member, b)
+                                : emit_wants(s, member, b);
 }
 
 static bool sink_among(struct hub_sink *s, const struct blob *b, struct hub_picks *picks)
@@ -155,7 +165,12 @@ static bool sink_among(struct hub_sink *s, const struct blob *b, struct hub_pick
     if (home_is_some(b)) {
         return home_among(of_sink(s), b, picks);
     }
-    return emit_among(s, b, picks);
+    return !chat_is_changed(b) && emit_among(s, b, picks);
+}
+
+static bool sink_replays(struct hub_sink *s, uint32_t member, const struct blob *b)
+{
+    return sse_had(of_sink(s), member, b);
 }
 
 static uint32_t sink_now_us(struct hub_sink *s, bool exact)
@@ -234,7 +249,7 @@ void edge_init(struct edge *e, struct post *post, struct hub **hubs)
     clients_init(e);
     e->sink = (struct hub_sink){
         .send = sink_send, .rest = sink_rest, .encode = sink_encode, .close = sink_close,
-        .wants = sink_wants, .among = sink_among, .own = sink_own,
+        .wants = sink_wants, .among = sink_among, .replays = sink_replays, .own = sink_own,
         .encode_own = sink_encode_own, .now_us = sink_now_us, .sent = sink_sent};
     struct hub_conf conf = {.loop = loop_index(e->loop),
                             .post = post,

@@ -83,14 +83,25 @@ void resume_close(struct resume *r, close_reason reason)
     r->conn = NULL;
 }
 
-void resume_subscribe(struct resume *r, span topic)
+static void read_on(struct resume *r)
 {
     if (!r->reading) {
         r->reading = true;
         r->reader.ops = &reader_ops;
         journal_open(edge_at(r)->home->journal, &r->reader, conn_slot(r->conn), &r->start);
     }
+}
+
+void resume_subscribe(struct resume *r, span topic)
+{
+    read_on(r);
     journal_subscribe(&r->reader, topic);
+}
+
+void resume_subscribe_after(struct resume *r, span topic, struct pos after)
+{
+    read_on(r);
+    journal_subscribe_after(&r->reader, topic, after);
 }
 
 bool resume_unsubscribe(struct resume *r, span topic)

@@ -68,6 +68,9 @@ void resume_close(struct resume *r, close_reason reason);
 /* A topic or an allowed pattern; twice is once. When the log cannot be read the connection is
  * closed with CLOSE_SLOW, for it has to come back. */
 void resume_subscribe(struct resume *r, span topic);
+/* The same of a topic that concerns it only from `after` on, a position that was told here. What
+ * comes next may be older than what came of other topics: its client goes on from resume_pos. */
+void resume_subscribe_after(struct resume *r, span topic, struct pos after);
 /* False when it was not subscribed. */
 bool resume_unsubscribe(struct resume *r, span topic);
 /* Keeps `state` (JSON, the wire's own) under the pid; nothing without one. */

@@ -77,6 +77,10 @@ struct hub_sink {
      * another topic, to `picks`, and `wants` is asked about those of them that have the topic.
      * False: everybody is asked. Asked once a loop when it is published. May be NULL. */
     bool (*among)(struct hub_sink *self, const struct blob *b, struct hub_picks *picks);
+    /* Whether a blob that is replayed to a member (hub/journal.h) is for it: it may have come later
+     * than what its topics tell. Asked of each, besides `wants`; may not change the hub. NULL: all
+     * are. */
+    bool (*replays)(struct hub_sink *self, uint32_t member, const struct blob *b);
     /* Of a blob that says something else to one member (blob.own): that member, of this loop;
      * UINT32_MAX: it is not here. It is given what encode_own appends in place of what encode
      * does, at the same place of the order, also when it had to wait in an outbox, and when it is

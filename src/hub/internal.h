@@ -330,6 +330,12 @@ static inline bool member_wants(const struct hub *h, uint32_t member, const stru
     struct hub_sink *sink = h->conf.sink;
     return !b->some || (sink->wants != NULL && sink->wants(sink, member, b));
 }
+/* Whether what is replayed was for the member. */
+static inline bool member_had(const struct hub *h, uint32_t member, const struct blob *b)
+{
+    struct hub_sink *sink = h->conf.sink;
+    return sink->replays == NULL || sink->replays(sink, member, b);
+}
 /* Makes a message of what was appended to the segment from `from` on. */
 uint32_t turn_bytes(struct hub *h, size_t from, enum blob_class cls);
 void turn_deliver(struct hub *h, uint32_t member, uint32_t msg);

@@ -127,6 +127,10 @@ void journal_close(struct journal_reader *r);
 /* A topic or a pattern (hub/pattern.h); twice is once. What a turn subscribes is replayed together,
  * in the order of the log. False for a pattern that hub_subscribe would refuse. */
 bool journal_subscribe(struct journal_reader *r, span topic);
+/* The same of a topic that concerns the member from `after` on only, a position of this log that
+ * was told here: nothing up to there is given, be it newer than what is published yet. Of a reader
+ * with `since`. */
+void journal_subscribe_after(struct journal_reader *r, span topic, struct pos after);
 /* False when it was not subscribed. */
 bool journal_unsubscribe(struct journal_reader *r, span topic);
 /* After hub_writable: a replay waits for its reader, a page at a time, and goes on. */

@@ -38,9 +38,11 @@ static struct journal_ask *ask_new(const struct journal_reader_state *s, uint64_
     a->reader = s->id;
     a->position = position;
     a->topic_count = s->topic_count;
+    a->highest = position;
     uint8_t *at = (uint8_t *)(a->topics + s->topic_count);
     for (uint32_t i = 0; i < s->topic_count; i++) {
         a->topics[i] = s->topics[i];
+        a->highest = a->topics[i].floor > a->highest ? a->topics[i].floor : a->highest;
         a->topics[i].name = span_of(at, s->topics[i].name.len);
         memcpy(at, s->topics[i].name.ptr, s->topics[i].name.len);
         at += s->topics[i].name.len;

@@ -240,7 +240,7 @@ void gate_answer(struct journal *j, struct journal_ask *a)
     ASSERT(g != NULL && a->given_count == 0);
     a->published = g->published;
     a->ring_floor = g->ring_floor;
-    if (a->position > g->published) {
+    if (a->highest > g->published) {
         a->answer = ASK_AHEAD;
     } else if (a->position < g->ring_floor) {
         a->answer = ASK_BEHIND;

@@ -134,6 +134,7 @@ struct journal_ask {
     struct hub_ticket who;
     uint64_t reader;
     uint64_t position; /* the lowest floor */
+    uint64_t highest;  /* floor */
     enum ask_answer answer;
     uint64_t published;
     uint64_t ring_floor;

@@ -164,7 +164,7 @@ static bool pattern_fits(const struct journal_reader_state *s, span name)
     return pattern_allowed(name) && patterns < HUB_MEMBER_PATTERNS_MAX;
 }
 
-static void add_topic(struct journal_reader_state *s, span name)
+static void add_topic(struct journal_reader_state *s, span name, uint64_t floor)
 {
     if (s->topic_count == s->topic_cap) {
         s->topic_cap = s->topic_cap == 0 ? 2 : s->topic_cap * 2;
@@ -172,7 +172,7 @@ static void add_topic(struct journal_reader_state *s, span name)
     }
     uint8_t *copy = mem_alloc(name.len);
     memcpy(copy, name.ptr, name.len);
-    s->topics[s->topic_count++] = (struct journal_topic){.floor = s->since.n,
+    s->topics[s->topic_count++] = (struct journal_topic){.floor = floor,
                                                          .hash = topic_hash(name),
                                                          .name = span_of(copy, name.len),
                                                          .pattern = pattern_is(name)};
@@ -188,6 +188,18 @@ static void leave_live(struct journal_reader_state *s)
     }
 }
 
+static void follow(struct journal_reader_state *s, span topic, uint64_t floor)
+{
+    if (s->phase == READER_LIVE) {
+        leave_live(s);
+    }
+    add_topic(s, topic, floor);
+    if (s->phase == READER_LIVE || s->phase == READER_IDLE) {
+        reader_set_phase(s, READER_DUE);
+    }
+    s->stale = s->phase == READER_ASKING || s->phase == READER_PAGING;
+}
+
 bool journal_subscribe(struct journal_reader *r, span topic)
 {
     struct journal_reader_state *s = r->state;
@@ -201,15 +213,18 @@ bool journal_subscribe(struct journal_reader *r, span topic)
     if (pattern_is(topic) && !pattern_fits(s, topic)) {
         return false;
     }
-    if (s->phase == READER_LIVE) {
-        leave_live(s);
-    }
-    add_topic(s, topic);
-    if (s->phase == READER_LIVE || s->phase == READER_IDLE) {
-        reader_set_phase(s, READER_DUE);
-    }
-    s->stale = s->phase == READER_ASKING || s->phase == READER_PAGING;
+    follow(s, topic, s->since.n);
     return true;
+}
+
+void journal_subscribe_after(struct journal_reader *r, span topic, struct pos after)
+{
+    struct journal_reader_state *s = r->state;
+    ASSERT(s != NULL && !pattern_is(topic) && topic.len <= HUB_TOPIC_BYTES_MAX);
+    ASSERT(after.epoch == r->journal->epoch);
+    if (s->phase != READER_FAILED && topic_index(s, topic) == s->topic_count) {
+        follow(s, topic, after.n > s->since.n ? after.n : s->since.n);
+    }
 }
 
 bool journal_unsubscribe(struct journal_reader *r, span topic)
@@ -284,7 +299,8 @@ bool reader_gap(struct journal_reader_state *s, struct pos from, uint64_t to)
 void reader_give(struct journal_reader_state *s, struct blob *b)
 {
     struct journal *j = s->journal;
-    if (!member_wants(j->conf.hub, s->reader->member, b)) {
+    if (!member_wants(j->conf.hub, s->reader->member, b) ||
+        !member_had(j->conf.hub, s->reader->member, b)) {
         blob_unref(b);
         return;
     }
@@ -331,10 +347,15 @@ static void take_given(struct journal_reader_state *s, struct journal_ask *a)
     mem_free(a);
 }
 
-/* Whether the gate may still come to where the reader is. */
+/* Whether the gate may still come to where the reader is. It will where a topic begins
+ * (journal_subscribe_after), for that was told by this log. */
 static bool waits_for_gate(struct journal_reader_state *s, const struct journal_ask *a)
 {
     const struct journal *j = s->journal;
+    bool begins = a->answer == ASK_AHEAD && a->position <= a->published;
+    if (begins && s->ahead == AHEAD_TRIES) {
+        s->ahead--;
+    }
     if (a->answer != ASK_AHEAD || s->since.epoch != j->epoch || s->ahead == AHEAD_TRIES) {
         s->ahead = 0;
         return false;

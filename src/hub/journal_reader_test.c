@@ -230,6 +230,66 @@ static void a_position_may_come_before_its_event(void **state)
     journals_close();
 }
 
+static void a_topic_may_begin_later_than_its_reader(void **state)
+{
+    for (unsigned hub = 0; hub < 2; hub++) {
+        struct session s;
+        journals_open(2, RING);
+        record_many(1, 20);
+        arrive(&s, hub, 0, EPOCH, 2);
+        follow(&s, "a");
+        journals_settle(1);
+        expect(hub, 0, range(3, 19, 2));
+        record_many(21, 22);
+        expect(hub, 0, "<21>");
+        journal_subscribe_after(&s.reader, SPAN("b"), (struct pos){EPOCH, 16});
+        journal_subscribe_after(&s.reader, SPAN("b"), (struct pos){EPOCH, 0}); /* twice is once */
+        assert_int_equal(journal_reader_pos(&s.reader).n, 16);
+        record_many(23, 24);
+        expect(hub, 0, "<18><20><22><23><24>");
+        assert_true(journal_unsubscribe(&s.reader, SPAN("b")));
+        record_many(25, 26);
+        journal_subscribe_after(&s.reader, SPAN("b"), (struct pos){EPOCH, 0}); /* not before it */
+        record_many(27, 27);
+        expect(hub, 0, "<25><4><6><8><10><12><14><16><18><20><22><24><26><27>");
+        depart(&s);
+        journals_settle(1);
+        expect_nobody();
+        journals_close();
+    }
+}
+
+static void a_topic_may_begin_at_what_is_not_published_yet(void **state)
+{
+    for (unsigned hub = 0; hub < 2; hub++) {
+        struct session s;
+        journals_open(2, RING);
+        record_many(1, 9);
+        arrive(&s, hub, 0, EPOCH, 7);
+        follow(&s, "a");
+        journals_settle(1);
+        expect(hub, 0, "<9>");
+        struct store_req *held = commit(0, "b", "10");
+        journal_subscribe_after(&s.reader, SPAN("b"), (struct pos){EPOCH, 10});
+        for (unsigned i = 0; i < 20; i++) { /* however long that takes */
+            twin_now_ns += AHEAD_ALL_NS / 10;
+            journals_settle(1);
+        }
+        expect(hub, 0, "");
+        hand_over(0, held);
+        record_many(11, 12);
+        twin_now_ns += AHEAD_ALL_NS / 10;
+        journals_settle(1);
+        assert_string_equal(s.log, "");
+        expect(hub, 0, "<11><12>");
+        assert_int_equal(SUM(gaps), 0);
+        depart(&s);
+        journals_settle(1);
+        expect_nobody();
+        journals_close();
+    }
+}
+
 static void history_that_is_gone_is_told_before_what_follows(void **state)
 {
     struct session old, other, ahead;
@@ -429,6 +489,31 @@ static void what_is_for_some_is_replayed_to_those_who_want_it(void **state)
     journals_close();
 }
 
+/* What ends in another number than 2. */
+static bool had(struct hub_sink *sink, uint32_t member, const struct blob *b)
+{
+    assert_true(b->pos != 0 && member == 3);
+    return b->payload[b->len - 1] != '2';
+}
+
+static void what_was_before_its_time_is_not_replayed(void **state)
+{
+    struct session s;
+    journals_open(2, RING);
+    w.hubs[1].sink.replays = had;
+    record_many(1, 34);
+    arrive(&s, 1, 3, EPOCH, 0);
+    follow(&s, "b");
+    journals_settle(1);
+    expect(1, 3, "<4><6><8><10><14><16><18><20><24><26><28><30><34>");
+    record_many(35, 42);
+    expect(1, 3, "<36><38><40><42>");
+    depart(&s);
+    journals_settle(1);
+    expect_nobody();
+    journals_close();
+}
+
 static void without_a_position_it_is_live_only(void **state)
 {
     struct session s = {.reader.ops = &session_ops, .hub = 1};
@@ -461,11 +546,14 @@ int main(void)
         cmocka_unit_test(a_later_topic_holds_the_others_until_it_has_caught_up),
         cmocka_unit_test(a_pattern_brings_nothing_again_that_a_topic_brought),
         cmocka_unit_test(a_position_may_come_before_its_event),
+        cmocka_unit_test(a_topic_may_begin_later_than_its_reader),
+        cmocka_unit_test(a_topic_may_begin_at_what_is_not_published_yet),
         cmocka_unit_test(history_that_is_gone_is_told_before_what_follows),
         cmocka_unit_test(a_replay_waits_for_its_reader),
         cmocka_unit_test(answers_that_nobody_waits_for_are_dropped),
         cmocka_unit_test(a_busy_store_is_asked_again_and_a_broken_one_is_told),
         cmocka_unit_test(what_is_for_some_is_replayed_to_those_who_want_it),
+        cmocka_unit_test(what_was_before_its_time_is_not_replayed),
         cmocka_unit_test(without_a_position_it_is_live_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ const char *event_description(enum event e) { return ordered[e].text; }
 bool event_for_some(enum event e)
 {
     return e == EVENT_APP_EMIT_SOME || e == EVENT_COMMAND_RESULT_ISSUER ||
-           e == EVENT_HOME_BROADCAST_SOME;
+           e == EVENT_HOME_BROADCAST_SOME || e == EVENT_CHAT_MESSAGE_UPDATED;
 }
 
 bool event_is_chat(enum event e) { return strncmp(ordered[e].name, "chat:", 5) == 0; }

@@ -9,6 +9,7 @@ import test, { after, before } from 'node:test';
 import { can, instance, newSecret } from './lib/rights.mjs';
 import { PATIENCE, startServer, within } from './lib/server.mjs';
 import { Wire } from './lib/socketio.mjs';
+import { listen } from './lib/sse.mjs';
 
 const WAIT_MS_MAX = 10_000 * PATIENCE;
 const NOWHERE = randomUUID();
@@ -256,5 +257,21 @@ test('every route of chat that names a room or a message hides what is not there
     }
   }
   assert.ok(tried >= 12 * Math.min(operations.length, 1), `${tried}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('a_stream_of_one_room_is_for_who_may_read_it', async () => {
+  const wrong = [];
+  for (const who of people) {
+    const mine = who.role === 'guest' ? ['member'] : ['member', 'muted', 'lonely'];
+    const opens = who.role === 'supervisor' ? STATES : mine;
+    const states = STATES.filter((state) => who.role !== 'employee' || state !== 'public'); // it came in
+    for (const [state, id] of [...states.map((state) => [state, who.rooms[state].id]), ['nowhere', NOWHERE]]) {
+      const got = await listen(server, `?room_id=${id}`, { token: who.token }).then(
+        (stream) => { stream.drop(); return 200; }, ({ status, json }) => `${status} ${json?.code}`);
+      const expected = opens.includes(state) ? 200 : '403 ROOM_ACCESS_DENIED';
+      if (got !== expected) wrong.push(`${who.role}: ${state}: ${got}, not ${expected}`);
+    }
+  }
   assert.deepEqual(wrong, []);
 });

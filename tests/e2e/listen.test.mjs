@@ -71,6 +71,8 @@ test('who_may_read_a_device_hears_of_it_and_nobody_else', async () => {
   const [mine, other] = [await made('mine'), await made('other')];
   const viewing = await token('vera', 'viewer');
   const employee = await token('emil', 'employee');
+  const provisioning = (await server.post('/api/v1/provisioning-keys', { uses: 1 }, { token: admin }))
+    .json.data.key;
   // Somebody bound to one device only: a device itself.
   const all = await listen(server, '', { token: viewing });
   const one = await listen(server, `?device_id=${mine.id}`, { token: viewing });
@@ -95,18 +97,25 @@ test('who_may_read_a_device_hears_of_it_and_nobody_else', async () => {
   }
   await typed.first((e) => e.event === 'device:status-changed');
   assert.deepEqual(new Set(typed.events.map((e) => e.event)), new Set(['device:status-changed']));
-  [all, one, own, typed].forEach((s) => s.drop());
+  [one, own, typed].forEach((s) => s.drop());
 
   const refused = async (query, options, status) => {
     await assert.rejects(listen(server, query, options), { status });
   };
   await refused(`?device_id=${other.id}`, { token: mine.key }, 404);
-  await refused('', { token: employee }, 403);
+  await refused('', { token: provisioning }, 403);
+  const talking = await listen(server, '', { token: employee }); // who chats; of devices it hears nothing
+  await rename(mine.id, 'mine 5');
+  await all.first(named('mine 5'));
+  assert.deepEqual(talking.events, []);
+  [all, talking].forEach((s) => s.drop());
   await refused(`?device_id=${mine.id}`, { token: employee }, 403);
   await refused('', {}, 401);
   await refused('', { token: 'nonsense' }, 401);
   await refused('?device_id=01900000-0000-7000-8000-00000000dead', { token: viewing }, 404);
-  await refused('?types=nonsense', { token: viewing }, 400);
+  const unheard = ['nonsense', 'app:emit', 'command:result-issuer', 'home:broadcast-some', 'telemetry:data',
+    'chat:user:typing', 'auth:expiring', 'device:updated,app:emit-some'];
+  for (const types of unheard) await refused(`?types=${types}`, { token: viewing }, 400);
   await refused('?since=nonsense', { token: viewing }, 400);
   await refused('', { token: viewing, since: '1-2' }, 400);
   assert.equal(await refusal(server, `/api/v1/devices/${mine.id}/ws?since=x`, { token: viewing }), 400);

@@ -61,6 +61,8 @@ struct chat_stored chat_stored_of(span data, struct arena *arena);
 /* The payload alone, which has nothing about who asked: for wires without requests. O(1) when
  * nobody did. */
 span chat_stored_payload(span data);
+/* The seq of the message that it is about; 0: of none. O(its members). */
+int64_t chat_stored_seq(span data);
 
 /* --- events (chat_call.c) --- */
 
@@ -123,6 +125,13 @@ bool chat_bytes(const struct event_call *in, span value, span *out) MUST_CHECK;
 /* Sends an event to one socket in the envelope: `data` is an object, request_id unescaped or
  * empty. Ordered. */
 void chat_emit(struct sio_socket *s, span name, span data, span request_id);
+
+/* --- hub_sink.wants of a message that was changed (chat_rooms.c) --- */
+
+/* Whether it says that, as the log has it. */
+bool chat_is_changed(const struct blob *b);
+/* A guest hears of what came after it. Of a member that is an Engine.IO session. */
+bool chat_wants(struct edge *e, uint32_t member, const struct blob *b);
 
 /* --- a socket's own (chat_socket.h) --- */
 

@@ -105,6 +105,13 @@ span chat_stored_payload(span data)
     return json_array_begin(&it, data) && json_array_next(&it, &payload) ? payload : SPAN_NONE;
 }
 
+int64_t chat_stored_seq(span data)
+{
+    span value;
+    int64_t seq = 0;
+    return json_get(chat_stored_payload(data), "seq", &value) && json_i64(value, &seq) ? seq : 0;
+}
+
 struct chat_stored chat_stored_of(span data, struct arena *arena)
 {
     struct chat_stored s = {.payload = chat_stored_payload(data)};

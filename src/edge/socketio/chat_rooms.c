@@ -44,6 +44,22 @@ struct chat_place *chat_place_of(const struct chat_socket *c, uuid room)
     return NULL;
 }
 
+bool chat_is_changed(const struct blob *b)
+{
+    return b->pos != 0 && b->event == EVENT_CHAT_MESSAGE_UPDATED;
+}
+
+bool chat_wants(struct edge *e, uint32_t member, const struct blob *b)
+{
+    const struct sio_socket *s = sio_of_member(e, member, SPAN("/"));
+    const struct chat_socket *c = s == NULL ? NULL : chat_socket_find(s);
+    if (c == NULL || c->who.type != CHAT_GUEST || list_empty(&c->places)) {
+        return true;
+    }
+    const struct chat_place *only = LIST_ITEM(c->places.next, struct chat_place, link);
+    return chat_stored_seq(blob_payload(b)) > only->first_seq;
+}
+
 /* --- turns --- */
 
 static void catch_begin(struct chat_catch *k);
@@ -265,6 +281,7 @@ static struct chat_place *place_new(struct chat_socket *c, const struct chat_arr
     p->chat = c;
     p->room = a->room;
     p->last_seq = a->last_seq;
+    p->first_seq = a->guest ? a->first_seq : 0;
     p->watching = a->watching;
     list_push(&c->places, &p->link);
     return p;

@@ -45,6 +45,7 @@ struct chat_place {
     struct chat_socket *chat;
     uuid room;
     int64_t last_seq; /* what is above it has come from the topic, or will */
+    int64_t first_seq; /* a guest's: what is up to it is nothing to it */
     struct chat_catch *catch; /* owned; NULL: it is live */
     bool watching;
 };

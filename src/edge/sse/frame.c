@@ -2,6 +2,7 @@
 
 #include "codec/json/write.h"
 #include "edge/resume.h"
+#include "edge/socketio/chat.h"
 #include "tables/events.h"
 
 #include <string.h>
@@ -32,6 +33,9 @@ void sse_wrap(const struct edge *e, const struct blob *b, buf *out)
     if (b->pos == 0) {
         return;
     }
+    if (event_is_chat((enum event)b->event)) {
+        data = chat_stored_payload(data);
+    }
     (void)edge_pos(e, b, pos);
     uuid_format(b->id, id);
     put_pos(out, pos);
@@ -44,6 +48,13 @@ void sse_wrap(const struct edge *e, const struct blob *b, buf *out)
         buf_printf(out, "%s\"pos\":\"%s\",\"eventId\":\"%s\"}", data.len > 2 ? "," : "", pos, id);
     }
     buf_append_str(out, "\n\n");
+}
+
+void sse_at(buf *out, struct pos at)
+{
+    char text[POS_TEXT_MAX];
+    (void)pos_text(at, text);
+    put_pos(out, text);
 }
 
 void sse_event(buf *out, const char *name, span data)
@@ -66,19 +77,15 @@ void sse_gap(buf *out, struct pos from, struct pos to)
 
 void sse_beat(buf *out, struct pos at)
 {
-    char text[POS_TEXT_MAX];
-    (void)pos_text(at, text);
     buf_append_str(out, ":\n");
-    put_pos(out, text);
+    sse_at(out, at);
     buf_append_byte(out, '\n');
 }
 
 void sse_hello(buf *out, uint32_t retry_ms, struct pos start)
 {
-    char text[POS_TEXT_MAX];
-    (void)pos_text(start, text);
     buf_printf(out, "retry: %u\n", retry_ms);
-    put_pos(out, text);
+    sse_at(out, start);
     buf_append_byte(out, '\n');
 }
 

@@ -11,9 +11,11 @@
 #include "hub/pos.h"
 #include "tables/closes.h"
 
-/* Appends a logged event: its data is the payload, an object, with `pos` and `eventId` added.
- * Nothing for other blobs. */
+/* Appends a logged event: its data is the payload, an object, with `pos` and `eventId` added; who
+ * asked for it is not told. Nothing for other blobs. */
 void sse_wrap(const struct edge *e, const struct blob *b, buf *out);
+/* Appends where the client goes on from, for the event that is appended next. */
+void sse_at(buf *out, struct pos at);
 /* Appends an event of our own; `data` is JSON without line breaks. */
 void sse_event(buf *out, const char *name, span data);
 /* Appends {from,to}, after which the client goes on from `to`. */

@@ -5,17 +5,15 @@
  * What it reaches is fixed when it opens: every device and every room of the house by patterns, or
  * each that the principal has a binding for; broadcasts come with the rooms. When changed rights
  * change that, the stream ends at once and says so; its client comes back with Last-Event-ID, is
- * judged anew, and has missed nothing.
+ * judged anew, and has missed nothing. Rooms of chat are followed as they come and go (chat.c).
  */
+#include "edge/sse/sse.h"
+
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "domain/device.h"
-#include "domain/house.h"
-#include "edge/clients.h"
-#include "edge/reach.h"
-#include "edge/rest/devices.h"
+#include "edge/rest/chat.h"
 #include "edge/rest/handlers.h"
-#include "edge/resume.h"
 #include "edge/sse/frame.h"
 #include "net/stream.h"
 #include "tables/events.h"
@@ -28,22 +26,9 @@
 
 _Static_assert(EVENT_COUNT <= 64, "types are bits");
 
-struct sse {
-    struct session session;
-    struct resume resume;
-    struct edge *edge;
-    struct conn *conn;
-    struct reach reach;        /* devices */
-    struct house_rights rooms; /* to read the house */
-    bool has_device;
-    uuid device;  /* of ?device_id= */
-    int64_t room; /* of ?room_id=; 0: none */
-    uint64_t opened_ns;
-};
-
 /* --- the stream --- */
 
-static void say(struct sse *s, const buf *frame, enum blob_class cls)
+void sse_say(struct sse *s, const buf *frame, enum blob_class cls)
 {
     hub_send_bytes(s->edge->hub, conn_slot(s->conn), buf_span(frame), cls);
 }
@@ -53,7 +38,7 @@ static void on_gap(struct resume *r, struct pos from, struct pos to)
     struct sse *s = CONTAINER_OF(r, struct sse, resume);
     buf frame = {0};
     sse_gap(&frame, from, to);
-    say(s, &frame, BLOB_ORDERED);
+    sse_say(s, &frame, BLOB_ORDERED);
     buf_deinit(&frame);
 }
 
@@ -71,12 +56,13 @@ static void on_beat(struct conn *c)
     struct sse *s = stream_user(c);
     buf frame = {0};
     sse_beat(&frame, resume_pos(&s->resume));
-    say(s, &frame, BLOB_EPHEMERAL);
+    sse_say(s, &frame, BLOB_EPHEMERAL);
     buf_deinit(&frame);
 }
 
 static void sse_free(struct sse *s)
 {
+    sse_chat_close(s);
     session_close(&s->session);
     reach_free(&s->reach);
     mem_free(s);
@@ -89,7 +75,7 @@ static void on_close(struct conn *c, close_reason reason)
     if (close_code(reason) != 0) {
         buf frame = {0};
         sse_closing(&frame, reason);
-        say(s, &frame, BLOB_ORDERED);
+        sse_say(s, &frame, BLOB_ORDERED);
         buf_deinit(&frame);
     }
     resume_close(&s->resume, reason);
@@ -110,10 +96,10 @@ static const struct stream_wire stream_wire = {.name = "sse",
 /* --- rights --- */
 
 /* Of what was asked for: no rooms where only a device was. */
-static struct house_rights rooms_of(const struct grant *g, bool has_device, int64_t room)
+static struct house_rights rooms_of(const struct grant *g, const struct sse *s)
 {
     struct house_rights r = {0};
-    if (room != 0 || !has_device) {
+    if (s->room != 0 || (!s->has_device && uuid_is_nil(s->chat.only))) {
         house_rights_of(g, PERM_HOME_READ, &r);
     }
     return r;
@@ -125,18 +111,24 @@ static bool same_rooms(const struct house_rights *a, const struct house_rights *
            memcmp(a->rooms, b->rooms, a->count * sizeof a->rooms[0]) == 0;
 }
 
-static struct reach devices_of(const struct grant *g, const uuid *only, int64_t room)
+static struct reach devices_of(const struct grant *g, const struct sse *s)
 {
-    return room != 0 && only == NULL ? (struct reach){0} : reach_of(g, only);
+    bool room = s->room != 0 || !uuid_is_nil(s->chat.only);
+    if (room && !s->has_device) {
+        return (struct reach){0};
+    }
+    return reach_of(g, s->has_device ? &s->device : NULL);
 }
 
 static void recheck(struct sse *s)
 {
     const struct grant *g = s->session.grant;
-    struct reach now = devices_of(g, s->has_device ? &s->device : NULL, s->room);
-    struct house_rights rooms = rooms_of(g, s->has_device, s->room);
-    bool same = reach_eq(&now, &s->reach) && same_rooms(&rooms, &s->rooms);
-    bool nothing = !now.all && now.count == 0 && !rooms.all && rooms.count == 0;
+    struct chat_who who;
+    struct reach now = devices_of(g, s);
+    struct house_rights rooms = rooms_of(g, s);
+    bool same = reach_eq(&now, &s->reach) && same_rooms(&rooms, &s->rooms) && sse_chat_same(s, g);
+    bool chats = s->chat.wanted && chat_who_of(g, SPAN_NONE, &who);
+    bool nothing = !now.all && now.count == 0 && !rooms.all && rooms.count == 0 && !chats;
     reach_free(&now);
     if (!same) {
         conn_close(s->conn, nothing ? CLOSE_REVOKED : CLOSE_MOVED);
@@ -150,7 +142,7 @@ static void tell_expiring(struct sse *s)
     time_format_ms(s->session.grant->expires_ms, text);
     buf_printf(&data, "{\"expiresAt\":\"%s\"}", text);
     sse_event(&frame, "auth:expiring", buf_span(&data));
-    say(s, &frame, BLOB_ORDERED);
+    sse_say(s, &frame, BLOB_ORDERED);
     buf_deinit(&frame);
     buf_deinit(&data);
 }
@@ -205,8 +197,15 @@ struct wish {
     uint64_t events; /* bit per enum event */
     bool has_device;
     uuid device;
-    int64_t room; /* 0: none */
+    int64_t room; /* of the house; 0: none */
+    uuid chat_room; /* nil: none */
 };
+
+/* What streams tell of the log, under the name that it has there. */
+static bool is_told(enum event e)
+{
+    return event_spoken(e) == e && (event_row(e)->to >> PEER_STREAM & 1) != 0;
+}
 
 /* `types`: names of events, comma separated; absent or empty: all. */
 static bool read_types(struct rest_call *c, uint64_t *events)
@@ -216,8 +215,8 @@ static bool read_types(struct rest_call *c, uint64_t *events)
     while (rest.len > 0) {
         span name = span_trim(span_cut(&rest, ','));
         enum event e = event_by_name((const char *)name.ptr, name.len);
-        if (e == EVENT_COUNT) {
-            device_bad_query(c, "types", "names an event that there is not");
+        if (e == EVENT_COUNT || !is_told(e)) {
+            device_bad_query(c, "types", "names an event that no stream tells");
             return false;
         }
         *events |= 1ULL << e;
@@ -246,6 +245,10 @@ static bool read_device(struct rest_call *c, struct wish *w)
         device_bad_query(c, "device_id", "must be a UUID");
         return false;
     }
+    if (w->has_device && !can_somewhere(c->grant, PERM_DEVICE_READ)) {
+        rest_error(c, ERR_PERMISSION_DENIED, NULL);
+        return false;
+    }
     if (w->has_device && !rest_can(c, PERM_DEVICE_READ, scope_device(w->device))) {
         rest_error(c, ERR_DEVICE_NOT_FOUND, NULL); /* as if it were not there (CONTRACT 3) */
         return false;
@@ -253,16 +256,29 @@ static bool read_device(struct rest_call *c, struct wish *w)
     return true;
 }
 
+static bool chats(const struct rest_call *c, struct chat_who *who)
+{
+    return c->edge->home->chat != NULL && chat_who_of(c->grant, SPAN_NONE, who);
+}
+
 static bool read_room(struct rest_call *c, struct wish *w)
 {
     uint64_t id = 0;
     struct house_rights see;
+    struct chat_who who;
     span text = rest_query(c, "room_id");
     if (text.len == 0) {
         return true;
     }
+    if (uuid_parse(text, &w->chat_room) && !uuid_is_nil(w->chat_room)) {
+        bool may = chats(c, &who);
+        if (!may) {
+            rest_error(c, ERR_PERMISSION_DENIED, NULL);
+        }
+        return may;
+    }
     if (!span_u64(text, ROUTE_INT_MAX, &id) || id == 0) {
-        device_bad_query(c, "room_id", "must be a room's number");
+        device_bad_query(c, "room_id", "must be the number of a room, or the UUID of one of chat");
         return false;
     }
     w->room = (int64_t)id;
@@ -300,7 +316,7 @@ static void subscribe_rooms(struct sse *s)
     }
 }
 
-static void subscribe(struct sse *s)
+void sse_subscribe(struct sse *s)
 {
     char text[DEVICE_EVENTS_TOPIC_MAX];
     subscribe_rooms(s);
@@ -325,35 +341,57 @@ static void welcome(struct sse *s, const struct wish *w)
         LOG_STR("client_type", device ? "device" : "client"));
     edge_join(e, s->conn, WIRE_SSE, 0);
     clients_join(e, s->conn, &client_ops, s, s->session.grant, client_name(s->conn, name));
-    if (w->events != UINT64_MAX) {
-        hub_member_events(e->hub, slot, w->events);
+    if (s->events != UINT64_MAX) {
+        hub_member_events(e->hub, slot, s->events);
     }
     resume_open(&s->resume, &resume_wire, s->conn, s->session.grant->principal, &w->ask, NULL);
     sse_hello(&hello, RETRY_MS_MIN + (slot * 2654435761u >> 16) % RETRY_MS_SPREAD,
               resume_start(&s->resume));
-    say(s, &hello, BLOB_ORDERED);
+    sse_say(s, &hello, BLOB_ORDERED);
     buf_deinit(&hello);
-    subscribe(s);
+    if (s->chat.wanted) {
+        sse_chat_open(s);
+    } else {
+        sse_subscribe(s);
+    }
+}
+
+/* Whether it would tell of chat, to who chats. */
+static bool asks_for_chat(const struct wish *w)
+{
+    bool all = !w->has_device && w->room == 0 && (w->events & sse_chat_events()) != 0;
+    return all || !uuid_is_nil(w->chat_room);
+}
+
+static struct sse *sse_new(const struct wish *w)
+{
+    const struct rest_call *c = w->call;
+    struct sse *s = mem_calloc(1, sizeof *s);
+    struct sse_chat *chat = &s->chat;
+    s->edge = c->edge;
+    s->events = w->events;
+    s->has_device = w->has_device;
+    s->device = w->device;
+    s->room = w->room;
+    s->session.on_change = on_change;
+    chat->only = w->chat_room;
+    chat->asked = asks_for_chat(w) && c->edge->home->chat != NULL;
+    chat->wanted = chat->asked && chats(c, &chat->who);
+    s->reach = devices_of(c->grant, s);
+    s->rooms = rooms_of(c->grant, s);
+    return s;
 }
 
 static void begin(struct wish *w)
 {
     struct rest_call *c = w->call;
-    struct reach reach = devices_of(c->grant, w->has_device ? &w->device : NULL, w->room);
-    if (reach.count > REACH_DEVICES_MAX) {
-        reach_free(&reach);
+    struct sse *s = sse_new(w);
+    struct wish wish = *w; /* its memory ends with the call */
+    if (s->reach.count > REACH_DEVICES_MAX) {
+        sse_free(s);
         device_bad_query(c, "device_id", "is needed: your bindings name too many devices");
         return;
     }
-    struct sse *s = mem_calloc(1, sizeof *s);
-    struct wish wish = *w; /* its memory ends with the call */
-    s->edge = c->edge;
-    s->reach = reach;
-    s->has_device = w->has_device;
-    s->device = w->device;
-    s->room = w->room;
-    s->rooms = rooms_of(c->grant, w->has_device, w->room);
-    s->session.on_change = on_change;
     if (!session_open(c->edge->home, &s->session, rest_take_grant(c))) {
         rest_error(c, ERR_RATE_LIMIT_EXCEEDED, "too many sessions of this principal");
         sse_free(s);
@@ -367,18 +405,51 @@ static void begin(struct wish *w)
     welcome(s, &wish);
 }
 
+static void room_is_there(void *owner, const struct chat_result *r)
+{
+    struct wish *w = owner;
+    if (chat_answer_call(w->call, r) != NULL) {
+        begin(w);
+    }
+}
+
+static void look_at_room(struct wish *w)
+{
+    struct rest_call *c = w->call;
+    char address[ADDR_TEXT_MAX];
+    struct chat_who who;
+    if (uuid_is_nil(w->chat_room)) {
+        begin(w);
+        return;
+    }
+    who = chat_caller(c, address);
+    rest_later(c);
+    chat_may_hear(c->edge->home, w->chat_room, &who, room_is_there, w);
+}
+
 static void device_is_there(void *owner, const struct device_result *r)
 {
     struct wish *w = owner;
     if (device_answer(w->call, r) != NULL) {
-        begin(w);
+        look_at_room(w);
     }
+}
+
+static bool may_listen(const struct rest_call *c)
+{
+    struct chat_who who;
+    return can_somewhere(c->grant, PERM_DEVICE_READ) || can_somewhere(c->grant, PERM_HOME_READ) ||
+           chats(c, &who);
 }
 
 void rest_events(struct rest_call *c)
 {
     struct wish *w = ARENA_NEW(&c->arena, struct wish);
     w->call = c;
+    if (!may_listen(c)) {
+        rest_error(c, ERR_PERMISSION_DENIED, NULL);
+        return;
+    }
     if (!read_types(c, &w->events) || !read_since(c, &w->ask) || !read_device(c, w) ||
         !read_room(c, w)) {
         return;
@@ -387,6 +458,6 @@ void rest_events(struct rest_call *c)
         rest_later(c);
         device_get(c->edge->home, w->device, device_is_there, w);
     } else { /* who comes back must hear that the device was deleted */
-        begin(w);
+        look_at_room(w);
     }
 }
