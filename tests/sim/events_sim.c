@@ -527,7 +527,7 @@ static void a_start_tells_who_is_gone(uint64_t seed)
 int main(int argc, char **argv)
 {
     static const struct sim_case cases[] = {
-        {"the_log_tells_what_is_stored", the_log_tells_what_is_stored, 60},
+        {"the_log_tells_what_is_stored", the_log_tells_what_is_stored, 40},
         {"a_clock_that_jumps_ends_nothing", a_clock_that_jumps_ends_nothing, 10},
         {"a_link_that_closes_at_once_leaves_nobody_online",
          a_link_that_closes_at_once_leaves_nobody_online, 40},
