@@ -5,7 +5,8 @@ import { words, type Chat, type RoomView } from "../lib/chat";
 import { announce } from "../ui/announce";
 import { may } from "../lib/session";
 import type { Mode } from "./conversation";
-import { Line } from "./parts";
+import { now } from "../lib/clock";
+import { Line, muted } from "./parts";
 
 const TEXT_MAX = 8000; // characters: the server's
 const TEXT_NEAR = 500; // left of them when it is told
@@ -24,6 +25,8 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
   const field = useRef<HTMLTextAreaElement>(null);
   const files = useRef<HTMLInputElement>(null);
   const left = TEXT_MAX - [...text].length;
+  const me = room.people.get(chat.me.id);
+  const silent = me?.mutedUntil && !may("chat:room:monitor") ? muted(me, now.value) : null;
 
   // Before anybody can type: what is typed is not written over.
   useLayoutEffect(() => {
@@ -62,7 +65,7 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
 
   function send(): void {
     const said = text.trim();
-    if (said === "" || left < 0) {
+    if (said === "" || left < 0 || silent) {
       return;
     }
     if (mode.kind === "edit") {
@@ -92,8 +95,11 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
         </p>
       )}
       {error && <p class="field-error" role="alert">{error}</p>}
+      {silent && (
+        <p class="silent" role="status">You are muted here {silent}.{me?.muteReason && <> Reason: <bdi>{me.muteReason}</bdi></>}</p>
+      )}
       <div class="row">
-        {may("chat:file:write") && !room.watching && (
+        {may("chat:file:write") && !room.watching && !silent && (
           <>
             <input
               ref={files} type="file" multiple hidden aria-label="Files to send"
@@ -106,7 +112,7 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
           </>
         )}
         <textarea
-          ref={field} rows={1} value={text} dir="auto" aria-label={mode.kind === "edit" ? "Message, changed" : "Message"}
+          ref={field} rows={1} value={text} dir="auto" readOnly={silent !== null} aria-label={mode.kind === "edit" ? "Message, changed" : "Message"}
           placeholder={room.watching ? "Say something: you come in" : "Message"}
           onInput={(e) => write(e.currentTarget.value)}
           onPaste={(e) => {
@@ -125,7 +131,7 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
             }
           }}
         />
-        <button type="submit" class="primary" disabled={text.trim() === "" || left < 0}>{mode.kind === "edit" ? "Save" : "Send"}</button>
+        <button type="submit" class="primary" disabled={text.trim() === "" || left < 0 || silent !== null}>{mode.kind === "edit" ? "Save" : "Send"}</button>
       </div>
       {left < TEXT_NEAR && <p class={left < 0 ? "field-error" : "hint"}>{left < 0 ? `${-left} characters too many` : `${left} characters left`}</p>}
     </form>

@@ -3,6 +3,10 @@ import type { ComponentChildren } from "preact";
 import type { Chat, RoomView } from "../lib/chat";
 import type { Member, Message } from "../lib/chat-types";
 import { textOf } from "../lib/chat-types";
+import { moment } from "../lib/format";
+import { time } from "../lib/types";
+
+const EVER_MS = 20 * 365 * 86_400_000;
 
 /** The other one in a room of two. */
 export function partner(chat: Chat, room: RoomView): Member | null {
@@ -36,6 +40,13 @@ export function Line({ chat, room, message }: { chat: Chat; room: RoomView | und
   const who = message.senderId === null ? null
     : message.senderId === chat.me.id ? "You" : chat.name(room, message.senderId);
   return <>{who !== null && <span class="by"><bdi>{who}</bdi>: </span>}<bdi>{textOf(message) || "…"}</bdi></>;
+}
+
+/** Until when somebody may not write, in words; null: may. */
+export function muted(m: Member | undefined, at: number): string | null {
+  const until = time(m?.mutedUntil);
+  return until === null || until <= at ? null
+    : until - at > EVER_MS ? "until a moderator ends it" : `until ${moment(until, at, false)}`;
 }
 
 export function Presence({ online }: { online: boolean }) {

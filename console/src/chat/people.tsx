@@ -1,37 +1,47 @@
 // Who is in a room, and what moderators do: add, roles, mutes, removing; invitations for guests.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { roomApi, words, type Chat, type RoomView } from "../lib/chat";
 import type { Member, Role } from "../lib/chat-types";
-import { request } from "../lib/api";
+import { query, request } from "../lib/api";
+import { now } from "../lib/clock";
 import { moment } from "../lib/format";
 import { may } from "../lib/session";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
 import { useTask } from "../ui/task";
 import { AddPeople, InviteGuest } from "./dialogs";
-import { Badge, Presence } from "./parts";
+import { Badge, muted, Presence } from "./parts";
 
-const MUTE_S = 3600;
+const MUTES: readonly [number, string][] = [[3600, "an hour"], [86_400, "a day"], [-1, "good"]];
+const REASON_MAX = 500;
 
-function Person({ chat, room, member: m, moderates, owns }: {
+function Person({ chat, room, member: m, moderates, owns, onGone }: {
   chat: Chat;
   room: RoomView;
   member: Member;
   moderates: boolean;
   owns: boolean;
+  onGone: () => void;
 }) {
   const [open, setOpen] = useState(false);
   const task = useTask();
   const self = m.userId === chat.me.id;
   const path = `${roomApi(room.id)}/members/${m.userId}`;
-  const mutedUntil = time(m.mutedUntil);
-  const muted = mutedUntil !== null && mutedUntil > Date.now();
+  const silent = m.mutedUntil ? muted(m, now.value) : null;
+  const [reason, setReason] = useState("");
+  const [sure, setSure] = useState<"remove" | "ban" | null>(null);
   const act = (done: string, what: () => Promise<unknown>) => task.run(async () => {
     await what();
     await chat.refresh(room.id);
     announce(done);
     setOpen(false);
+    setReason("");
+    setSure(null);
+    toggle.current?.focus();
   });
+  const toggle = useRef<HTMLButtonElement>(null);
+  const why = reason.trim() === "" ? {} : { reason: reason.trim() };
+  const mute = (muteS: number, done: string) => act(done, () => request("PATCH", path, { muteS, ...why }));
   const role = (to: Role) => act(`${m.name} is ${to}`, () => request("PATCH", path, { role: to }));
   return (
     <li class="person">
@@ -39,12 +49,13 @@ function Person({ chat, room, member: m, moderates, owns }: {
       <span class="who">
         <bdi>{m.name}</bdi>{self && <span class="dim"> (you)</span>}
         <span class="below">
-          {[m.kind === "robot" ? "robot" : m.userType !== "employee" ? m.userType : "", m.role !== "member" ? m.role : "", muted ? "muted" : ""].filter(Boolean).join(", ")}
+          {[m.kind === "robot" ? "robot" : m.userType !== "employee" ? m.userType : "", m.role !== "member" ? m.role : "", silent ? `muted ${silent}` : ""].filter(Boolean).join(", ")}
+          {silent && m.muteReason && <>: <bdi>{m.muteReason}</bdi></>}
         </span>
       </span>
       <Presence online={m.isOnline} />
       {!self && (moderates || owns) && m.role !== "owner" && (
-        <button type="button" class="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <button ref={toggle} type="button" class="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
           <span aria-hidden="true">···</span><span class="sr-only">Actions for {m.name}</span>
         </button>
       )}
@@ -55,15 +66,23 @@ function Person({ chat, room, member: m, moderates, owns }: {
               {m.role === "moderator" ? "No moderator" : "Make moderator"}
             </button>
           )}
-          <button
-            type="button" disabled={task.busy}
-            onClick={() => void act(muted ? `${m.name} may write again` : `${m.name} is muted for an hour`, () => request("PATCH", path, { muteS: muted ? 0 : MUTE_S }))}
-          >
-            {muted ? "Unmute" : "Mute for an hour"}
-          </button>
-          <button type="button" class="danger" disabled={task.busy} onClick={() => void act(`${m.name} was removed`, () => request("DELETE", path))}>
-            Remove
-          </button>
+          {silent && <button type="button" disabled={task.busy} onClick={() => void mute(0, `${m.name} may write again`)}>Unmute</button>}
+          <label class="field">
+            <span>Reason, if there is one to give</span>
+            <input value={reason} maxLength={REASON_MAX} autocomplete="off" onInput={(e) => setReason(e.currentTarget.value)} />
+          </label>
+          {!silent && MUTES.map(([s, label]) => (
+            <button key={s} type="button" disabled={task.busy} onClick={() => void mute(s, `${m.name} is muted for ${label}`)}>Mute for {label}</button>
+          ))}
+          {(["remove", "ban"] as const).map((how) => (
+            <button
+              key={how} type="button" class={sure === how ? "primary danger" : "danger"} disabled={task.busy}
+              onClick={() => (sure !== how ? setSure(how) : void act(how === "ban" ? `${m.name} is banned` : `${m.name} was removed`,
+                () => request("DELETE", `${path}${query({ ban_s: how === "ban" ? "ever" : null, ...why })}`)).then(onGone))}
+            >
+              {how === "ban" ? (sure === how ? "Ban for good" : "Ban…") : sure === how ? "Remove from the room" : "Remove…"}
+            </button>
+          ))}
         </div>
       )}
       {task.error && <p class="field-error" role="alert">{task.error.message}</p>}
@@ -110,6 +129,44 @@ function Invitations({ room, turn }: { room: RoomView; turn: number }) {
   );
 }
 
+interface Ban {
+  userId: string;
+  name: string;
+  until: string | null;
+  reason: string;
+}
+
+function Bans({ room, turn }: { room: RoomView; turn: number }) {
+  const [list, setList] = useState<Ban[]>([]);
+  const path = `${roomApi(room.id)}/bans`;
+  const load = () => request<Ban[]>("GET", path).then(setList, () => setList([]));
+  useEffect(() => void load(), [room.id, turn]);
+  if (list.length === 0) {
+    return null;
+  }
+  return (
+    <>
+      <h3 id="bans">Banned</h3>
+      <ul class="invitations" aria-labelledby="bans">
+        {list.map((b) => (
+          <li key={b.userId}>
+            <span><bdi>{b.name}</bdi><span class="below">{b.until ? `until ${moment(time(b.until) ?? 0, Date.now(), false)}` : "for good"}{b.reason && <>: <bdi>{b.reason}</bdi></>}</span></span>
+            <button
+              type="button" class="quiet"
+              onClick={() => void request("DELETE", `${path}/${b.userId}`).then(() => {
+                announce(`${b.name} may come again`);
+                return load();
+              }, (e: unknown) => announce(words(e)))}
+            >
+              Allow<span class="sr-only"> {b.name} again</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
 export function People({ chat, room, onLeft }: { chat: Chat; room: RoomView; onLeft: () => void }) {
   const [open, setOpen] = useState<"add" | "guest" | "leave" | null>(null);
   const [turn, setTurn] = useState(0);
@@ -133,10 +190,10 @@ export function People({ chat, room, onLeft }: { chat: Chat; room: RoomView; onL
       )}
       <ul class="people">
         {people.map((m) => (
-          <Person key={m.userId} chat={chat} room={room} member={m} moderates={moderates && room.type !== "direct"} owns={owns && room.type !== "direct"} />
+          <Person key={m.userId} chat={chat} room={room} member={m} moderates={moderates && room.type !== "direct"} owns={owns && room.type !== "direct"} onGone={() => setTurn(turn + 1)} />
         ))}
       </ul>
-      {moderates && room.type !== "direct" && <Invitations room={room} turn={turn} />}
+      {moderates && room.type !== "direct" && <><Invitations room={room} turn={turn} /><Bans room={room} turn={turn} /></>}
       {me && (
         <div class="buttons">
           <button

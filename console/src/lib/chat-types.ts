@@ -15,6 +15,8 @@ export interface Member {
   isOnline: boolean;
   joinedAt?: string;
   mutedUntil?: string | null;
+  /** For whom it concerns: who is muted, and who moderates. */
+  muteReason?: string | undefined;
   lastReadSeq?: number;
 }
 
@@ -110,6 +112,9 @@ export interface Notification {
   code: string;
   message: string;
   roomId?: string;
+  userId?: string;
+  until?: string;
+  reason?: string;
 }
 
 export interface ErrorBody {

@@ -99,11 +99,15 @@ export function createChat(me: User) {
   const typed = new Map<string, number>();
   const previewing = new Set<string>();
   const takes = new Set<string>(); // escalations that were taken here
+  const leaves = new Set<string>(); // rooms that were left here
   let ranks = 0;
   let keys = 0;
   let current: string | null = null;
 
   async function ask(event: string, data: object): Promise<Record<string, unknown>> {
+    if (event === "chat:room:leave" && "roomId" in data) {
+      leaves.add(String(data.roomId));
+    }
     return answer(await wire.ask(event, envelope(event, data)));
   }
 
@@ -154,7 +158,9 @@ export function createChat(me: User) {
     if (changes.members) {
       const people = new Map(before.people);
       for (const m of changes.members) {
-        people.set(m.userId, { ...people.get(m.userId), ...m });
+        const old = people.get(m.userId);
+        const muteReason = m.muteReason ?? (old?.mutedUntil === m.mutedUntil ? old?.muteReason : undefined);
+        people.set(m.userId, { ...old, mutedUntil: null, ...m, muteReason });
         names.set(m.userId, m.name);
       }
       next.people = people;
@@ -465,6 +471,34 @@ export function createChat(me: User) {
     notices.value = [...notices.peek(), { ...n, key: ++keys }].slice(-NOTICES);
   }
 
+  /** What is told of a room that one looks at stands in the room, too. */
+  function onNotification(n: Notification): void {
+    const { code, roomId, userId, until = null, reason } = n;
+    if (roomId && (code === "muted" || code === "unmuted")) {
+      member(roomId, me.id, (m) => (m ? { ...m, mutedUntil: until, muteReason: reason } : null));
+      if (roomId === current) {
+        return;
+      }
+    }
+    const room = roomId && rooms.get(roomId)?.peek();
+    if (room && userId && (code === "member_muted" || code === "member_unmuted")) {
+      const who = room.people.get(userId)?.name ?? names.get(userId) ?? "Somebody";
+      const what = code === "member_muted" ? `was muted${reason ? `: ${reason}` : ""}` : "may write again";
+      notify({ ...n, message: `${room.name}: ${who} ${what}` });
+      return;
+    }
+    notify({ ...n, message: n.message.charAt(0).toUpperCase() + n.message.slice(1) });
+  }
+
+  /** Somebody ended it, or oneself. */
+  function gone(roomId: string): void {
+    const room = rooms.get(roomId)?.peek();
+    if (!leaves.delete(roomId) && room && !room.watching) {
+      notify({ level: "warning", code: "removed", message: `You are not in ${room.name || "the room"} any more.` });
+    }
+    forget(roomId);
+  }
+
   function onEscalation(e: Escalation): void {
     escalations.value = new Map(escalations.peek()).set(e.id, { ...escalations.peek().get(e.id), ...e });
   }
@@ -473,7 +507,7 @@ export function createChat(me: User) {
     "chat:room:joined": onJoined,
     "chat:room:left": (d: { roomId: string; userId: string }) => {
       if (d.userId === me.id) {
-        forget(d.roomId);
+        gone(d.roomId);
       } else {
         member(d.roomId, d.userId, () => null);
         const room = rooms.get(d.roomId)?.peek();
@@ -485,7 +519,7 @@ export function createChat(me: User) {
       const unread = rooms.get(d.id)?.peek().unread ?? 0; // it is told to all in the same words
       upsertIfKnown(d.id, { ...d, unread });
     },
-    "chat:room:deleted": (d: { roomId: string }) => forget(d.roomId),
+    "chat:room:deleted": (d: { roomId: string }) => gone(d.roomId),
     "chat:message:received": onMessage,
     "chat:message:updated": (d: Message) => amend(d.roomId, d.seq, () => d),
     "chat:message:status": (d: { roomId: string; seq: number; deliveryStatus: Message["deliveryStatus"] }) =>
@@ -513,7 +547,7 @@ export function createChat(me: User) {
       }
     },
     "chat:file:uploaded": (d: { fileId: string }) => uploads.released(d.fileId),
-    "chat:system:notification": notify,
+    "chat:system:notification": onNotification,
     "chat:error": (d: ErrorBody) => {
       if (!uploads.blocked(d)) {
         notify({ level: "error", code: d.code, message: d.message });

@@ -1,16 +1,13 @@
 // Chat in the console: two people at once, each with a page of their own.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { io } from 'socket.io-client';
-import { startServer, within } from '../lib/server.mjs';
+import { startServer } from '../lib/server.mjs';
 import { assertAccessible, assertSound, DESKTOP, PHONE, screenshot } from './browser.mjs';
+import { CHAT, entry, field, FLAGS, HTML, isLive, row, say, soon, talk } from './talk.mjs';
 import { SOON_MS, world } from './world.mjs';
 
-// One of the tests says in a moment what people say in an hour.
-const FLAGS = ['--chat-messages-per-s', '1000', '--chat-messages-burst', '1000'];
 const w = world({ flags: FLAGS });
-const HTML = '<img src=x onerror="window.pwned=1"><b>bold</b>';
-const CHAT = '/console/chat';
+const { rest, room: roomOf } = talk(w);
 let ann;
 let bea; // a supervisor
 let cid;
@@ -25,36 +22,7 @@ const people = () => {
   return made;
 };
 
-const soon = { timeout: SOON_MS };
-const row = (page, name) => page.locator('.chat-list li', { hasText: name });
-const entry = (page, text) => page.locator('.entry:not(.pending)', { hasText: text });
-const field = (page) => page.getByRole('textbox', { name: 'Message' });
-
-async function say(page, text) {
-  await field(page).fill(text);
-  await page.keyboard.press('Enter');
-}
-
-const token = async (who) =>
-  (who.token ??= await w.server.cli('token', '--sub', who.id, '--kind', 'user', '--ttl', '1h'));
-
-/** What somebody does over REST. */
-async function rest(who, method, path, body) {
-  const said = await w.server.request(method, `/api/v1/chat/${path}`, { body, token: await token(who) });
-  assert.ok(said.status < 300, `${method} ${path}: ${said.status} ${said.text}`);
-  return said.json?.data;
-}
-
-/** A room that ann makes, over a socket of her own. */
-async function room(name, type, ...others) {
-  const event = 'chat:room:create';
-  const data = { name, type, members: others.map((o) => o.id) };
-  const socket = io(w.server.url, { auth: { token: await token(ann) }, transports: ['websocket'], forceNew: true });
-  const made = await within(SOON_MS, event, socket.emitWithAck(event, { event, data, version: '1.0' }));
-  socket.close();
-  assert.ok(made.ok, JSON.stringify(made));
-  return made.room;
-}
+const room = (name, type, ...others) => roomOf(ann, name, type, ...others);
 const group = (name, ...others) => room(name, 'group', ...others);
 
 /** Both in a room of that name, which is open on both pages. */
@@ -63,7 +31,7 @@ async function together(t, name, options = {}) {
   const { id } = await group(name, bea);
   const at = `${CHAT}/${id}`;
   const [a, b] = [await w.open(t, at, { who: ann, ...options }), await w.open(t, at, { who: bea })];
-  for (const page of [a, b]) await page.getByText('Live', { exact: true }).first().waitFor(soon);
+  for (const page of [a, b]) await isLive(page);
   return { id, a, b };
 }
 
@@ -317,7 +285,7 @@ test('a_supervisor_assigns_an_escalation_by_keyboard_and_who_gets_it_hears_so', 
   const c = await w.open(t, CHAT, { who: cid });
   const mine = (page, part) => page.getByRole('region', { name: part }).locator('.case', { hasText: 'who knows lamps' });
   await mine(b, 'Waiting').waitFor(soon);
-  await c.getByText('Live', { exact: true }).first().waitFor(soon);
+  await isLive(c);
 
   await tabTo(b, /^Assign…$/);
   await b.keyboard.press('Enter');
