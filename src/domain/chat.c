@@ -31,6 +31,7 @@ struct chat *chat_new(struct home *h)
     chat_desk_start(c);
     chat_robots_start(c);
     chat_files_start(c);
+    chat_left_start(c);
     return c;
 }
 
@@ -39,6 +40,7 @@ void chat_stop(struct chat *c)
     chat_robots_stop(c);
     chat_desk_stop(c);
     chat_files_stop(c);
+    chat_left_stop(c);
 }
 
 static void member_free(struct chat_member_of *m)
@@ -94,6 +96,7 @@ void chat_free(struct chat *c)
     }
     map_deinit(&c->rooms);
     chat_ends_free(c);
+    chat_left_free(c);
     chat_desk_free(c);
     c->home->chat = NULL;
     mem_free(c);

@@ -9,7 +9,7 @@
  * so a message costs one place however many members there are, and a member's pong one step for
  * each message since its last. What is delivered is told to its sender and stored behind. After a
  * restart nobody is online who was when it was sent: what the store still calls streaming, and no
- * ring has, is delivered (chat_delivery_now).
+ * ring has, is delivered (chat_delivery_now), and told by chat_delivery_left.c.
  */
 #include "domain/chat_internal.h"
 
@@ -17,7 +17,7 @@
 
 #define ROWS_MAX 250 /* of one transaction */
 /* Messages of a room on their way at once: two minutes at 100/s, longer than a silent peer is kept,
- * some 1 MiB. The oldest beyond that is called delivered untold. */
+ * some 1 MiB. The oldest beyond that is called delivered. */
 #define RING_MAX 16384
 
 struct place {
@@ -118,21 +118,6 @@ static void grow(struct chat_delivery_of_room *d)
     d->head = 0;
 }
 
-static struct place *push(struct chat_delivery_of_room *d)
-{
-    if (d->count == RING_MAX) {
-        drop_head(d);
-    }
-    if (d->count == d->cap) {
-        grow(d);
-    }
-    struct place *p = place_at(d, d->count++);
-    *p = (struct place){0};
-    return p;
-}
-
-/* --- telling --- */
-
 static void tell(struct chat_delivery_of_room *d, const struct place *p, int64_t seq)
 {
     if (d->room->state == CHAT_ROOM_GONE) {
@@ -144,6 +129,25 @@ static void tell(struct chat_delivery_of_room *d, const struct place *p, int64_t
     list_push(&d->told, &t->link);
     d->told_count++;
 }
+
+static struct place *push(struct chat_delivery_of_room *d)
+{
+    if (d->count == RING_MAX) {
+        struct place *oldest = place_at(d, 0);
+        if (!oldest->told) {
+            tell(d, oldest, d->seq);
+        }
+        drop_head(d);
+    }
+    if (d->count == d->cap) {
+        grow(d);
+    }
+    struct place *p = place_at(d, d->count++);
+    *p = (struct place){0};
+    return p;
+}
+
+/* --- telling --- */
 
 /* What nobody misses any more is told, and leaves with what is before it. */
 static void settle(struct chat_delivery_of_room *d, int64_t from, int64_t to)

@@ -19,9 +19,6 @@
 /* What one page may take: whoever wants more comes again, by `next`. */
 #define PAGE_BYTES_MAX (1u << 20)
 #define CURSOR_MARK 's'
-/* By then a message is delivered, or who has not got it has gone: its socket would have ended. What
- * a crash left behind is not on its way for ever. */
-#define SETTLED_MS 300000
 /* Rooms that a search names to the index; who is in more is searched in all, and the rest left
  * out, which takes longer. */
 #define SEARCH_ROOMS_MAX 100
@@ -74,9 +71,11 @@ int64_t chat_row_read(const struct store_value *c, struct arena *arena,
     return store_int(&c[MSG_VERSION]);
 }
 
+/* By then a message is delivered, or who has not got it has gone: its socket would have ended. What
+ * a crash left behind is not on its way for ever, also while the store cannot be told so. */
 static void settle(struct chat_message_row *row, int64_t now_ms)
 {
-    if (row->delivery == CHAT_STREAMING && row->at_ms < now_ms - SETTLED_MS) {
+    if (row->delivery == CHAT_STREAMING && row->at_ms < now_ms - CHAT_SETTLED_MS) {
         row->delivery = CHAT_DELIVERED;
     }
 }

@@ -14,7 +14,7 @@
  *   chat_batch.c     messages into the store: seq, clientId, replies
  *   chat_client.c    sockets on their loops: rooms of a principal, seats
  *   chat_presence.c  sockets at the homes of rooms: arrivals, presence, watching, spreading
- *   chat_delivery.c  what has reached whom
+ *   chat_delivery.c  what has reached whom      chat_delivery_left.c  when nobody is left to say so
  *   chat_cursor.c    read and delivered cursors, receipts
  *   chat_typing.c    typing, presence told
  *   chat_edit.c      edit, delete, reactions
@@ -45,6 +45,7 @@ struct chat_desk;             /* chat_desk.c, at home 0 */
 struct chat_moods;            /* chat_typing.c, of a room */
 struct chat_retention;        /* chat_retention.c, at home 0 */
 struct chat_ends;             /* chat_ends.c, at home 0 */
+struct chat_left;             /* chat_delivery_left.c, at home 0 */
 
 enum chat_room_state { CHAT_ROOM_LOADING, CHAT_ROOM_READY, CHAT_ROOM_GONE };
 
@@ -126,6 +127,7 @@ struct chat {
     struct chat_desk *desk;
     struct chat_retention *retention; /* at home 0 */
     struct chat_ends *ends; /* chat_ends.c, at home 0 */
+    struct chat_left *left; /* chat_delivery_left.c, at home 0 */
     _Atomic unsigned asks; /* of this loop's callers */
     _Atomic unsigned loaded, online;
     _Atomic uint64_t messages[CHAT_ROOM_TYPES];
@@ -468,6 +470,15 @@ void chat_delivery_received(struct chat_room *r, struct chat_member_of *m, uint6
 void chat_delivery_free(struct chat_room *r);
 void chat_deliveries_start(struct chat *c); /* by chat_cursors_start */
 void chat_deliveries_free(struct chat *c);  /* by chat_cursors_free */
+
+/* --- chat_delivery_left.c --- */
+/* How long after it was sent a message can be streaming at most: a peer that says nothing is gone
+ * long before. */
+#define CHAT_SETTLED_MS 300000
+/* Looks, at home 0, for what an earlier process left. Blocks for one row. */
+void chat_left_start(struct chat *c);
+void chat_left_stop(struct chat *c);
+void chat_left_free(struct chat *c);
 
 /* --- chat_cursor.c --- */
 void chat_cursors_start(struct chat *c);

@@ -36,6 +36,24 @@ static void put_guest(void)
     again();
 }
 
+/* The homes' store fails as the test says; what blocks at the start of a process does not. */
+static void store_may_fail(void)
+{
+    faulty = store_faulty_new(w.store, w.post);
+    for (unsigned i = 0; i < w.count; i++) {
+        w.homes[i].store = store_faulty_port(faulty);
+    }
+}
+
+static int over(void **state)
+{
+    if (faulty != NULL) {
+        w.store = store_faulty_port(faulty); /* which closes the other */
+        faulty = NULL;
+    }
+    return teardown(state);
+}
+
 /* A support room of Anna's that a robot owns, with a guest; and a store that may fail. */
 static void robot_owns(const char *url)
 {
@@ -50,11 +68,7 @@ static void robot_owns(const char *url)
     answered(ERR_NONE);
     room = t.id;
     put_guest();
-    faulty = store_faulty_new(w.store, w.post);
-    w.store = store_faulty_port(faulty);
-    for (unsigned i = 0; i < w.count; i++) {
-        w.homes[i].store = w.store;
-    }
+    store_may_fail();
 }
 
 static void say(const struct chat_who *who, const char *json, err error)
@@ -193,9 +207,89 @@ static void who_inherits_a_room_is_muted_as_before(void **state)
     assert_non_null(strstr(t.json, "\"muteReason\":\"noise\""));
 }
 
+/* How often the log has that something was delivered, for the sender. */
+static unsigned statuses(const struct chat_who *sender)
+{
+    unsigned count = 0, rows = 500;
+    int64_t after = 0;
+    while (rows == 500) {
+        struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+        req->row_max = rows;
+        store_step_init(req, 0, QUERY_EVENT_AFTER, 1);
+        store_set_int(req, 0, 0, 0, after);
+        store_set_int(req, 0, 0, 1, rows);
+        assert_int_equal(store_run(w.store, req), ERR_NONE);
+        rows = req->steps[0].row_count;
+        for (unsigned i = 0; i < rows; i++) {
+            const struct store_value *c = store_cell(req, 0, i, 0);
+            const char *topic = text_of("chat/user/%s", id_text(sender->actor.id));
+            count += span_eq(store_text(&c[3]), SPAN("chat:message:status")) &&
+                     span_eq(store_text(&c[4]), span_str(topic));
+            after = store_int(&c[0]);
+        }
+        store_req_free(req);
+    }
+    return count;
+}
+
+/* As a crash leaves them: on their way to somebody. */
+static void made_streaming(unsigned from, unsigned to)
+{
+    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
+    store_step_init(req, 0, QUERY_CHAT_MESSAGE_SET_DELIVERY, to - from + 1);
+    for (unsigned seq = from; seq <= to; seq++) {
+        store_set_text(req, 0, seq - from, 0, span_str(id_text(room)));
+        store_set_int(req, 0, seq - from, 1, seq);
+        store_set_text(req, 0, seq - from, 2, SPAN("streaming"));
+    }
+    assert_int_equal(store_run(w.store, req), ERR_NONE);
+    store_req_free(req);
+}
+
+static void what_a_dead_process_left_streaming_is_delivered_and_told_once(void **state)
+{
+    (void)state;
+    anna = employee("Anna");
+    ben = employee("Ben");
+    struct chat_who cid = employee("Cid");
+    room = room_made(CHAT_GROUP, "Team", &anna, &ben, &cid, NULL);
+    for (unsigned i = 0; i < 600; i++) { /* more than one look takes */
+        say(&anna, "\"hello\"", ERR_NONE);
+    }
+    say(&cid, "\"bye\"", ERR_NONE);
+    uuid last = t.id;
+    chat_leave(any_home(), room, &cid, NULL, on_told, &t);
+    answered(ERR_NONE);
+    made_streaming(1, 601);
+    again();
+    time_passes(200);
+    assert_int_equal(statuses(&anna), 600);
+    assert_int_equal(statuses(&cid), 0); /* it is no member any more */
+    chat_message_get(any_home(), last, &anna, on_told, &t);
+    answered(ERR_NONE);
+    assert_non_null(strstr(t.json, "\"deliveryStatus\":\"delivered\""));
+    again();
+    time_passes(200);
+    assert_int_equal(statuses(&anna), 600);
+}
+
+static void a_store_that_fails_delays_what_is_told_of_a_dead_process(void **state)
+{
+    (void)state;
+    robot_owns("http://twin/bot");
+    say(&anna, "\"hello\"", ERR_NONE);
+    made_streaming(1, 2);
+    store_faulty_fail(faulty, 0, 1000000, ERR_STORE_FULL);
+    again();
+    assert_int_equal(statuses(&anna), 0);
+    store_faulty_fail(faulty, 0, 0, ERR_NONE);
+    time_passes(3000);
+    assert_int_equal(statuses(&anna), 1);
+}
+
 #define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, setup_1, teardown),                            \
-        cmocka_unit_test_setup_teardown(test, setup_5, teardown)
+    cmocka_unit_test_setup_teardown(test, setup_1, over),                            \
+        cmocka_unit_test_setup_teardown(test, setup_5, over)
 
 int main(void)
 {
@@ -204,6 +298,8 @@ int main(void)
         BOTH(who_inherits_a_room_is_muted_as_before),
         BOTH(who_speaks_takes_over_in_the_same_transaction),
         BOTH(who_takes_the_escalation_takes_over_in_the_same_transaction),
+        BOTH(what_a_dead_process_left_streaming_is_delivered_and_told_once),
+        BOTH(a_store_that_fails_delays_what_is_told_of_a_dead_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,8 +63,8 @@ after(async () => {
 /* --- clients --- */
 
 /** A socket that keeps what it hears: client.heard[name] and client.next(name, fits). */
-async function client(token) {
-  const s = io(server.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false });
+async function client(token, options = {}) {
+  const s = io(server.url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false, ...options });
   open.add(s);
   s.heard = [];
   s.waiting = new Set();
@@ -362,8 +362,19 @@ test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async
   const desk = await room(ann, bot.id, { type: 'support', members: [], settings: { robotId: bot.id } });
   const gus = (await rest('POST', '/api/v1/chat/guests', { roomId: desk, name: 'Gus' }, tokens.ann)).json.data;
   assert.equal((await ann.ask('chat:message:send', { roomId: desk, type: 'chat', content: 'mine' })).ok, true);
+  // somebody who was there has not got it yet, and never will by that socket
+  const cut = await client(tokens.ann, { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 50 });
+  const there = await client(tokens.ben);
+  await there.next('chat:room:joined', (d) => d.roomId === roomId);
+  const said = await cut.ask('chat:message:send', { roomId, type: 'chat', content: 'on its way' });
+  assert.equal((await cut.next('chat:message:received', (d) => d.id === said.messageId)).deliveryStatus, 'streaming');
   await server.crash(); // the take-over was acknowledged, so it is on disk
-  server = await startServer({ env, dataDir: server.dataDir });
+  server = await startServer({ env, dataDir: server.dataDir, flags: ['--listen', `${server.host}:${server.port}`] });
+  const status = await cut.next('chat:message:status', (d) => d.messageId === said.messageId);
+  assert.equal(status.deliveryStatus, 'delivered');
+  const stored = await server.get(`/api/v1/chat/messages/${said.messageId}`, { token: tokens.ann });
+  assert.equal(stored.json.data.deliveryStatus, 'delivered');
+  assert.equal(cut.heard.filter((h) => h.name === 'chat:message:status' && h.data.messageId === said.messageId).length, 0);
   ann = await client(tokens.ann);
   const path = `/api/v1/chat/rooms/${roomId}/robots/${jobId}`;
   const job = await until('it is failed', async () => {
