@@ -63,6 +63,13 @@ static bool only_jumps(const char *said, span head)
            !(head.len >= 2 && (memcmp(head.ptr, "MZ", 2) == 0 || memcmp(head.ptr, "ZM", 2) == 0));
 }
 
+/* libmagic does not look at a single byte and calls it octets: one letter would be no text. */
+static bool is_one_letter(span head)
+{
+    return head.len == 1 && ((head.ptr[0] >= ' ' && head.ptr[0] < 0x7f) ||
+                             memchr("\t\n\r", head.ptr[0], 3) != NULL);
+}
+
 static bool type(struct sniff *self, span head, char out[SNIFF_TYPE_MAX])
 {
     struct sniffer *s = CONTAINER_OF(self, struct sniffer, port);
@@ -82,6 +89,9 @@ static bool type(struct sniff *self, span head, char out[SNIFF_TYPE_MAX])
     out[n] = '\0';
     if (only_jumps(out, head)) {
         memcpy(out, "application/octet-stream", sizeof "application/octet-stream");
+    }
+    if (is_one_letter(head)) {
+        memcpy(out, "text/plain", sizeof "text/plain");
     }
     give(s, m);
     return strchr(out, '/') != NULL;

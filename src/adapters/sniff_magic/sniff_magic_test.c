@@ -26,6 +26,10 @@ static const struct {
     {{(const uint8_t *)"<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>", 46}, "image/svg+xml"},
     {{(const uint8_t *)"hello, this is plain text\n", 26}, "text/plain"},
     {{(const uint8_t *)"#!/bin/sh\necho hi\n", 18}, "text/x-shellscript"},
+    {{(const uint8_t *)"a", 1}, "text/plain"},
+    {{(const uint8_t *)"\n", 1}, "text/plain"},
+    {{(const uint8_t *)"\0", 1}, "application/octet-stream"},
+    {{(const uint8_t *)"\x80", 1}, "application/octet-stream"},
 };
 
 static struct sniff *s;
