@@ -92,7 +92,8 @@ struct store_stats {
     uint64_t failures;
     uint64_t unsettled; /* telemetry acknowledged and not in its final place yet, about */
     uint64_t file_bytes;
-    err health; /* ERR_NONE, or why the last write failed (full, read-only, corrupt) */
+    err health; /* ERR_NONE, or why the last write failed (full, read-only, corrupt). A store that
+                   fails tries itself when nobody writes, so this ends by itself, too */
 };
 
 struct store {

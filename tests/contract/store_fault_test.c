@@ -119,6 +119,31 @@ static void a_full_disk_refuses_writes_until_there_is_space(void **state)
     assert_int_equal(sql_int(f->path, "SELECT count(*) FROM device_metrics"), acked);
 }
 
+static void a_store_that_failed_finds_by_itself_that_it_works_again(void **state)
+{
+    struct fixture *f = *state;
+    struct store *s = must_open(f, FAULT_VFS);
+    struct store_stats stats;
+    unsigned next = 0;
+    unsigned acked = 0;
+    fixture_device(s, DEVICE_ID);
+    fault_plan.space_bytes = 4096;
+    while (insert(s, &next, &acked) == ERR_NONE) {
+    }
+    s->stats(s, &stats);
+    assert_int_equal(stats.health, ERR_STORE_FULL);
+    fault_plan_clear();
+    for (unsigned i = 0; i < 3000 && stats.health != ERR_NONE; i++) { /* nobody writes */
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        s->stats(s, &stats);
+    }
+    assert_int_equal(stats.health, ERR_NONE);
+    s->close(s);
+    assert_int_equal(f->log.recovered, 1);
+    assert_sound(f->path);
+    assert_int_equal(sql_int(f->path, "SELECT count(*) FROM device_metrics"), acked);
+}
+
 static void a_failing_write_or_sync_costs_only_its_own_commit(void **state)
 {
     struct fixture *f = *state;
@@ -324,6 +349,7 @@ int main(void)
     fault_vfs_register();
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_writes_until_there_is_space),
+        TEST(a_store_that_failed_finds_by_itself_that_it_works_again),
         TEST(a_failing_write_or_sync_costs_only_its_own_commit),
         TEST(telemetry_settles_once_on_a_disk_that_fails),
         TEST(an_answer_follows_a_sync),

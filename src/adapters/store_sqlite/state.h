@@ -38,6 +38,7 @@ struct sqlite_store {
     unsigned wal_checkpoint_at; /* the writer's; frames at which to checkpoint next */
     bool checkpoint_failing;    /* the writer's */
     unsigned groups_apart;      /* the writer's; groups still to be run with savepoints */
+    uint64_t probed_ns;         /* the writer's; when it last tried a store that fails */
     struct settle *settle;      /* the writer's */
     struct words *words;        /* the writer's, but for those who wait */
 

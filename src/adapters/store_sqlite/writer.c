@@ -13,6 +13,11 @@
 /* An idle writer empties the log after this long. */
 #define CHECKPOINT_IDLE_MS 1000
 
+/* While the store fails and nobody writes it is tried so often: whoever is told by /health/ready
+ * not to come writes nothing, and would never learn that it may again. */
+#define PROBE_MS 1000
+#define PROBE_BUSY_MS 100 /* what comes meanwhile waits no longer */
+
 /* Groups whose requests are run apart after one of them failed. */
 #define GROUPS_APART 16
 
@@ -231,6 +236,26 @@ static void checkpoint(struct sqlite_store *s)
     }
 }
 
+/* Commits a page as it is. */
+static void probe(struct sqlite_store *s)
+{
+    pthread_mutex_lock(&s->conn_lock);
+    sqlite3_busy_timeout(s->conn.db, PROBE_BUSY_MS);
+    int code = sqlite3_exec(s->conn.db, "PRAGMA user_version = 0", NULL, NULL, NULL);
+    sqlite3_busy_timeout(s->conn.db, (int)s->conf.busy_ms_max);
+    pthread_mutex_unlock(&s->conn_lock);
+    s->probed_ns = store_now_ns();
+    if (code == SQLITE_OK) {
+        set_health(s, ERR_NONE, "");
+    }
+}
+
+static bool is_to_probe(const struct sqlite_store *s)
+{
+    return atomic_load(&s->health) != ERR_NONE &&
+           store_now_ns() - s->probed_ns >= PROBE_MS * UINT64_C(1000000);
+}
+
 /* The sooner of two waits, of which -1 is for ever. */
 static int sooner(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
@@ -238,13 +263,16 @@ void *writer_main(void *store)
 {
     struct sqlite_store *s = store;
     while (!queue_is_done(&s->writes)) {
-        int idle_ms = s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
+        bool bad = atomic_load(&s->health) != ERR_NONE;
+        int idle_ms = bad ? PROBE_MS : s->wal_pages > 0 ? CHECKPOINT_IDLE_MS : -1;
         int work_ms = sooner(settle_wait_ms(s->settle), words_wait_ms(s->words));
         int wait_ms = sooner(idle_ms, work_ms);
         struct store_req *first = queue_take(&s->writes, s->conf.commit_rows_max, wait_ms);
         bool works = wait_ms != idle_ms || words_wait_ms(s->words) == 0;
         if (first != NULL) {
             run_group(s, first);
+        } else if (is_to_probe(s)) {
+            probe(s);
         }
         settle_work(s->settle);
         words_work(s->words);
