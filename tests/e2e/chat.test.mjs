@@ -15,7 +15,8 @@ const FLAGS = ['--loops', '2', '--engineio-ping-interval-ms', '400', '--chat-mes
 // Those of the document, and those that CONTRACT 5 adds.
 const CLIENT_EVENTS = ['chat:room:join', 'chat:message:send', 'chat:room:create', 'chat:message:read',
   'chat:message:delivered', 'chat:message:edit', 'chat:message:delete', 'chat:reaction:set',
-  'chat:typing:start', 'chat:typing:stop', 'chat:room:leave'];
+  'chat:typing:start', 'chat:typing:stop', 'chat:room:leave', 'chat:file:upload', 'chat:robot:interact',
+  'chat:escalation:create'];
 
 let server;
 const dataDir = tempDir();
