@@ -2,6 +2,7 @@
 #include "edge/rest/chat.h"
 
 #include "edge/rest/audit.h"
+#include "edge/rest/idempotency.h"
 #include "edge/rest/internal.h"
 
 /* When to come back after a limit without a time of its own: something has to go first. */
@@ -71,4 +72,48 @@ void chat_answer_done(void *owner, const struct chat_result *r)
     if (c != NULL) {
         rest_no_content(c);
     }
+}
+
+/* --- what is made once --- */
+
+static void answer_made(struct chat_made *m, const struct chat_result *r)
+{
+    idem_end(m->call);
+    struct rest_call *c = chat_answer_call(m->call, r);
+    char id[UUID_TEXT_LEN + 1];
+    if (c == NULL) {
+        return;
+    }
+    if (!m->created) {
+        rest_ok(c, m->response);
+        return;
+    }
+    uuid_format(m->id, id);
+    rest_created(c, m->response, span_str(rest_printf(c, "%s%s", m->path, id)));
+}
+
+static void answer_stored(struct store_req *req)
+{
+    struct chat_made *m = req->owner;
+    struct chat_result r = {.error = req->error};
+    store_req_free(req);
+    answer_made(m, &r);
+}
+
+void chat_answer_made(void *owner, const struct chat_result *r)
+{
+    struct chat_made *m = owner;
+    struct rest_call *c = m->call;
+    if (r->error == ERR_NONE) {
+        m->id = r->id;
+        m->created = r->created;
+        m->response = arena_dup(&c->arena, r->json);
+    }
+    if (r->error != ERR_NONE || idem_steps(c) == 0) {
+        answer_made(m, r);
+        return;
+    }
+    struct store_req *req = store_req_new(c->edge->home->index, 1, answer_stored, m);
+    idem_step(c, req, 0, m->response, false);
+    c->edge->home->store->submit(c->edge->home->store, req);
 }

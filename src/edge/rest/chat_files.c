@@ -9,56 +9,19 @@
 /* --- announcing --- */
 
 struct announcing {
-    struct rest_call *call;
+    struct chat_made made;
     struct chat_file_draft draft;
-    uuid id;
-    span response;
 };
 
-static void answer(struct announcing *p, const struct chat_result *r)
-{
-    idem_end(p->call);
-    struct rest_call *c = chat_answer_call(p->call, r);
-    if (c != NULL) {
-        char id[UUID_TEXT_LEN + 1];
-        uuid_format(p->id, id);
-        rest_created(c, p->response, span_str(rest_printf(c, "/api/v1/chat/files/%s", id)));
-    }
-}
-
-static void answer_stored(struct store_req *req)
-{
-    struct announcing *p = req->owner;
-    struct chat_result r = {.error = req->error};
-    store_req_free(req);
-    answer(p, &r);
-}
-
 /* An announcement that is made twice because its answer was lost expires by itself. */
-static void announced(void *owner, const struct chat_result *r)
-{
-    struct announcing *p = owner;
-    struct rest_call *c = p->call;
-    if (r->error == ERR_NONE) {
-        p->id = r->id;
-        p->response = arena_dup(&c->arena, r->json);
-    }
-    if (r->error != ERR_NONE || idem_steps(c) == 0) {
-        answer(p, r);
-        return;
-    }
-    struct store_req *req = store_req_new(c->edge->home->index, 1, answer_stored, p);
-    idem_step(c, req, 0, p->response, false);
-    c->edge->home->store->submit(c->edge->home->store, req);
-}
-
 static void announce(struct rest_call *c)
 {
     struct announcing *p = c->user;
     char address[ADDR_TEXT_MAX];
     struct chat_who who = chat_caller(c, address);
     rest_later(c);
-    chat_file_announce(c->edge->home, c->uuids[0], &p->draft, &who, NULL, announced, p);
+    chat_file_announce(c->edge->home, c->uuids[0], &p->draft, &who, NULL, chat_answer_made,
+                       &p->made);
 }
 
 void rest_chat_file_announce(struct rest_call *c)
@@ -69,7 +32,7 @@ void rest_chat_file_announce(struct rest_call *c)
     }
     struct announcing *p = ARENA_NEW(&c->arena, struct announcing);
     *p = (struct announcing){
-        .call = c,
+        .made = {.call = c, .path = "/api/v1/chat/files/"},
         .draft = {.name = in.name,
                   .mime = in.mime,
                   .size = in.size,

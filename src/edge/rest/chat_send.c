@@ -18,12 +18,9 @@
 #define KEY_PREFIX "key-"
 
 struct posting {
-    struct rest_call *call;
+    struct chat_made made;
     struct chat_draft draft;
     char client_id[sizeof KEY_PREFIX + IDEM_NAME_LEN];
-    bool created;
-    uuid id;
-    span response;
 };
 
 bool chat_within_rate(struct rest_call *c)
@@ -50,48 +47,6 @@ bool chat_within_rate(struct rest_call *c)
     return false;
 }
 
-static void answer(struct posting *p, const struct chat_result *r)
-{
-    idem_end(p->call);
-    struct rest_call *c = chat_answer_call(p->call, r);
-    char id[UUID_TEXT_LEN + 1];
-    if (c == NULL) {
-        return;
-    }
-    if (!p->created) {
-        rest_ok(c, p->response);
-        return;
-    }
-    uuid_format(p->id, id);
-    rest_created(c, p->response, span_str(rest_printf(c, "/api/v1/chat/messages/%s", id)));
-}
-
-static void answer_stored(struct store_req *req)
-{
-    struct posting *p = req->owner;
-    struct chat_result r = {.error = req->error};
-    store_req_free(req);
-    answer(p, &r);
-}
-
-static void sent(void *owner, const struct chat_result *r)
-{
-    struct posting *p = owner;
-    struct rest_call *c = p->call;
-    if (r->error == ERR_NONE) {
-        p->id = r->id;
-        p->created = r->created;
-        p->response = arena_dup(&c->arena, r->json);
-    }
-    if (r->error != ERR_NONE || idem_steps(c) == 0) {
-        answer(p, r);
-        return;
-    }
-    struct store_req *req = store_req_new(c->edge->home->index, 1, answer_stored, p);
-    idem_step(c, req, 0, p->response, false);
-    c->edge->home->store->submit(c->edge->home->store, req);
-}
-
 static void post(struct rest_call *c)
 {
     struct posting *p = c->user;
@@ -104,7 +59,7 @@ static void post(struct rest_call *c)
         p->draft.client_id = span_of(p->client_id, sizeof KEY_PREFIX - 1 + key.len);
     }
     rest_later(c);
-    chat_send(c->edge->home, c->uuids[0], &p->draft, &who, NULL, sent, p);
+    chat_send(c->edge->home, c->uuids[0], &p->draft, &who, NULL, chat_answer_made, &p->made);
 }
 
 void rest_chat_message_post(struct rest_call *c)
@@ -116,7 +71,7 @@ void rest_chat_message_post(struct rest_call *c)
     }
     struct posting *p = ARENA_NEW(&c->arena, struct posting);
     *p = (struct posting){
-        .call = c,
+        .made = {.call = c, .path = "/api/v1/chat/messages/"},
         .draft = {.type = (enum chat_message_type)in.type,
                   .content = in.content,
                   .client_id = in.has_clientId ? in.clientId : SPAN_NONE,
