@@ -139,7 +139,7 @@ async function kicked(world, client, way) {
     assert.equal(closing.code, 4004);
     const [reason] = await talker.first('disconnect');
     assert.equal(reason, 'io server disconnect');
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 300));
     assert.equal(talker.socket.connected, false, 'a client that was sent away does not come back');
   } finally {
     talker.close();

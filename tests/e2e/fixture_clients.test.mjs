@@ -9,7 +9,7 @@ import { CLIENTS, WAYS, beside, connected, open, until } from './lib/clients.mjs
 
 const ROOM_MESSAGES = 200;
 const ACKS_AT_ONCE = 100;
-const PING_MS = 300;
+const PING_MS = 100;
 
 const last = (way) => way.transports.at(-1);
 
