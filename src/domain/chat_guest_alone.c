@@ -1,6 +1,6 @@
 /*
  * Guests are never alone (decision 0024). A room with a guest who is there and nobody of ours who
- * is there (nor a robot that owns it) becomes read-only for guests:
+ * is there (nor a robot that owns it and can be asked) becomes read-only for guests:
  *
  *     attended --the last one offline, chat_alone_ms; or none left--> alone --sweep--> in the queue
  *         ^------------somebody is back, a robot owns it, no guest left--'
@@ -31,18 +31,22 @@ struct presence {
     bool guest;   /* in the room at all */
     bool waiting; /* and one that is there */
     bool staff;
+    bool spared; /* the robot that owns it failed too often: nobody waits for that one */
     bool attended;
 };
 
-static struct presence presence_of(const struct chat_room *r)
+static struct presence presence_of(struct chat_room *r)
 {
-    struct presence p = {.attended = !uuid_is_nil(r->owner_robot)};
+    struct presence p = {0};
+    p.attended = chat_robot_attends(r, &p.spared);
     for (struct map_node *n = NULL; (n = map_next(&r->members, n)) != NULL;) {
         const struct chat_member_of *m = CONTAINER_OF(n, struct chat_member_of, node);
         if (m->type == CHAT_GUEST) {
             p.guest = true;
             p.waiting = p.waiting || m->clients > 0;
-        } else if (m->kind != PRINCIPAL_ROBOT) {
+        } else if (m->kind == PRINCIPAL_ROBOT) {
+            p.staff = p.staff || uuid_eq(m->principal, r->owner_robot);
+        } else {
             p.staff = true;
             p.attended = p.attended || m->clients > 0;
         }
@@ -166,7 +170,7 @@ void chat_guests_check(struct chat_room *r)
     }
     struct presence p = presence_of(r);
     struct chat_guests *g = guests_of(r);
-    int64_t wait_ms = p.staff ? r->chat->home->conf->chat_alone_ms : 0;
+    int64_t wait_ms = p.staff && !p.spared ? r->chat->home->conf->chat_alone_ms : 0;
     if (should_be_alone(r, &p) == r->alone) {
         deadline_clear(&g->wait);
     } else if (r->alone || wait_ms == 0) {

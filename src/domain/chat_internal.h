@@ -512,6 +512,8 @@ void chat_robot_heard(struct chat_room *r, const struct chat_outgoing *m);
  * so. */
 struct chat_outgoing *chat_robot_taken_by(struct chat_room *r,
                                           struct chat_outgoing *const *messages, unsigned count);
+/* Whether a robot owns the room and is somebody; `*spared` while it failed too often. */
+bool chat_robot_attends(struct chat_room *r, bool *spared);
 /* What a take-over is on disk, in the transaction of what is acknowledged: so many steps. The robot
  * owns the room no longer, and what it is asked there ends. */
 #define CHAT_ROBOT_TAKE_STEPS 2

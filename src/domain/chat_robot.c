@@ -42,6 +42,7 @@ void robot_show(struct robot *r)
         count(r->robots, now, 1);
         r->shown = now;
     }
+    robot_stand_show(r);
 }
 
 void chat_robot_stats(const struct home *h, struct chat_robot_stats *out)
@@ -120,6 +121,7 @@ struct robot *robot_set(struct chat_robots *rs, const struct chat_robot_row *row
         r->shown = robot_state(r);
         count(rs, r->shown, 1);
         map_put(&rs->map, uuid_hash(row->id), &r->node);
+        robot_stand_show(r);
         return r;
     }
     if (!span_eq(r->row.url, kept.url)) { /* another one, of which nothing bad is known */
@@ -138,6 +140,7 @@ void robot_drop(struct robot *r)
 {
     robot_run_lose(r, ERR_CONNECTION_LOST, "the robot was removed");
     ASSERT(list_empty(&r->jobs));
+    robot_stand_end(r);
     count(r->robots, r->shown, -1);
     map_remove(&r->robots->map, &r->node);
     free_row(&r->row);
@@ -280,6 +283,7 @@ void chat_robots_free(struct chat *c)
     }
     map_deinit(&rs->map);
     map_deinit(&rs->running);
+    mem_free(rs->stands);
     mem_free(rs);
     c->robots = NULL;
 }

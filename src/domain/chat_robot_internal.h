@@ -6,6 +6,7 @@
  *   chat_robot_room.c    jobs at their room's home: asked, chunks told, ended
  *   chat_robot_run.c     jobs at their robot's home: admitted, called, read
  *   chat_robot_owner.c   rooms that a robot owns until a person takes over
+ *   chat_robot_stand.c   whether a robot that owns a room is somebody, known at every home
  *   chat_robot_start.c   what an earlier process left open
  */
 #ifndef SB_DOMAIN_CHAT_ROBOT_INTERNAL_H
@@ -20,6 +21,18 @@
 
 struct robot_end;
 
+/* Whether a robot can be counted on (chat_robot_stand.c). */
+enum robot_stand {
+    ROBOT_THERE,  /* enabled, connected if it has a socket, its breaker closed */
+    ROBOT_TRIAL,  /* its breaker was open and lets one call through */
+    ROBOT_SPARED, /* its breaker is open */
+    ROBOT_AWAY    /* disabled, or without its socket */
+};
+struct robot_stand_of {
+    uuid robot;
+    enum robot_stand stand;
+};
+
 /* A robot, at its home. */
 struct robot {
     struct map_node node; /* in robots->map, by id */
@@ -30,6 +43,8 @@ struct robot {
     unsigned job_count;
     unsigned sockets;
     enum chat_robot_state shown; /* in the counts */
+    enum robot_stand stand;      /* as every home was told */
+    struct deadline lapses;      /* the breaker lets one through */
 };
 
 /*
@@ -89,6 +104,9 @@ struct chat_robots {
     struct list asked;    /* struct robot_job at its room's home */
     struct list releases; /* struct robot_release (chat_robot_owner.c) */
     bool stopping;
+    bool loading;         /* the loops do not run yet */
+    struct robot_stand_of *stands; /* owned: of all homes' robots, those that are not there */
+    unsigned stand_count, stand_cap;
     struct robot_left *left; /* chat_robot_start.c; NULL: nothing is left */
     _Atomic unsigned counts[4]; /* robots by state */
     _Atomic unsigned active;
@@ -170,6 +188,15 @@ void robot_jobs_free(struct chat_robots *rs);
 /* At the robot's home: every job of it ends so. */
 void robot_run_lose(struct robot *r, err error, const char *why);
 void robot_run_stop(struct chat_robots *rs);
+
+/* --- chat_robot_stand.c --- */
+/* At the robot's home, after whatever may change it: told to every home. */
+void robot_stand_show(struct robot *r);
+/* It is no more: forgotten at every home. */
+void robot_stand_end(struct robot *r);
+/* At any home: as it stands. */
+void robot_stand_put(struct chat_robots *rs, uuid robot, enum robot_stand stand);
+enum robot_stand robot_stand(const struct chat_robots *rs, uuid robot);
 
 /* --- chat_robot_owner.c --- */
 void robot_releases_free(struct chat_robots *rs);

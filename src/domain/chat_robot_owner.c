@@ -32,6 +32,14 @@ void robot_releases_free(struct chat_robots *rs)
     }
 }
 
+bool chat_robot_attends(struct chat_room *r, bool *spared)
+{
+    bool owns = !uuid_is_nil(r->owner_robot) && chat_member(r, r->owner_robot) != NULL;
+    enum robot_stand s = owns ? robot_stand(r->chat->robots, r->owner_robot) : ROBOT_AWAY;
+    *spared = owns && s == ROBOT_SPARED;
+    return s == ROBOT_THERE || (s == ROBOT_TRIAL && !r->alone);
+}
+
 /* --- a take-over --- */
 
 void chat_robot_take_steps(struct chat_room *r, struct store_req *req, unsigned step)

@@ -57,6 +57,8 @@ static void load_robots(struct chat_robots *rs, struct home *h)
             if (home_of(h, row.id) == h->index) {
                 (void)robot_set(rs, &row);
             }
+            robot_stand_put(rs, row.id,
+                            row.enabled && row.url.len > 0 ? ROBOT_THERE : ROBOT_AWAY);
         }
         more = req->steps[0].row_count == PAGE_ROWS;
         store_req_free(req);
@@ -124,7 +126,9 @@ static void fail_left(struct deadline *d)
 void robots_load(struct chat_robots *rs)
 {
     struct home *h = rs->chat->home;
+    rs->loading = true;
     load_robots(rs, h);
+    rs->loading = false;
     if (h->index != 0) {
         return;
     }

@@ -207,6 +207,82 @@ static void who_inherits_a_room_is_muted_as_before(void **state)
     assert_non_null(strstr(t.json, "\"muteReason\":\"noise\""));
 }
 
+static void fails_five_times(void)
+{
+    webhook_twin_answers(twin, 500, "", WEBHOOK_STATUS);
+    for (unsigned i = 0; i < 5; i++) {
+        say(&gus, "\"help\"", ERR_NONE);
+        time_passes(200);
+    }
+}
+
+static void a_robot_that_is_spared_is_nobody_for_guests(void **state)
+{
+    (void)state;
+    robot_owns("http://twin/bot");
+    struct chat_who sue = supervisor("Sue");
+    struct socket *g = socket_open(0, &gus), *s = socket_open(w.count - 1, &sue);
+    socket_follows(s, CHAT_STAFF_TOPIC);
+    socket_follows(s, CHAT_DESK_TOPIC);
+    turns();
+    fails_five_times();
+    assert_heard(g, "\"code\":\"room_read_only\"");
+    assert_heard(s, "\"code\":\"guests_alone\"");
+    say(&gus, "\"anybody?\"", ERR_PERMISSION_DENIED);
+    time_passes(90000); /* it may be tried, but has not answered */
+    say(&gus, "\"anybody?\"", ERR_PERMISSION_DENIED);
+    time_passes(220000);
+    assert_heard(s, "\"code\":\"room_waits\"");
+    assert_heard(s, "chat:escalation:created");
+    (void)heard(g);
+    webhook_twin_answers(twin, 200, "{\"content\":\"yes\"}", WEBHOOK_OK);
+    uuid help = room;
+    room = room_made(CHAT_GROUP, "Team", &anna, &bot, NULL, NULL);
+    struct chat_robot_question q = {.robot = bot.actor.id, .prompt = SPAN("better?")};
+    chat_robot_interact(any_home(), room, &q, &anna, NULL, on_told, &t);
+    answered(ERR_NONE);
+    time_passes(200);
+    assert_heard(g, "\"code\":\"room_attended\""); /* it has answered somebody else */
+    room = help;
+    say(&gus, "\"still there?\"", ERR_NONE);
+    time_passes(200);
+    assert_heard(g, "\"content\":\"yes\"");
+    /* a room that was not alone while it was spared may ask it first */
+    fails_five_times();
+    socket_close(g);
+    time_passes(61000);
+    patch(bot.actor.id, &(struct chat_robot_change){.enabled = 0}, ERR_NONE);
+    patch(bot.actor.id, &(struct chat_robot_change){.url = SPAN(""), .enabled = 1}, ERR_NONE);
+}
+
+static void a_robot_without_its_socket_is_missed_after_a_minute(void **state)
+{
+    (void)state;
+    robot_owns("");
+    struct socket *g = socket_open(0, &gus);
+    chat_robot_socket(any_home(), bot.actor.id, 1);
+    time_passes(61000);
+    assert_not_heard(g, "room_read_only");
+    chat_robot_socket(any_home(), bot.actor.id, -1);
+    time_passes(30000);
+    chat_robot_socket(any_home(), bot.actor.id, 1); /* it came back */
+    time_passes(61000);
+    chat_robot_socket(any_home(), bot.actor.id, -1);
+    time_passes(59000);
+    assert_not_heard(g, "room_read_only");
+    time_passes(2000);
+    assert_heard(g, "\"code\":\"room_read_only\"");
+    chat_robot_socket(any_home(), bot.actor.id, 1);
+    turns();
+    assert_heard(g, "\"code\":\"room_attended\"");
+    /* out of the room it is nobody */
+    (void)heard(g);
+    chat_member_remove(any_home(), room, bot.actor.id, 0, SPAN_NONE, &anna, on_told, &t);
+    answered(ERR_NONE);
+    time_passes(61000);
+    assert_heard(g, "\"code\":\"room_read_only\"");
+}
+
 /* How often the log has that something was delivered, for the sender. */
 static unsigned statuses(const struct chat_who *sender)
 {
@@ -298,6 +374,8 @@ int main(void)
         BOTH(who_inherits_a_room_is_muted_as_before),
         BOTH(who_speaks_takes_over_in_the_same_transaction),
         BOTH(who_takes_the_escalation_takes_over_in_the_same_transaction),
+        BOTH(a_robot_that_is_spared_is_nobody_for_guests),
+        BOTH(a_robot_without_its_socket_is_missed_after_a_minute),
         BOTH(what_a_dead_process_left_streaming_is_delivered_and_told_once),
         BOTH(a_store_that_fails_delays_what_is_told_of_a_dead_process),
     };
