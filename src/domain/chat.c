@@ -367,21 +367,28 @@ static void loaded(struct store_req *req)
     store_req_free(req);
 }
 
-static void load(struct chat_room *r)
+/* Of the room's members behind `after`, and if that is nil of the room. */
+static struct store_req *load_req(struct home *h, uuid room, uuid after,
+                                  void (*done)(struct store_req *), void *owner)
 {
-    struct home *h = r->chat->home;
-    bool first = uuid_is_nil(r->loaded_to);
-    struct store_req *req = store_req_new(h->index, first ? LOAD_STEPS : 1, loaded, r);
+    bool first = uuid_is_nil(after);
+    struct store_req *req = store_req_new(h->index, first ? LOAD_STEPS : 1, done, owner);
     req->row_max = LOAD_MEMBERS + 1;
     store_step_init(req, LOAD_MEMBERS_STEP, QUERY_CHAT_MEMBER_LOAD, 1);
-    chat_set_uuid(req, LOAD_MEMBERS_STEP, 0, 0, r->id);
-    chat_set_uuid(req, LOAD_MEMBERS_STEP, 0, 1, r->loaded_to);
+    chat_set_uuid(req, LOAD_MEMBERS_STEP, 0, 0, room);
+    chat_set_uuid(req, LOAD_MEMBERS_STEP, 0, 1, after);
     store_set_int(req, LOAD_MEMBERS_STEP, 0, 2, LOAD_MEMBERS);
     if (first) {
         store_step_init(req, LOAD_ROOM, QUERY_CHAT_ROOM_GET, 1);
-        chat_set_uuid(req, LOAD_ROOM, 0, 0, r->id);
+        chat_set_uuid(req, LOAD_ROOM, 0, 0, room);
     }
-    h->store->submit(h->store, req);
+    return req;
+}
+
+static void load(struct chat_room *r)
+{
+    struct home *h = r->chat->home;
+    h->store->submit(h->store, load_req(h, r->id, r->loaded_to, loaded, r));
 }
 
 /* --- asks --- */
@@ -407,7 +414,7 @@ void *chat_ask_new(struct home *h, size_t bytes, uuid room,
     struct chat_ask *a = mem_calloc(1, bytes);
     list_init(&a->link);
     a->from = h;
-    a->id = room;
+    a->id = a->named = room;
     a->at_home = at_home;
     a->done = done;
     a->owner = owner;
@@ -423,6 +430,40 @@ void *chat_ask_new(struct home *h, size_t bytes, uuid room,
     }
     count_ask(h, 1);
     return a;
+}
+
+/* --- strangers --- */
+
+/* Who names a room that it is not in. (A room that was found by a message or a file of it has cost
+ * a read.) */
+static bool is_stranger(const struct chat_ask *a, struct chat_room *r)
+{
+    return !uuid_is_nil(a->who.actor.id) && !a->who.monitors && uuid_eq(a->named, a->id) &&
+           chat_member(r, a->who.actor.id) == NULL;
+}
+
+static void looked(struct store_req *req)
+{
+    struct chat_ask *a = req->owner;
+    struct chat_room *r = a->room;
+    a->room = NULL;
+    if (req->error != ERR_NONE) {
+        chat_answer(a, req->error);
+    } else {
+        ask_run(a, r);
+    }
+    store_req_free(req);
+    chat_release(r);
+}
+
+/* A room that is not there costs a read of the store that finds nothing. So does this, else the
+ * time of the refusal, or its error while the store is away, would tell that the room is there. */
+static void look(struct chat_ask *a, struct chat_room *r)
+{
+    struct home *h = r->chat->home;
+    chat_hold(r);
+    a->room = r;
+    h->store->submit(h->store, load_req(h, UUID_NIL, UUID_NIL, looked, a));
 }
 
 static void ask_arrive(struct mail *m)
@@ -441,6 +482,8 @@ static void ask_arrive(struct mail *m)
     }
     if (r->state == CHAT_ROOM_LOADING) {
         list_push(&r->waiting, &a->link);
+    } else if (is_stranger(a, r)) {
+        look(a, r);
     } else {
         ask_run(a, r);
     }

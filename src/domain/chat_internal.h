@@ -146,6 +146,7 @@ struct chat_ask {
     struct home *from;
     struct chat *chat; /* at home */
     uuid id;           /* of the room */
+    uuid named;        /* what the caller gave; another than `id` when the room was found by it */
     bool unloaded;     /* at_home needs no room: it gets NULL, and nothing is read */
     struct chat_room *room; /* while it is held across requests */
     void (*at_home)(struct chat_ask *a, struct chat_room *r);
