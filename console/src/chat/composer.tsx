@@ -61,6 +61,7 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
       setText(drafts.get(room.id) ?? "");
     }
     onMode({ kind: "new" });
+    field.current?.focus();
   }
 
   function send(): void {
@@ -112,7 +113,7 @@ export function Composer({ chat, room, mode, onMode, onFiles }: {
           </>
         )}
         <textarea
-          ref={field} rows={1} value={text} dir="auto" readOnly={silent !== null} aria-label={mode.kind === "edit" ? "Message, changed" : "Message"}
+          id="message" ref={field} rows={1} value={text} dir="auto" readOnly={silent !== null} aria-label={mode.kind === "edit" ? "Message, changed" : "Message"}
           placeholder={room.watching ? "Say something: you come in" : "Message"}
           onInput={(e) => write(e.currentTarget.value)}
           onPaste={(e) => {

@@ -239,6 +239,11 @@ export function Conversation({ chat, room: source, jump }: { chat: Chat; room: S
   const [mode, setMode] = useState<Mode>({ kind: "new" });
   const [over, setOver] = useState(false);
 
+  const close = () => {
+    setPanel(null);
+    document.querySelector<HTMLElement>('[aria-controls="chat-panel"][aria-expanded="true"]')?.focus();
+  };
+
   useEffect(() => announce(`Room ${roomName(chat, room)}`), []);
 
   function addFiles(files: Iterable<File>): void {
@@ -267,8 +272,15 @@ export function Conversation({ chat, room: source, jump }: { chat: Chat; room: S
         <Composer chat={chat} room={room} mode={mode} onMode={setMode} onFiles={addFiles} />
       </div>
       {panel && (
-        <aside id="chat-panel" class="chat-panel" aria-label={panel === "people" ? "Members" : "Search"}>
-          <button type="button" class="quiet close" onClick={() => setPanel(null)}>Close</button>
+        <aside
+          id="chat-panel" class="chat-panel" aria-label={panel === "people" ? "Members" : "Search"}
+          onKeyDown={(e) => {
+            if (e.key === "Escape" && !(e.target as Element).closest("dialog")) {
+              close();
+            }
+          }}
+        >
+          <button type="button" class="quiet close" onClick={close}>Close</button>
           {panel === "people" ? <People chat={chat} room={room} onLeft={() => navigate(CHAT)} /> : (
             <Search chat={chat} room={room} onFound={(m) => {
               jump.value = m.seq;

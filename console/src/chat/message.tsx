@@ -9,6 +9,7 @@ import { bytes, clock, moment } from "../lib/format";
 import { bearerToken, request } from "../lib/api";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
+import { keepFocus, twice } from "../ui/focus";
 import type { Mode } from "./conversation";
 import { Badge, Line, Words } from "./parts";
 
@@ -163,10 +164,12 @@ function Actions({ chat, room, message, onMode, onDone }: {
         {mine && message.type === "chat" && typeof message.content === "string" && (
           <button type="button" class="quiet" onClick={() => { onDone(); onMode({ kind: "edit", message }); }}>Edit</button>
         )}
-        {(mine || moderates) && !sure && <button type="button" class="quiet danger" onClick={() => setSure(true)}>Delete…</button>}
-        {sure && (
-          <button type="button" class="primary danger" onClick={() => void act("chat:message:delete", { messageId: message.id }, "Message deleted")}>
-            Delete the message
+        {(mine || moderates) && (
+          <button
+            type="button" class={sure ? "primary danger" : "quiet danger"}
+            onClick={(e) => !twice(e) && (sure ? void act("chat:message:delete", { messageId: message.id }, "Message deleted") : setSure(true))}
+          >
+            {sure ? "Delete the message" : "Delete…"}
           </button>
         )}
         <button type="button" class="quiet" onClick={onDone}>Close</button>
@@ -269,8 +272,8 @@ export function Pending({ chat, message: p }: { chat: Chat; message: Outgoing })
       {p.state === "refused" ? (
         <p class="meta bad" role="alert">
           <span>Not sent. {p.why}</span>
-          <button type="button" class="link" onClick={() => chat.retrySend(p.clientId)}>Try again</button>
-          <button type="button" class="link" onClick={() => chat.discard(p.clientId)}>Discard</button>
+          <button type="button" class="link" onClick={() => { chat.retrySend(p.clientId); keepFocus("message"); }}>Try again</button>
+          <button type="button" class="link" onClick={() => { chat.discard(p.clientId); keepFocus("message"); }}>Discard</button>
         </p>
       ) : (
         <p class="meta">
@@ -297,7 +300,7 @@ export function UploadRow({ chat, upload: u }: { chat: Chat; upload: Upload }) {
           <progress max={1} value={part} aria-label={`Upload of ${u.name}`} />
         )}
         {u.state !== "checking" && (
-          <button type="button" class="link" onClick={() => chat.uploads.cancel(u.key)}>
+          <button type="button" class="link" onClick={() => { chat.uploads.cancel(u.key); keepFocus("message"); }}>
             {u.state === "refused" ? "Close" : "Cancel"}<span class="sr-only"> {u.name}</span>
           </button>
         )}
@@ -317,7 +320,7 @@ export function Speaks({ chat, room, answer }: { chat: Chat; room: RoomView; ans
         <Words text={answer.chunks.join("")} />
         <p class="meta">
           {answer.kept ? "Only you see this" : "Answering…"}
-          {answer.kept && <button type="button" class="link" onClick={() => chat.dismissAnswer(answer.jobId)}>Close</button>}
+          {answer.kept && <button type="button" class="link" onClick={() => { chat.dismissAnswer(answer.jobId); keepFocus("message"); }}>Close</button>}
         </p>
       </div>
     </article>

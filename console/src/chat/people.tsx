@@ -8,6 +8,7 @@ import { moment } from "../lib/format";
 import { may } from "../lib/session";
 import { time } from "../lib/types";
 import { announce } from "../ui/announce";
+import { keepFocus, twice } from "../ui/focus";
 import { useTask } from "../ui/task";
 import { AddPeople, InviteGuest } from "./dialogs";
 import { Badge, muted, Presence } from "./parts";
@@ -38,6 +39,7 @@ function Person({ chat, room, member: m, moderates, owns, onGone }: {
     setReason("");
     setSure(null);
     toggle.current?.focus();
+    keepFocus("people-title");
   });
   const toggle = useRef<HTMLButtonElement>(null);
   const why = reason.trim() === "" ? {} : { reason: reason.trim() };
@@ -77,7 +79,7 @@ function Person({ chat, room, member: m, moderates, owns, onGone }: {
           {(["remove", "ban"] as const).map((how) => (
             <button
               key={how} type="button" class={sure === how ? "primary danger" : "danger"} disabled={task.busy}
-              onClick={() => (sure !== how ? setSure(how) : void act(how === "ban" ? `${m.name} is banned` : `${m.name} was removed`,
+              onClick={(e) => !twice(e) && (sure !== how ? setSure(how) : void act(how === "ban" ? `${m.name} is banned` : `${m.name} was removed`,
                 () => request("DELETE", `${path}${query({ ban_s: how === "ban" ? "ever" : null, ...why })}`)).then(onGone))}
             >
               {how === "ban" ? (sure === how ? "Ban for good" : "Ban…") : sure === how ? "Remove from the room" : "Remove…"}
@@ -117,7 +119,7 @@ function Invitations({ room, turn }: { room: RoomView; turn: number }) {
               type="button" class="quiet danger"
               onClick={() => void request("DELETE", `${roomApi(room.id)}/invitations/${i.id}`).then(() => {
                 announce("Invitation revoked");
-                return load();
+                return load().then(() => keepFocus("people-title"));
               }, (e: unknown) => announce(words(e)))}
             >
               Revoke
@@ -155,7 +157,7 @@ function Bans({ room, turn }: { room: RoomView; turn: number }) {
               type="button" class="quiet"
               onClick={() => void request("DELETE", `${path}/${b.userId}`).then(() => {
                 announce(`${b.name} may come again`);
-                return load();
+                return load().then(() => keepFocus("people-title"));
               }, (e: unknown) => announce(words(e)))}
             >
               Allow<span class="sr-only"> {b.name} again</span>
@@ -181,7 +183,7 @@ export function People({ chat, room, onLeft }: { chat: Chat; room: RoomView; onL
     Number(b.isOnline) - Number(a.isOnline) || a.name.localeCompare(b.name));
   return (
     <>
-      <h2>Members <span class="dim">{room.memberCount ?? people.length}</span></h2>
+      <h2 id="people-title" tabIndex={-1}>Members <span class="dim">{room.memberCount ?? people.length}</span></h2>
       {adds && (
         <div class="buttons">
           <button type="button" onClick={() => setOpen("add")}>Add people</button>
@@ -198,7 +200,10 @@ export function People({ chat, room, onLeft }: { chat: Chat; room: RoomView; onL
         <div class="buttons">
           <button
             type="button" class="danger" disabled={task.busy}
-            onClick={() => {
+            onClick={(e) => {
+              if (twice(e)) {
+                return;
+              }
               if (open !== "leave") {
                 setOpen("leave");
               } else {

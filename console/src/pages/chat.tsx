@@ -11,6 +11,7 @@ import { navigate, CHAT } from "../lib/router";
 import { may, user } from "../lib/session";
 import { announce } from "../ui/announce";
 import { Failure, Title } from "../ui/bits";
+import { keepFocus } from "../ui/focus";
 
 /** The seq that the room that is shown shall lead to: from a search, or a quote. */
 const jump = signal<number | null>(null);
@@ -32,7 +33,7 @@ function Notices({ chat }: { chat: Chat }) {
             {n.roomId && chat.rooms.has(n.roomId)
               ? <a href={`${CHAT}/${n.roomId}`}>{n.message}</a> : n.message}
           </p>
-          <button type="button" class="quiet" onClick={() => chat.closeNotice(n.key)}>Close</button>
+          <button type="button" class="quiet" onClick={() => { chat.closeNotice(n.key); keepFocus("message", "main"); }}>Close</button>
         </div>
       ))}
     </div>

@@ -1,5 +1,5 @@
 // Where a guest's link leads: says a name, shows the invitation, and is in its room.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../lib/api";
 import { chatPath, navigate } from "../lib/router";
 import { beGuest } from "../lib/session";
@@ -21,8 +21,10 @@ export function GuestPage() {
   const [secret] = useState(() => window.location.hash.slice(1));
   const [name, setName] = useState("");
   const task = useTask();
+  const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     history.replaceState(null, "", window.location.pathname); // it is a secret, and used once
+    field.current?.focus();
   }, []);
 
   async function enter(event: Event) {
@@ -53,7 +55,7 @@ export function GuestPage() {
             </div>
             <label class="field">
               <span>Your name</span>
-              <input value={name} maxLength={100} autocomplete="name" onInput={(e) => setName(e.currentTarget.value)} />
+              <input ref={field} value={name} maxLength={100} autocomplete="name" onInput={(e) => setName(e.currentTarget.value)} />
             </label>
             <button type="submit" class="primary" disabled={task.busy || name.trim() === ""}>{task.busy ? "Coming in…" : "Come in"}</button>
           </>

@@ -284,7 +284,7 @@ test('a_supervisor_assigns_an_escalation_by_keyboard_and_who_gets_it_hears_so', 
   const b = await w.open(t, `${CHAT}/desk`, { who: bea, viewport: PHONE, hasTouch: true });
   const c = await w.open(t, CHAT, { who: cid });
   const mine = (page, part) => page.getByRole('region', { name: part }).locator('.case', { hasText: 'who knows lamps' });
-  await mine(b, 'Waiting').waitFor(soon);
+  await mine(b, 'Waiting').getByText(`Assigned ${HTML}`).waitFor(soon); // she is not in it
   await isLive(c);
 
   await tabTo(b, /^Assign…$/);
@@ -318,6 +318,8 @@ test('a_supervisor_assigns_an_escalation_by_keyboard_and_who_gets_it_hears_so', 
   await dialog.getByRole('button', { name: 'Assign', exact: true }).click();
   await mine(b, 'Taken').getByText('taken by ann').waitFor(soon);
   await mine(c, 'Taken').getByText('taken by ann').waitFor(soon);
+  await mine(b, 'Taken').getByRole('button', { name: 'Watch' }).click();
+  await b.getByText('You watch: members do not see you.').waitFor(soon);
   for (const page of [b, c]) {
     assert.equal(await page.evaluate(() => window.pwned), undefined);
     await assertSound(page);

@@ -263,6 +263,10 @@ test('who_is_moderated_sees_it_and_cannot_do_what_is_taken_from_them', async (t)
   await assertAccessible(a, 'bans');
   await a.getByRole('button', { name: 'Allow cid again' }).click();
   await a.getByRole('list', { name: 'Banned' }).waitFor({ state: 'detached', ...soon });
+  await a.waitForFunction(() => document.activeElement.id === 'people-title'); // not at the top again
+  await a.keyboard.press('Escape');
+  await a.waitForFunction(() => document.activeElement.innerText === 'Members');
+  assert.equal(await a.locator('.person').count(), 0);
   await (await find(c, 'Rules')).getByRole('button', { name: 'Join Rules' }).click();
   await entry(c, 'Be kind').waitFor(soon);
   for (const page of [a, c]) {
