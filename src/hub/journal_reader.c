@@ -291,7 +291,9 @@ bool reader_gap(struct journal_reader_state *s, struct pos from, uint64_t to)
         forget_floors(s, to);
     }
     reader_raise(s, to);
-    s->since = journal_pos(j, to);
+    if (from.epoch != s->since.epoch || from.n <= s->since.n) {
+        s->since = journal_pos(j, to);
+    } /* else what a later topic misses from there on is told then */
     s->reader->ops->on_gap(s->reader, from, journal_pos(j, to));
     return reader_find(j, id) != NULL;
 }
@@ -352,7 +354,7 @@ static void take_given(struct journal_reader_state *s, struct journal_ask *a)
 static bool waits_for_gate(struct journal_reader_state *s, const struct journal_ask *a)
 {
     const struct journal *j = s->journal;
-    bool begins = a->answer == ASK_AHEAD && a->position <= a->published;
+    bool begins = a->answer == ASK_AHEAD && s->since.n <= a->published;
     if (begins && s->ahead == AHEAD_TRIES) {
         s->ahead--;
     }

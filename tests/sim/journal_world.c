@@ -163,7 +163,16 @@ static void ask_on_loop(void *arg)
         (void)journal_unsubscribe(&a->c->reader, a->name);
         return;
     }
-    SIM_CHECK(journal_subscribe(&a->c->reader, a->name));
+    struct link *l = &a->c->links[a->c->link_count - 1];
+    unsigned topic;
+    if (sscanf((const char *)a->name.ptr, "t/%u", &topic) == 1 && chance(30)) {
+        l->after[topic] = has_upto(a->c, topic);
+        v.seen_later += l->after[topic] > l->since;
+        journal_subscribe_after(&a->c->reader, a->name,
+                                (struct pos){v.start.epoch, l->after[topic]});
+    } else {
+        SIM_CHECK(journal_subscribe(&a->c->reader, a->name));
+    }
     int len = snprintf(text, sizeof text, "%c %" PRIu64 "\n", a->wavers ? 'w' : 's',
                        journal_reader_pos(&a->c->reader).n);
     hub_send_bytes(v.hubs[a->c->loop], a->c->id, span_of(text, (size_t)len), BLOB_ORDERED);

@@ -42,7 +42,7 @@ struct journal_world {
     uint64_t newest;
     int64_t time;
     bool calm;              /* no faults any more */
-    uint64_t seen_holes, seen_gaps, seen_pages, seen_replays, seen_slow;
+    uint64_t seen_holes, seen_gaps, seen_pages, seen_replays, seen_slow, seen_later;
 };
 extern struct journal_world v;
 
@@ -51,6 +51,7 @@ struct link {
     uint64_t since;
     uint64_t gap_from[GAPS_MAX], gap_to[GAPS_MAX];
     unsigned gap_count;
+    uint64_t after[TOPICS]; /* where a topic began, if later than `since` */
     uint32_t first, count;     /* of client->seen */
 };
 
@@ -77,6 +78,9 @@ struct client {
 };
 
 extern struct client clients[CLIENTS];
+
+/* What is for the client of a topic up to there it has, or was told that it is gone. */
+uint64_t has_upto(const struct client *c, unsigned topic);
 
 /* Which clients an event is for that is for some. */
 static inline bool is_meant(uint64_t n, unsigned id) { return (n + id) % 3 != 0; }
