@@ -1,9 +1,10 @@
 """Runs every check of the project, or those whose name contains a word: `./dev test [NAME]`.
 
-Stages that wait for nothing run side by side, as many as there are cores; builds follow one
-another, and so do the end-to-end stages, whose clocks should not be squeezed. Each stage writes
-build/test/<stage>.log, and the log's end is shown when it fails. The last line counts tests:
-cmocka's, node's and Python's own, one for each fuzz target and one for each other check.
+Stages that wait for nothing run side by side, as many as there are cores. End-to-end stages follow
+one another and run two files at a time, for they mostly wait; beside them runs what computes
+(builds, unit tests, fuzzing), which gives way to them, so that their clocks are not squeezed. Each
+stage writes build/test/<stage>.log, and the log's end is shown when it fails. The last line counts
+tests: cmocka's, node's and Python's own, one for each fuzz target and one for each other check.
 """
 import concurrent.futures
 import ctypes
@@ -11,6 +12,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,14 @@ RUN_SECONDS_MAX = 900
 NODE_FILE_SECONDS_MAX = 240
 # For what is ended to say where it stood, and to end its own children.
 TERM_SECONDS = 10
+# Files of end-to-end tests at once, the longest first; and beside these, one after the other, those
+# that wait for a clock nearly all their time: the end of a minute, a beat of half of one.
+E2E_LANES = 2
+E2E_FIRST = ('fixture_clients.', 'python', 'jwt.', 'clients.', 'apps.', 'socketio_hostile.',
+             'resume.', 'hostile.')
+E2E_IDLE = ('agent.', 'monitor.')
+# How much what computes gives way to what is timed.
+NICE = 5
 TAIL_LINES = 60
 # What failed is told once more from further up in the log: so many places, so many lines each.
 PLACES_MAX = 6
@@ -38,12 +48,17 @@ SANITIZERS = {
     'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1',
     'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
 }
+# Stack traces need names and lines (-g1), no types and variables, which cost a third of a link.
 BUILDS = {
-    'cov': ('gcc', ['-Db_coverage=true', '-Dc_args=-fprofile-update=atomic', '-Doptimization=0']),
-    'asan': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1']),
-    'tsan': ('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1']),
+    'cov': ('gcc', ['-Db_coverage=true', '-Dc_args=-g1 -fprofile-update=atomic',
+                    '-Doptimization=0']),
+    'asan': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1',
+                       '-Dc_args=-g1']),
+    'tsan': ('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1',
+                       '-Dc_args=-g1']),
     'fuzz': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1',
-                       '-Dfuzz=true', '-Dtests=false', '-Dc_args=-fsanitize=fuzzer-no-link']),
+                       '-Dfuzz=true', '-Dtests=false',
+                       '-Dc_args=-g1 -fsanitize=fuzzer-no-link']),
 }
 
 
@@ -58,16 +73,21 @@ class Stage:
         self.passed = self.failed = 0
         self.note = ''
         self.log = None
+        self.nice = 0
+        self.mutex = threading.Lock()
 
-    def run(self, argv, env=None, check=True, cwd=None, seconds=RUN_SECONDS_MAX):
-        """Runs a program into the stage's log and returns what it printed."""
+    def run(self, argv, env=None, check=True, cwd=None, seconds=RUN_SECONDS_MAX, log=None):
+        """Runs a program into the stage's log, or one given, and returns what it printed."""
+        log = log or self.log
         text = ' '.join(argv)
-        self.log.write(f'$ {text[:400]}\n')
-        self.log.flush()
-        begin = self.log.tell()
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        log.write(f'$ {text[:400]}\n')
+        log.flush()
+        begin = log.tell()
+        give_way = ['nice', '-n', str(self.nice)] if self.nice else []
+        child = subprocess.Popen(give_way + argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  env={**os.environ, **SANITIZERS, **(env or {})}, cwd=cwd,
                                  start_new_session=True)
+        nice_session(child.pid, self.nice)
         try:
             status = child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -77,9 +97,9 @@ class Stage:
             kill_group(child.pid)  # whatever it left behind
             child.wait()
         if status == -1:
-            self.log.write(f'\nFAIL: not done after {seconds} s: {text[:400]}\n')
-        self.log.flush()
-        with open(self.log.name, encoding='utf-8', errors='replace') as f:
+            log.write(f'\nFAIL: not done after {seconds} s: {text[:400]}\n')
+        log.flush()
+        with open(log.name, encoding='utf-8', errors='replace') as f:
             f.seek(begin)
             out = f.read()
         if check and status != 0:
@@ -87,13 +107,35 @@ class Stage:
         return status, out
 
     def count(self, passed, failed):
-        self.passed += passed
-        self.failed += failed
+        with self.mutex:
+            self.passed += passed
+            self.failed += failed
+
+    def run_apart(self, number, argv, **options):
+        """As run(), for programs side by side: what one prints stays together in the log."""
+        part = f'{LOGS}/{self.name}.{number}.part'
+        with open(part, 'w', encoding='utf-8') as log:
+            status, out = self.run(argv, check=False, log=log, **options)
+        with self.mutex, open(part, encoding='utf-8', errors='replace') as log:
+            shutil.copyfileobj(log, self.log)
+            self.log.flush()
+        os.unlink(part)
+        return status, out
 
     def check(self, argv, env=None, cwd=None):
         """One program that is one test."""
         status, _ = self.run(argv, env, check=False, cwd=cwd)
         self.count(int(status == 0), int(status != 0))
+
+
+def nice_session(leader, nice):
+    """Where the kernel groups processes by session, it is the group that gives way."""
+    if nice:
+        try:
+            with open(f'/proc/{leader}/autogroup', 'w', encoding='ascii') as group:
+                group.write(str(nice))
+        except OSError:
+            pass  # it does not
 
 
 def kill_group(group, sign=signal.SIGKILL):
@@ -178,7 +220,9 @@ def build(name):
         compiler, options = BUILDS[name]
         where = f'build/{name}'
         if not os.path.exists(f'{where}/build.ninja'):
-            stage.run(['meson', 'setup', where, '-Dwerror=true', *options], {'CC': compiler})
+            linker = {'CC_LD': 'lld'} if shutil.which('ld.lld') else {}  # twice as fast
+            stage.run(['meson', 'setup', where, '-Dwerror=true', *options],
+                      {'CC': compiler, **linker})
         stage.run(['ninja', '-C', where, *(['fuzzers'] if name == 'fuzz' else [])])
         if name == 'cov':
             for old in glob.glob(f'{where}/**/*.gcda', recursive=True):
@@ -225,37 +269,53 @@ def meson_tests(name, word):
     return action
 
 
-def node_tests(pattern, build_name, word, every=slice(None)):
-    """Files of node's test runner against the binary of one build; `every`: which of them."""
-    files = sorted(f for p in pattern for f in glob.glob(p) if word in f)[every]
-
-    def action(stage):
-        for file in files:  # one after the other: their clocks should not be squeezed
-            status, out = stage.run(['node', '--test', '--test-reporter=tap', file], check=False,
-                                    env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
-                                         'SIGNALBOX_BUILD': build_name},
-                                    seconds=NODE_FILE_SECONDS_MAX)
+def node_tests(pattern, build_name, word):
+    """Programs of a stage: the files of node's test runner against the binary of one build."""
+    def one_file(file):
+        def program(stage, number):
+            status, out = stage.run_apart(
+                number, ['node', '--test', '--test-reporter=tap', file],
+                env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
+                     'SIGNALBOX_BUILD': build_name},
+                seconds=NODE_FILE_SECONDS_MAX)
             total = {k: sum(map(int, re.findall(rf'^# {k} (\d+)$', out, re.M)))
                      for k in ('pass', 'fail', 'cancelled')}
             bad = total['fail'] + total['cancelled']
             stage.count(total['pass'], bad or int(status != 0))
-    return action
+        return os.path.basename(file), program
+    return [one_file(f) for f in sorted(f for p in pattern for f in glob.glob(p) if word in f)]
 
 
 def python_tests(folder, build_name, word):
-    def action(stage):
-        if not glob.glob(f'{folder}/*_test.py'):
-            return
+    """One program, or none, of all Python tests of a folder."""
+    def program(stage, number):
         pattern = f'*{word}*_test.py' if word else '*_test.py'
-        status, out = stage.run(
+        status, out = stage.run_apart(
+            number,
             [sys.executable, '-m', 'unittest', 'discover', '-v', '-s', folder, '-p', pattern],
-            check=False, env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
-                              'SIGNALBOX_BUILD': build_name})
+            env={'SIGNALBOX_BIN': os.path.abspath(f'build/{build_name}/signalbox'),
+                 'SIGNALBOX_BUILD': build_name})
         ran = sum(map(int, re.findall(r'^Ran (\d+) tests?', out, re.M)))
         bad = sum(map(int, re.findall(r'(?:failures|errors)=(\d+)', out)))
         if ran == 0 and status == 5:  # newer Pythons: nothing matched
             return
         stage.count(max(0, ran - bad), bad or int(status != 0))
+    return [('python', program)] if glob.glob(f'{folder}/*_test.py') else []
+
+
+def first_of(name):
+    return next((i for i, begin in enumerate(E2E_FIRST) if name.startswith(begin)), len(E2E_FIRST))
+
+
+def lanes(count, programs):
+    """So many programs at a time, the longest first; what only waits has a lane of its own."""
+    def action(stage):
+        ordered = sorted(programs, key=lambda p: first_of(p[0]))
+        pools = [concurrent.futures.ThreadPoolExecutor(n) for n in (count, 1)]
+        runs = [pools[count > 1 and name.startswith(E2E_IDLE)].submit(program, stage, number)
+                for number, (name, program) in enumerate(ordered)]
+        for run in runs:
+            run.result()
     return action
 
 
@@ -264,11 +324,18 @@ def fuzz_one(target, name):
     grown = f'build/fuzz/corpus/{name}'
     os.makedirs(grown, exist_ok=True)
     with open(f'{LOGS}/fuzz-{name}.log', 'w', encoding='utf-8') as log:
-        status = subprocess.run(
-            [target, grown, f'tests/corpus/{name}', f'-max_total_time={FUZZ_SECONDS}',
-             '-timeout=10', '-rss_limit_mb=1024', f'-artifact_prefix=build/fuzz/findings/{name}-'],
+        child = subprocess.Popen(
+            ['nice', '-n', str(NICE), target, grown, f'tests/corpus/{name}',
+             f'-max_total_time={FUZZ_SECONDS}', '-timeout=10', '-rss_limit_mb=1024',
+             f'-artifact_prefix=build/fuzz/findings/{name}-'],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **SANITIZERS},
-            timeout=RUN_SECONDS_MAX).returncode
+            start_new_session=True)
+        nice_session(child.pid, NICE)
+        try:
+            status = child.wait(RUN_SECONDS_MAX)
+        finally:
+            kill_group(child.pid)
+            child.wait()
     return name, status == 0
 
 
@@ -324,49 +391,43 @@ E2E = ['tests/e2e/*.test.mjs', 'tests/golden/*.test.mjs', 'tests/wire/*.test.mjs
 BROWSER = ['tests/e2e/browser/*.test.mjs']
 
 
-def both(*actions):
-    def action(stage):
-        for a in actions:
-            a(stage)
-    return action
-
-
 def one(argv):
     return lambda stage: stage.check(argv)
 
 
 def e2e(build_name, word):
-    return both(node_tests(E2E, build_name, word), python_tests('tests/e2e', build_name, word))
+    return lanes(E2E_LANES, node_tests(E2E, build_name, word) +
+                 python_tests('tests/e2e', build_name, word))
 
 
 def plan_all(fast):
     """Every stage; the order is the order of starting where nothing has to be waited for."""
-    names = ['cov'] if fast else ['cov', 'asan', 'tsan', 'fuzz']
-    stages = [Stage(f'build-{n}', build(n), lock='build') for n in names]
-    stages += [
+    stages = [
+        Stage('build-cov', build('cov'), lock='build'),
         Stage('tidy', one(['tools/tidy'])),
-        Stage('tools', python_tests('tools', 'cov', '')),
-        Stage('unit-cov', meson_tests('cov', ''), ['build-cov']),
+        Stage('tools', lanes(1, python_tests('tools', 'cov', ''))),
+        Stage('console', console),
         Stage('layers', one(['tools/layers', 'build/cov']), ['build-cov']),
         Stage('docs', one(['build/cov/signalbox-docs', '--check', 'docs']), ['build-cov']),
         Stage('e2e-cov', e2e('cov', ''), ['build-cov'], 'e2e'),
-        Stage('browser', node_tests(BROWSER, 'cov', ''), ['build-cov'], 'e2e'),
+        Stage('browser', lanes(1, node_tests(BROWSER, 'cov', '')), ['build-cov'], 'e2e'),
     ]
-    if os.path.exists('console/package.json'):
-        stages.append(Stage('console', console))
     if not fast:
-        first, second = slice(0, None, 2), slice(1, None, 2)
         stages += [
-            Stage('unit-asan', meson_tests('asan', ''), ['build-asan']),
-            # Last and alone, so that the two of them have a core each.
-            Stage('e2e-asan', node_tests(E2E, 'asan', '', first), ['build-asan'], 'e2e'),
-            Stage('e2e-asan-2', both(node_tests(E2E, 'asan', '', second),
-                                     python_tests('tests/e2e', 'asan', '')),
-                  ['build-asan', 'e2e-cov', 'browser'], 'e2e-2'),
+            Stage('build-asan', build('asan'), lock='build'),
+            Stage('e2e-asan', e2e('asan', ''), ['build-asan'], 'e2e'),
+            Stage('build-tsan', build('tsan'), lock='build'),
             Stage('unit-tsan', meson_tests('tsan', ''), ['build-tsan']),
-            Stage('fuzz', fuzz_targets(''), ['build-fuzz']),
+            Stage('unit-asan', meson_tests('asan', ''), ['build-asan']),
+            Stage('build-fuzz', build('fuzz'), lock='build'),
         ]
+    stages += [Stage('unit-cov', meson_tests('cov', ''), ['build-cov'])]
+    if not fast:
+        stages += [Stage('fuzz', fuzz_targets(''), ['build-fuzz'])]
     stages.append(Stage('coverage', coverage, ['unit-cov', 'e2e-cov', 'browser']))
+    for stage in stages:
+        if stage.name.startswith(('build-', 'unit-', 'fuzz')):
+            stage.nice = NICE
     return stages
 
 
@@ -376,9 +437,9 @@ def plan_word(word, name):
              if word in s.name and s.name in ('tidy', 'layers', 'docs', 'console', 'tools')]
     stages = [Stage(f'build-{name}', build(name)),
               Stage(f'unit-{name}', meson_tests(name, word), [f'build-{name}'])]
-    stages.append(Stage(f'e2e-{name}', both(
-        node_tests(E2E + BROWSER, name, word), python_tests('tests/e2e', name, word)),
-        [f'build-{name}'], 'e2e'))
+    stages.append(Stage(f'e2e-{name}', lanes(1, node_tests(E2E + BROWSER, name, word) +
+                                             python_tests('tests/e2e', name, word)),
+                        [f'build-{name}'], 'e2e'))
     if name == 'cov':
         stages += fixed
     return stages
