@@ -13,6 +13,7 @@ const PAYLOAD_BYTES = 200_000;
 const UPGRADE_MS = 500 * PATIENCE;
 const CONNECT_MS = 500 * PATIENCE;
 const PING_MS = 1000 * PATIENCE;
+const PONG_MS = Math.max(PING_MS, 6000); // a pong may stand behind a whole flood
 const MIB = 1024;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -58,7 +59,7 @@ describe('the fixture, which has no limit of rate', () => {
     server = await startServer({
       flags: ['--conformance', 'on', '--loops', '2', '--engineio-max-payload-bytes', `${PAYLOAD_BYTES}`,
         '--engineio-upgrade-timeout-ms', `${UPGRADE_MS}`, '--engineio-connect-timeout-ms', `${CONNECT_MS}`,
-        '--engineio-ping-interval-ms', `${PING_MS}`, '--engineio-ping-timeout-ms', `${PING_MS}`],
+        '--engineio-ping-interval-ms', `${PING_MS}`, '--engineio-ping-timeout-ms', `${PONG_MS}`],
     });
     neighbours = [];
     for (const way of WAYS) {
