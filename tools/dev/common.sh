@@ -102,6 +102,7 @@ need_packages() {
         # A clamd of the tests' own, on signatures of their own; nothing else is skipped.
         installed clamav-daemon || apt_install clamav-daemon ||
             say "no clamav-daemon: what needs a real scanner is skipped"
+        installed lld || apt_install lld || say "no lld: tests are linked by ld, in twice the time"
     fi
     : >"$stamp"
 }
