@@ -46,7 +46,8 @@ for (let n = 0; n < 6 * (PAIRS + WARM); n += 1) {
   asleep.push(await make(zoe, 'group'));
   if (n % 80 === 79) await new Promise((resolve) => setTimeout(resolve, 1700)); // 50 requests a second
 }
-const known = await make(ann, 'group');
+const known = []; // as many are at home on each loop
+for (let n = 0; n < 32; n += 1) known.push(await make(ann, 'group'));
 const home = await make(ann, 'support');
 const { token: guest } = await rest(ann, '/api/v1/chat/guests', { roomId: home, name: 'Gina' });
 const { key: robot } = await rest(await token('root', 'admin'), '/api/v1/chat/robots', { name: 'Rob' });
@@ -71,9 +72,9 @@ function routed(credential) {
   return { ask, end: () => agent.destroy() };
 }
 
-await (async () => { // somebody is in it: it is in memory
+await (async () => { // somebody is in them: they are in memory
   const own = await wired(ann);
-  await own.ask(known); // it comes into memory
+  for (const id of known) await own.ask(id); // they come into memory
   own.end();
 })();
 console.log('| who | wire | not there, us | not theirs, in memory | not theirs, asleep |');
@@ -83,7 +84,7 @@ for (const [kind, credential] of Object.entries(people)) {
     const client = await open(credential);
     const times = [[], [], []];
     for (let n = 0; n < PAIRS + WARM; n += 1) {
-      const asks = [uuid7, () => known, () => asleep.pop()];
+      const asks = [uuid7, () => known[n % known.length], () => asleep.pop()];
       for (let k = 0; k < 3; k += 1) { // each begins as often as the others
         const i = (n + k) % 3;
         const id = asks[i]();
