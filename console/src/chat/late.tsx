@@ -4,6 +4,7 @@ import { lazily } from "../ui/lazy";
 
 const more = () => import("./more");
 const late = { small: true };
+export const { Lazy: Actions } = lazily(async () => (await more()).Actions, late);
 export const { Lazy: NewRoom } = lazily(async () => (await more()).NewRoom, late);
 export const { Lazy: FindRooms } = lazily(async () => (await more()).FindRooms, late);
 export const { Lazy: Escalate } = lazily(async () => (await more()).Escalate, late);
