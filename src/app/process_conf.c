@@ -38,6 +38,8 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .chat_room_waiting_max = (unsigned)config_int(c, CONFIG_chat_room_waiting_max),
         .chat_waiting_bytes_max = (uint64_t)config_int(c, CONFIG_chat_waiting_bytes_max),
         .chat_room_members_max = (unsigned)config_int(c, CONFIG_chat_room_members_max),
+        .chat_rooms_max = (unsigned)config_int(c, CONFIG_chat_rooms_max),
+        .chat_rooms_owned_max = (unsigned)config_int(c, CONFIG_chat_rooms_owned_max),
         .chat_receipts_members_max = (unsigned)config_int(c, CONFIG_chat_receipts_members_max),
         .chat_file_bytes_max = (uint64_t)config_int(c, CONFIG_chat_file_bytes_max),
         .chat_files_bytes_max = config_int(c, CONFIG_chat_files_mb) * 1000000,

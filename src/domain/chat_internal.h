@@ -307,6 +307,13 @@ void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids,
 bool chat_principal_row(const struct store_req *req, unsigned step, uuid id,
                         struct chat_principal *out);
 
+/* A step of a write that comes to be refused (ERR_CONFLICT) when one of these is in chat_rooms_max
+ * rooms already: behind it in the same transaction, so no race passes it. For support rooms it
+ * finds nobody. */
+void chat_rooms_step(struct chat *c, struct store_req *req, unsigned step, enum chat_room_type type,
+                     const uuid *ids, unsigned count);
+#define CHAT_ROOMS_FULL "is in as many rooms as one may be"
+
 /* A member of a row that was stored, whose other members are of `row`. */
 struct chat_member_of *chat_member_made(struct chat_room *r, const struct chat_principal *who,
                                         const struct chat_member_of *row);

@@ -44,6 +44,23 @@ void chat_principals_step(struct store_req *req, unsigned step, const uuid *ids,
     buf_deinit(&all);
 }
 
+void chat_rooms_step(struct chat *c, struct store_req *req, unsigned step, enum chat_room_type type,
+                     const uuid *ids, unsigned count)
+{
+    buf all = {0};
+    for (unsigned i = 0; type != CHAT_SUPPORT && i < count; i++) {
+        char text[UUID_TEXT_LEN + 1];
+        uuid_format(ids[i], text);
+        buf_append(&all, text, UUID_TEXT_LEN);
+    }
+    store_step_init(req, step, QUERY_CHAT_ROOMS_FULL, 1);
+    req->steps[step].expect = STORE_NO_ROW;
+    store_set_text(req, step, 0, 0, all.len == 0 ? SPAN("") : buf_span(&all));
+    store_set_int(req, step, 0, 1, count);
+    store_set_int(req, step, 0, 2, c->home->conf->chat_rooms_max);
+    buf_deinit(&all);
+}
+
 bool chat_principal_row(const struct store_req *req, unsigned step, uuid id,
                         struct chat_principal *out)
 {
@@ -71,7 +88,8 @@ struct joining {
     struct chat_member_of made; /* what is stored; no name, in no map */
 };
 
-enum { JOIN_BAN, JOIN_PRINCIPAL, JOIN_MEMBER, JOIN_EVENT, JOIN_INVITATION, JOIN_STEPS };
+/* Who may not come in at all learns nothing of limits: they are asked for last but the row. */
+enum { JOIN_BAN, JOIN_PRINCIPAL, JOIN_INVITATION, JOIN_ROOMS, JOIN_MEMBER, JOIN_EVENT, JOIN_STEPS };
 
 static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_member_of *m)
 {
@@ -137,7 +155,7 @@ static struct store_req *fill_new(struct joining *x, struct chat_room *r, bool i
     struct home *h = r->chat->home;
     int64_t now_ms = clock_wall_ms(h->clock);
     struct store_req *req =
-        store_req_new(h->index, invited ? JOIN_STEPS : JOIN_INVITATION, NULL, NULL);
+        store_req_new(h->index, JOIN_STEPS, NULL, NULL);
     req->row_max = JOIN_STEPS;
     x->made = (struct chat_member_of){.principal = a->who.actor.id,
                                       .type = a->who.type,
@@ -153,12 +171,15 @@ static struct store_req *fill_new(struct joining *x, struct chat_room *r, bool i
     store_set_int(req, JOIN_BAN, 0, 2, now_ms);
     chat_principals_step(req, JOIN_PRINCIPAL, &a->who.actor.id, 1);
     req->steps[JOIN_PRINCIPAL].expect = STORE_SOME;
+    if (invited) {
+        use_step(x, r, req);
+    } else { /* a step that asks nothing */
+        chat_principals_step(req, JOIN_INVITATION, NULL, 0);
+    }
+    chat_rooms_step(r->chat, req, JOIN_ROOMS, r->type, &a->who.actor.id, 1);
     store_step_init(req, JOIN_MEMBER, QUERY_CHAT_MEMBER_INSERT, 1);
     chat_set_member(req, JOIN_MEMBER, 0, r, &x->made);
     chat_joined_step(r, req, JOIN_EVENT, &x->made, &a->origin);
-    if (invited) {
-        use_step(x, r, req);
-    }
     return req;
 }
 
@@ -211,6 +232,8 @@ static void failed_join(struct chat_change *c, struct chat_room *r, struct store
 {
     if (req->error != ERR_CONFLICT) {
         chat_answer(&c->ask, req->error);
+    } else if (req->failed_step == JOIN_ROOMS) {
+        chat_refuse(&c->ask, ERR_CONFLICT, NULL, CHAT_ROOMS_FULL);
     } else if (c->ask.who.monitors) {
         c->fill = fill_watch;
         c->committed = committed_watch;

@@ -40,7 +40,7 @@ static void result_member(struct chat_ask *a, struct chat_room *r, struct chat_m
 
 /* --- add --- */
 
-enum { ADD_BAN, ADD_MEMBER, ADD_EVENT, ADD_AUDIT, ADD_STEPS };
+enum { ADD_BAN, ADD_ROOMS, ADD_MEMBER, ADD_EVENT, ADD_AUDIT, ADD_STEPS };
 
 static const char *add_refused(struct moderation *x, struct chat_room *r)
 {
@@ -97,6 +97,7 @@ static struct store_req *fill_add(struct chat_change *c, struct chat_room *r)
     }
     chat_set_uuid(req, ADD_BAN, 0, 0, r->id);
     chat_set_uuid(req, ADD_BAN, 0, 1, x->principal);
+    chat_rooms_step(r->chat, req, ADD_ROOMS, r->type, &x->principal, 1);
     store_step_init(req, ADD_MEMBER, QUERY_CHAT_MEMBER_INSERT, 1);
     chat_set_member(req, ADD_MEMBER, 0, r, &x->made);
     chat_joined_step(r, req, ADD_EVENT, &x->made, &a->origin);
@@ -119,6 +120,8 @@ static void failed_add(struct chat_change *c, struct chat_room *r, struct store_
     (void)r;
     if (req->error == ERR_CONFLICT && req->failed_step == ADD_BAN) {
         chat_refuse(&c->ask, ERR_CONFLICT, NULL, "is banned from the room");
+    } else if (req->error == ERR_CONFLICT && req->failed_step == ADD_ROOMS) {
+        chat_refuse(&c->ask, ERR_CONFLICT, NULL, CHAT_ROOMS_FULL);
     } else if (req->error == ERR_STORE_CONSTRAINT) { /* deleted a moment ago */
         chat_refuse(&c->ask, ERR_INVALID_REQUEST, "userId", "is nobody who chats here");
     } else {

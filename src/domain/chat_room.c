@@ -22,7 +22,7 @@ struct creation {
     struct chat_room *room;    /* while it is being stored */
 };
 
-enum { CREATE_ROOM, CREATE_MEMBERS, CREATE_EVENTS, CREATE_STEPS };
+enum { CREATE_ROOM, CREATE_OWNED, CREATE_ROOMS, CREATE_MEMBERS, CREATE_EVENTS, CREATE_STEPS };
 enum { READ_PEOPLE, READ_PAIR };
 
 /* --- a direct room that is there --- */
@@ -92,6 +92,10 @@ static void stored(struct store_req *req)
         read_people(x);
     } else if (req->error == ERR_STORE_CONSTRAINT) {
         chat_refuse(a, ERR_INVALID_REQUEST, "members", "is nobody who chats here");
+    } else if (req->error == ERR_CONFLICT) {
+        chat_refuse(a, ERR_CONFLICT, NULL,
+                    req->failed_step == CREATE_OWNED ? "you own as many rooms as one may"
+                                                     : "somebody " CHAT_ROOMS_FULL);
     } else {
         chat_answer(a, req->error);
     }
@@ -125,6 +129,18 @@ static void store_room(struct creation *x, struct store_req *req)
         chat_set_uuid(req, CREATE_ROOM, 0, 6, x->robot);
     }
     store_set_int(req, CREATE_ROOM, 0, 7, x->now_ms);
+}
+
+/* In the transaction itself, so that rooms made at the same time count each other. */
+static void store_limits(struct creation *x, struct store_req *req)
+{
+    struct chat *c = x->change.ask.chat;
+    bool counts = x->type != CHAT_SUPPORT;
+    store_step_init(req, CREATE_OWNED, QUERY_CHAT_ROOMS_OWNED_FULL, 1);
+    req->steps[CREATE_OWNED].expect = STORE_NO_ROW;
+    chat_set_uuid(req, CREATE_OWNED, 0, 0, counts ? x->ids[0] : UUID_NIL);
+    store_set_int(req, CREATE_OWNED, 0, 1, c->home->conf->chat_rooms_owned_max);
+    chat_rooms_step(c, req, CREATE_ROOMS, x->type, x->ids, x->count);
 }
 
 static void store_members(struct creation *x, struct store_req *req)
@@ -210,8 +226,9 @@ static void people_read(struct store_req *req)
     if (people != NULL) {
         make_room(x, people);
         req = store_req_new(h->index, CREATE_STEPS, stored, x);
-        req->row_max = x->count; /* the numbers of the events */
+        req->row_max = x->count + 2; /* the numbers of the events */
         store_room(x, req);
+        store_limits(x, req);
         store_members(x, req);
         h->store->submit(h->store, req);
     }

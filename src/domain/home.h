@@ -73,6 +73,8 @@ struct domain_conf {
     unsigned chat_room_waiting_max;    /* 2,000 messages of one room wait for the store, */
     uint64_t chat_waiting_bytes_max;   /* and 64 MiB of all */
     unsigned chat_room_members_max;    /* 10,000 */
+    unsigned chat_rooms_max;           /* 5,000 that one is in, support rooms aside, */
+    unsigned chat_rooms_owned_max;     /* and 2,000 of them one's own */
     unsigned chat_receipts_members_max; /* 100: larger rooms are told no receipts, no presence */
     int64_t disk_budget_bytes;       /* of the store; 0: none */
     int64_t recovery_ms;             /* 120 s: how long a dropped session may come back */

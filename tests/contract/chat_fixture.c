@@ -391,6 +391,8 @@ static void configure(void)
     w.conf.chat_guest_keep_ms = 86400000;
     w.conf.chat_sweep_ms = 1000;
     w.conf.chat_room_members_max = 10000;
+    w.conf.chat_rooms_max = 5000;
+    w.conf.chat_rooms_owned_max = 2000;
     t = (struct told){0};
     start();
 }

@@ -363,6 +363,56 @@ static void a_store_that_fails_delays_what_is_told_of_a_dead_process(void **stat
     assert_int_equal(statuses(&anna), 1);
 }
 
+static void makes(enum chat_room_type type, const struct chat_who *who, const struct chat_who *with,
+                  err error)
+{
+    struct chat_room_draft in = {.name = SPAN("Room"), .type = type, .members = &with->actor.id,
+                                 .member_count = with == who ? 0 : 1};
+    chat_room_create(any_home(), &in, who, NULL, on_told, &t);
+    answered(error);
+}
+
+static void nobody_owns_or_is_in_more_rooms_than_one_may(void **state)
+{
+    (void)state;
+    w.conf.chat_rooms_max = 4;
+    w.conf.chat_rooms_owned_max = 3;
+    anna = employee("Anna");
+    ben = employee("Ben");
+    struct chat_who cid = employee("Cid");
+    makes(CHAT_PUBLIC, &ben, &ben, ERR_NONE);
+    uuid public = t.id;
+    makes(CHAT_GROUP, &ben, &ben, ERR_NONE);
+    uuid team = t.id;
+    /* at the same time they count each other */
+    struct told told[6];
+    memset(told, 0, sizeof told);
+    unsigned made = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        struct chat_room_draft in = {.name = SPAN("Room"), .type = CHAT_GROUP};
+        chat_room_create(&w.homes[i % w.count], &in, &anna, NULL, on_told, &told[i]);
+    }
+    turns();
+    for (unsigned i = 0; i < 6; i++) {
+        made += told[i].error == ERR_NONE;
+        assert_true(told[i].error == ERR_NONE || told[i].error == ERR_CONFLICT);
+    }
+    assert_int_equal(made, 3);
+    makes(CHAT_SUPPORT, &anna, &anna, ERR_NONE); /* work */
+    makes(CHAT_DIRECT, &ben, &anna, ERR_NONE);
+    uuid direct = t.id;
+    makes(CHAT_DIRECT, &ben, &anna, ERR_NONE); /* it is there */
+    makes(CHAT_GROUP, &cid, &anna, ERR_CONFLICT);
+    joins(public, &anna, ERR_CONFLICT);
+    joins(team, &anna, ERR_ROOM_ACCESS_DENIED); /* who is not let in learns of no limit */
+    chat_member_add(any_home(), team, anna.actor.id, CHAT_MEMBER, &ben, on_told, &t);
+    answered(ERR_CONFLICT);
+    chat_leave(any_home(), direct, &anna, NULL, on_told, &t);
+    answered(ERR_NONE);
+    joins(public, &anna, ERR_NONE);
+    makes(CHAT_GROUP, &anna, &anna, ERR_CONFLICT);
+}
+
 #define BOTH(test)                                                                                 \
     cmocka_unit_test_setup_teardown(test, setup_1, over),                            \
         cmocka_unit_test_setup_teardown(test, setup_5, over)
@@ -374,6 +424,7 @@ int main(void)
         BOTH(who_inherits_a_room_is_muted_as_before),
         BOTH(who_speaks_takes_over_in_the_same_transaction),
         BOTH(who_takes_the_escalation_takes_over_in_the_same_transaction),
+        BOTH(nobody_owns_or_is_in_more_rooms_than_one_may),
         BOTH(a_robot_that_is_spared_is_nobody_for_guests),
         BOTH(a_robot_without_its_socket_is_missed_after_a_minute),
         BOTH(what_a_dead_process_left_streaming_is_delivered_and_told_once),

@@ -404,6 +404,8 @@ static void scene_start(struct scene *s, uint64_t seed)
     s->w.conf.chat_room_waiting_max = 20;
     s->w.conf.chat_waiting_bytes_max = 1 << 20;
     s->w.conf.chat_receipts_members_max = 100;
+    s->w.conf.chat_rooms_max = 1000;
+    s->w.conf.chat_rooms_owned_max = 1000;
     for (unsigned i = 0; i < PEOPLE; i++) {
         make_person(s, i);
     }
