@@ -70,6 +70,9 @@ void robot_put_job(buf *out, const struct chat_job_row *row)
     json_member_string(&w, "prompt", row->prompt);
     member_name(&w, "visibility", shape_chat_visibility_name((int)row->visibility));
     member_name(&w, "state", shape_chat_job_state_name((int)row->state));
+    if (row->state == CHAT_JOB_OPEN) { /* its answer waits for the robot */
+        member_name(&w, "deliveryStatus", chat_delivery_name(CHAT_BATCH_DELAY));
+    }
     member_text(&w, "error", row->error);
     member_uuid(&w, "messageId", row->message);
     if (row->answer.len > 0) {

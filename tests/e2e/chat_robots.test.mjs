@@ -162,6 +162,7 @@ test('a_signed_question_is_answered_whole_by_a_message_of_the_robot', async () =
   const asked = await ann.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'what?' }, 'r-1');
   assert.equal(asked.ok, true, JSON.stringify(asked));
   assert.equal(asked.requestId, 'r-1');
+  assert.equal(asked.deliveryStatus, 'batch-delay', 'the answer waits for the robot');
   const message = await ben.next('chat:message:received', (d) => d.type === 'robot');
   assert.equal(message.content, 'the answer');
   assert.equal(message.senderId, bot.id);
@@ -359,6 +360,8 @@ test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async
   const roomId = await room(ann, bot.id);
   answers = () => {};
   const { jobId } = await ann.ask('chat:robot:interact', { roomId, robotId: bot.id, prompt: 'go' });
+  const open = await server.get(`/api/v1/chat/rooms/${roomId}/robots/${jobId}`, { token: tokens.ann });
+  assert.deepEqual([open.json.data.state, open.json.data.deliveryStatus], ['open', 'batch-delay']);
   const desk = await room(ann, bot.id, { type: 'support', members: [], settings: { robotId: bot.id } });
   const gus = (await rest('POST', '/api/v1/chat/guests', { roomId: desk, name: 'Gus' }, tokens.ann)).json.data;
   assert.equal((await ann.ask('chat:message:send', { roomId: desk, type: 'chat', content: 'mine' })).ok, true);
@@ -382,6 +385,7 @@ test('a_robot_that_is_removed_is_gone_and_jobs_outlive_a_crash_as_failed', async
     return json.data?.state === 'failed' && json.data;
   });
   assert.equal(job.error, 'the server was restarted');
+  assert.equal(job.deliveryStatus, undefined, 'nothing waits any more');
   answers = says('again');
   const guest = await client(gus.token);
   const count = calls.length;

@@ -6,6 +6,7 @@
 static void put_job(const struct chat_result *r, struct json_writer *w)
 {
     chat_member_uuid(w, "jobId", r->id);
+    json_member_string(w, "deliveryStatus", span_str(chat_delivery_name(CHAT_BATCH_DELAY)));
 }
 
 void event_chat_robot_interact(struct event_call *in, const struct shape_chat_robot_interact *p)
