@@ -80,7 +80,6 @@ test('a_robot_is_asked_and_its_pieces_become_a_message', async (t) => {
     await pending(page, 'That in the hall').getByText('Answering…').waitFor(soon);
     assert.equal(await page.locator('.entry:not(.pending)').count(), 0); // it is no message yet
   }
-  await assertAccessible(a, 'a robot answers');
   first.say({ chunk: ', and that in the yard.' });
   await pending(c, 'That in the hall').getByText('and that in the yard.').waitFor(soon);
   first.end({ final: true });
@@ -154,8 +153,6 @@ test('a_file_whose_upload_is_cut_goes_on_where_it_was', async (t) => {
   await a.locator('input[type=file]').setInputFiles({ name: 'lamps.bin', mimeType: 'application/octet-stream', buffer });
   const shown = a.locator('.pending', { hasText: 'lamps.bin' });
   await shown.getByText(/Waiting for the connection, \d+ % sent/).waitFor(soon);
-  await assertAccessible(a, 'an upload waits');
-  await screenshot(a, 'chat-upload-waits');
   assert.equal(await c.locator('.attachment').count(), 0);
   way.mend();
   await c.locator('a.attachment', { hasText: 'lamps.bin' }).waitFor({ timeout: 4 * soon.timeout });
@@ -241,7 +238,6 @@ test('who_is_moderated_sees_it_and_cannot_do_what_is_taken_from_them', async (t)
   assert.equal(await c.getByText('Be kind').count(), 0);
   assert.equal((await ask(cid, 'GET', `rooms/${id}/messages`)).status, 403);
   assert.equal((await send('still me')).status, 403);
-  await assertAccessible(c, 'removed');
   await c.getByRole('main').getByRole('button', { name: 'All rooms' }).click();
   assert.equal(await row(c, 'Rules').count(), 0);
   await (await find(c, 'Rules')).getByRole('button', { name: 'Join Rules' }).click();
