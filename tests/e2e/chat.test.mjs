@@ -457,6 +457,48 @@ describe('connection management', () => {
     await next(ben, 'chat:message:received', (m) => m.roomId === id && m.seq === 92);
     assert.deepEqual(seqs(ben, id), upTo(92));
   });
+
+  it('reconnection strategy support: who comes back hears which rooms are its own no more', async () => {
+    const [ann, ben] = [await talk('ann'), await talk('ben')];
+    const boss = await talk('boss', { role: 'supervisor' });
+    const [kicked, deleted, stays, watched] = [await room(ann), await room(ann), await room(ann),
+      await room(ann, { type: 'group' })];
+    for (const r of [kicked, deleted, stays]) await join(ben, r.id);
+    await good(boss, 'chat:room:join', { roomId: watched.id });
+    await next(boss, 'chat:room:joined', (d) => d.roomId === watched.id);
+    const { sub } = JSON.parse(Buffer.from((await token('ben')).split('.')[1], 'base64url'));
+    for (const t of [ben, boss]) {
+      t.socket.io.reconnection(false);
+      t.cut();
+      await t.next('disconnect', { from: t.heard.findIndex((h) => h.event === 'connect') });
+    }
+    for (const path of [`rooms/${kicked.id}/members/${sub}`, `rooms/${deleted.id}`]) {
+      const got = await server.request('DELETE', `/api/v1/chat/${path}`, { token: await token('ann') });
+      assert.ok(got.status < 300, got.text);
+    }
+    const joined = heard(ben, 'chat:room:joined').length;
+    for (const t of [ben, boss]) {
+      t.socket.connect();
+      await until('back', () => t.socket.connected);
+      assert.equal(t.socket.recovered, true);
+    }
+    for (const r of [kicked, deleted]) {
+      const { data } = await next(ben, 'chat:room:left', (d) => d.roomId === r.id);
+      assert.deepEqual(data, { roomId: r.id, userId: sub, userType: 'employee' });
+    }
+    await next(boss, 'chat:room:left', (d) => d.roomId === watched.id); // it watches no more
+    await send(ann, stays.id, 'still here?');
+    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id);
+    assert.equal(heard(ben, 'chat:room:left').length, 2);
+    assert.equal(heard(ben, 'chat:room:joined').length, joined);
+    ben.cut(); // and once more: it was told already
+    ben.socket.connect();
+    await until('back again', () => ben.socket.connected);
+    assert.equal(ben.socket.recovered, true);
+    await send(ann, stays.id, 'and now?');
+    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id && m.seq === 2);
+    assert.equal(heard(ben, 'chat:room:left').length, 2);
+  });
 });
 
 describe('real-time broadcasting', () => {

@@ -116,7 +116,8 @@ void chat_keep(const struct sio_socket *s, struct json_writer *w)
         return;
     }
     json_member_open(w, "chat", '{');
-    json_member_bool(w, "told", c->told || c->known);
+    bool all = chat_kept_put(c, w);
+    json_member_bool(w, "told", all && (c->told || c->known));
     if (c->settling) {
         json_member_string(w, "since", span_of(text, pos_text(c->low, text)));
         json_member_u64(w, "until", c->until);
@@ -209,6 +210,7 @@ static void close_all(struct chat_socket *c)
     LIST_EACH(it, &c->wishes) { wish_free(c, LIST_ITEM(it, struct chat_wish, link)); }
     take_topics(c, false, false);
     own_topic(c, false);
+    chat_kept_free(c);
     c->told = c->known = c->recovered = c->settling = false;
 }
 
@@ -270,7 +272,8 @@ void chat_restore(struct sio_socket *s, span state)
     open_topics(s, &who);
     struct chat_socket *c = chat_socket_of(s);
     c->recovered = json_get(state, "chat", &kept);
-    c->known = c->recovered && json_get(kept, "told", &value) && json_bool(value, &told) && told;
+    c->known = c->recovered && json_get(kept, "told", &value) && json_bool(value, &told) && told &&
+               chat_kept_take(c, kept);
     c->back = sio_replay_start(s);
     c->alone = c->recovered && is_behind(kept, &c->back);
 }
@@ -347,6 +350,9 @@ static void on_room(struct chat_client *client, const struct chat_arrival *a)
         } else {
             chat_place_open(c, a, back ? c->back : a->pos, since);
         }
+        if (c->told) {
+            sio_keep(c->socket);
+        }
     }
     wish_free(c, w);
 }
@@ -372,8 +378,14 @@ static void on_out(struct chat_client *client, uuid room, enum chat_out why)
     if (p != NULL) {
         chat_place_close(p);
         say_left(c, room, why, wish_id(w));
+        sio_keep(c->socket);
     }
     wish_free(c, w);
+}
+
+void chat_socket_left(struct chat_socket *c, uuid room)
+{
+    say_left(c, room, CHAT_OUT_LEFT, SPAN_NONE);
 }
 
 static void on_listed(struct chat_client *client, err error)
@@ -382,6 +394,7 @@ static void on_listed(struct chat_client *client, err error)
     if (error == ERR_NONE) {
         c->told = true;
         c->again_ms = 0;
+        chat_kept_tell(c);
         sio_keep(c->socket);
         sio_release_replay(c->socket);
         return;

@@ -1,6 +1,6 @@
 /*
  * What a socket of "/" has of chat: who it is there, its topics, and its rooms. Shared by
- * chat_socket.c, chat_rooms.c and chat_events.c.
+ * chat_socket.c, chat_rooms.c, chat_kept.c and chat_events.c.
  *
  *     connect --> user, desk, staff topics; chat_client_open
  *     on_room --> a place: [paging --> ] reading --> live          on_out --> no place
@@ -13,12 +13,13 @@
  *
  * Places that are not live wait for their turn behind CHAT_CATCHING_MAX others of the socket.
  *
- * Of a session no rooms are kept: they come from the client anew, for rights may have changed. What
- * a socket missed is held back until all are known, and then read by the session's one reader, in
- * one order, so what the peer has seen last always covers what it had before. While places have
- * readers of their own that is not so: the lowest of their positions is kept, and the number at
- * which all were live. Who comes back and has seen nothing later gets its rooms from there; what it
- * sees twice has the same eventId. Both are forgotten when a pong shows that all has arrived.
+ * Of a session its rooms are kept, but only to say which of them it has left meanwhile: those that
+ * it is in come from the client anew, for rights may have changed. What a socket missed is held
+ * back until all are known, and then read by the session's one reader, in one order, so what the
+ * peer has seen last always covers what it had before. While places have readers of their own that
+ * is not so: the lowest of their positions is kept, and the number at which all were live. Who
+ * comes back and has seen nothing later gets its rooms from there; what it sees twice has the same
+ * eventId. Both are forgotten when a pong shows that all has arrived.
  */
 #ifndef SB_EDGE_SOCKETIO_CHAT_SOCKET_H
 #define SB_EDGE_SOCKETIO_CHAT_SOCKET_H
@@ -73,6 +74,8 @@ struct chat_socket {
     bool known;              /* had been told of its rooms before: they are not told again */
     bool alone;              /* recovered: rooms must be read from further back than the session */
     struct pos back;         /* recovered: where rooms are read from */
+    uuid *had;               /* owned; recovered and not told: rooms that it was told of before */
+    unsigned had_count;
     bool settling;           /* places catch up, or what they were given may not have arrived: */
     bool gave;               /* (some were given something) */
     struct pos low;          /* the lowest position of theirs, which is kept; and */
@@ -124,5 +127,17 @@ void chat_socket_leaving(struct chat_socket *c, uuid room, span request_id);
 void chat_socket_stays(struct chat_socket *c, uuid room);
 /* It does not watch the room any more, and is told; false: it does not. */
 bool chat_socket_unwatch(struct chat_socket *c, uuid room);
+/* Says that it is in the room no more. */
+void chat_socket_left(struct chat_socket *c, uuid room);
+
+/* --- chat_kept.c --- */
+
+/* The rooms as a member of what is kept of the session; false: there are too many to be kept. */
+bool chat_kept_put(const struct chat_socket *c, struct json_writer *w);
+/* Takes them from there; false: they are not there. */
+bool chat_kept_take(struct chat_socket *c, span kept);
+/* All rooms are known now: says of which it is no more. */
+void chat_kept_tell(struct chat_socket *c);
+void chat_kept_free(struct chat_socket *c);
 
 #endif
