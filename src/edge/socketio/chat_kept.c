@@ -20,7 +20,9 @@ static unsigned rooms_of(const struct chat_socket *c, uuid out[KEPT_MAX])
 {
     unsigned count = 0;
     if (!c->told) { /* nobody knows yet which of them are left */
-        memcpy(out, c->had, c->had_count * sizeof *out);
+        for (unsigned i = 0; i < c->had_count; i++) {
+            out[i] = c->had[i];
+        }
         return c->had_count;
     }
     LIST_EACH(it, &c->places) {
@@ -60,9 +62,11 @@ bool chat_kept_take(struct chat_socket *c, span kept)
     if (len < 0 || len % (ptrdiff_t)sizeof(uuid) != 0) {
         return false;
     }
-    c->had_count = (unsigned)((size_t)len / sizeof(uuid));
-    c->had = mem_calloc(c->had_count, sizeof *c->had);
-    memcpy(c->had, bytes, (size_t)len);
+    if (len > 0) {
+        c->had = mem_alloc((size_t)len);
+        memcpy(c->had, bytes, (size_t)len);
+        c->had_count = (unsigned)((size_t)len / sizeof(uuid));
+    }
     return true;
 }
 
