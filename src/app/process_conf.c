@@ -5,6 +5,41 @@
 
 #define DAY_S 86400
 
+static void chat_conf(const struct config *c, struct domain_conf *out)
+{
+    out->chat_batch_messages_max = (unsigned)config_int(c, CONFIG_chat_batch_messages_max);
+    out->chat_batch_bytes_max = (size_t)config_int(c, CONFIG_chat_batch_bytes_max);
+    out->chat_room_waiting_max = (unsigned)config_int(c, CONFIG_chat_room_waiting_max);
+    out->chat_waiting_bytes_max = (uint64_t)config_int(c, CONFIG_chat_waiting_bytes_max);
+    out->chat_room_members_max = (unsigned)config_int(c, CONFIG_chat_room_members_max);
+    out->chat_rooms_max = (unsigned)config_int(c, CONFIG_chat_rooms_max);
+    out->chat_rooms_owned_max = (unsigned)config_int(c, CONFIG_chat_rooms_owned_max);
+    out->chat_receipts_members_max = (unsigned)config_int(c, CONFIG_chat_receipts_members_max);
+    out->chat_file_bytes_max = (uint64_t)config_int(c, CONFIG_chat_file_bytes_max);
+    out->chat_files_bytes_max = config_int(c, CONFIG_chat_files_mb) * 1000000;
+    out->chat_transfers_max = (unsigned)config_int(c, CONFIG_chat_transfers_max);
+    out->chat_upload_s = config_int(c, CONFIG_chat_upload_s);
+    out->chat_scan_retry_ms = config_int(c, CONFIG_chat_scan_retry_ms);
+    out->chat_robots_max = (unsigned)config_int(c, CONFIG_chat_robots_max);
+    out->chat_robot_timeout_ms = (uint32_t)config_int(c, CONFIG_chat_robot_timeout_ms);
+    out->chat_robot_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_jobs_max);
+    out->chat_robot_room_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_room_jobs_max);
+    out->chat_robot_context = (unsigned)config_int(c, CONFIG_chat_robot_context);
+    out->chat_robot_answer_bytes_max = (uint32_t)config_int(c, CONFIG_chat_robot_answer_bytes_max);
+    out->chat_edit_window_s = config_int(c, CONFIG_chat_edit_window_s);
+    out->chat_typing_ms = config_int(c, CONFIG_chat_typing_ms);
+    out->chat_presence_grace_ms = config_int(c, CONFIG_chat_presence_grace_ms);
+    out->chat_tier_ms[0] = config_int(c, CONFIG_chat_escalation_t1_ms);
+    out->chat_tier_ms[1] = config_int(c, CONFIG_chat_escalation_t2_ms);
+    out->chat_tier_ms[2] = config_int(c, CONFIG_chat_escalation_t3_ms);
+    out->chat_alone_ms = config_int(c, CONFIG_chat_alone_ms);
+    out->chat_alone_queue_ms = config_int(c, CONFIG_chat_alone_queue_ms);
+    out->chat_guest_ms = config_int(c, CONFIG_chat_guest_ms);
+    out->chat_guests_max = (unsigned)config_int(c, CONFIG_chat_guests_max);
+    out->chat_guest_keep_ms = config_int(c, CONFIG_chat_guest_keep_ms);
+    out->chat_sweep_ms = config_int(c, CONFIG_chat_sweep_ms);
+}
+
 void process_domain_conf(const struct config *c, struct domain_conf *out)
 {
     uint32_t issuer_roles;
@@ -33,48 +68,17 @@ void process_domain_conf(const struct config *c, struct domain_conf *out)
         .retention_history_s = config_int(c, CONFIG_retention_history_days) * DAY_S,
         .home_rooms_max = (unsigned)config_int(c, CONFIG_home_rooms_max),
         .home_entities_max = (unsigned)config_int(c, CONFIG_home_entities_max),
-        .chat_batch_messages_max = (unsigned)config_int(c, CONFIG_chat_batch_messages_max),
-        .chat_batch_bytes_max = (size_t)config_int(c, CONFIG_chat_batch_bytes_max),
-        .chat_room_waiting_max = (unsigned)config_int(c, CONFIG_chat_room_waiting_max),
-        .chat_waiting_bytes_max = (uint64_t)config_int(c, CONFIG_chat_waiting_bytes_max),
-        .chat_room_members_max = (unsigned)config_int(c, CONFIG_chat_room_members_max),
-        .chat_rooms_max = (unsigned)config_int(c, CONFIG_chat_rooms_max),
-        .chat_rooms_owned_max = (unsigned)config_int(c, CONFIG_chat_rooms_owned_max),
-        .chat_receipts_members_max = (unsigned)config_int(c, CONFIG_chat_receipts_members_max),
-        .chat_file_bytes_max = (uint64_t)config_int(c, CONFIG_chat_file_bytes_max),
-        .chat_files_bytes_max = config_int(c, CONFIG_chat_files_mb) * 1000000,
-        .chat_transfers_max = (unsigned)config_int(c, CONFIG_chat_transfers_max),
-        .chat_upload_s = config_int(c, CONFIG_chat_upload_s),
-        .chat_scan_retry_ms = config_int(c, CONFIG_chat_scan_retry_ms),
         .home_scenes_max = (unsigned)config_int(c, CONFIG_home_scenes_max),
-        .chat_robots_max = (unsigned)config_int(c, CONFIG_chat_robots_max),
-        .chat_robot_timeout_ms = (uint32_t)config_int(c, CONFIG_chat_robot_timeout_ms),
-        .chat_robot_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_jobs_max),
-        .chat_robot_room_jobs_max = (unsigned)config_int(c, CONFIG_chat_robot_room_jobs_max),
-        .chat_robot_context = (unsigned)config_int(c, CONFIG_chat_robot_context),
-        .chat_robot_answer_bytes_max =
-            (uint32_t)config_int(c, CONFIG_chat_robot_answer_bytes_max),
         .retention_events_s = config_int(c, CONFIG_retention_events_hours) * 3600,
         .events_max = config_int(c, CONFIG_events_max),
         .disk_budget_bytes = config_int(c, CONFIG_disk_budget_mb) * 1000000,
         .recovery_ms = config_int(c, CONFIG_recovery_ms),
         .recovery_bytes_max = (uint64_t)config_int(c, CONFIG_recovery_mb) * 1000000,
         .timezone = config_str(c, CONFIG_timezone),
-        .chat_edit_window_s = config_int(c, CONFIG_chat_edit_window_s),
-        .chat_typing_ms = config_int(c, CONFIG_chat_typing_ms),
-        .chat_presence_grace_ms = config_int(c, CONFIG_chat_presence_grace_ms),
-        .chat_tier_ms = {config_int(c, CONFIG_chat_escalation_t1_ms),
-                         config_int(c, CONFIG_chat_escalation_t2_ms),
-                         config_int(c, CONFIG_chat_escalation_t3_ms)},
-        .chat_alone_ms = config_int(c, CONFIG_chat_alone_ms),
-        .chat_alone_queue_ms = config_int(c, CONFIG_chat_alone_queue_ms),
-        .chat_guest_ms = config_int(c, CONFIG_chat_guest_ms),
-        .chat_guests_max = (unsigned)config_int(c, CONFIG_chat_guests_max),
-        .chat_guest_keep_ms = config_int(c, CONFIG_chat_guest_keep_ms),
-        .chat_sweep_ms = config_int(c, CONFIG_chat_sweep_ms),
         .app_receiver = process_receiver(c, CONFIG_app_webhook_url),
         .home_receiver = process_receiver(c, CONFIG_home_webhook_url),
     };
+    chat_conf(c, out);
 }
 
 /* Places among the choices of their rows (tables/config.def). */
