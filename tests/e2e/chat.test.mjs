@@ -464,6 +464,8 @@ describe('connection management', () => {
     const [kicked, deleted, stays, watched] = [await room(ann), await room(ann), await room(ann),
       await room(ann, { type: 'group' })];
     for (const r of [kicked, deleted, stays]) await join(ben, r.id);
+    await send(ann, stays.id, 'here?'); // its pos is behind those of all that came before
+    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id);
     await good(boss, 'chat:room:join', { roomId: watched.id });
     await next(boss, 'chat:room:joined', (d) => d.roomId === watched.id);
     const { sub } = JSON.parse(Buffer.from((await token('ben')).split('.')[1], 'base64url'));
@@ -488,7 +490,7 @@ describe('connection management', () => {
     }
     await next(boss, 'chat:room:left', (d) => d.roomId === watched.id); // it watches no more
     await send(ann, stays.id, 'still here?');
-    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id);
+    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id && m.seq === 2);
     assert.equal(heard(ben, 'chat:room:left').length, 2);
     assert.equal(heard(ben, 'chat:room:joined').length, joined);
     ben.cut(); // and once more: it was told already
@@ -496,7 +498,7 @@ describe('connection management', () => {
     await until('back again', () => ben.socket.connected);
     assert.equal(ben.socket.recovered, true);
     await send(ann, stays.id, 'and now?');
-    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id && m.seq === 2);
+    await next(ben, 'chat:message:received', (m) => m.roomId === stays.id && m.seq === 3);
     assert.equal(heard(ben, 'chat:room:left').length, 2);
   });
 });
