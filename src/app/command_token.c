@@ -86,15 +86,28 @@ static void bind_next(void *owner, const struct identity_result *r)
     identity_issue(call->home, call->subject, seconds, issued, call);
 }
 
-static void user_made(void *owner, const struct identity_result *r)
+static void user_is(void *owner, const struct identity_result *r)
 {
     struct command_call *call = owner;
     if (r->error != ERR_NONE) {
         command_fail(call, r->error);
         return;
     }
-    call->subject = r->principal;
+    call->subject = r->users[0].principal;
     bind_next(call, NULL);
+}
+
+static void user_made(void *owner, const struct identity_result *r)
+{
+    struct command_call *call = owner;
+    if (r->error == ERR_CONFLICT) { /* another command made it first */
+        identity_user_get(call->home, span_str(options_get(&call->options, "sub")), user_is, call);
+    } else if (r->error != ERR_NONE) {
+        command_fail(call, r->error);
+    } else {
+        call->subject = r->principal;
+        bind_next(call, NULL);
+    }
 }
 
 static void user_found(void *owner, const struct identity_result *r)
@@ -103,11 +116,8 @@ static void user_found(void *owner, const struct identity_result *r)
     if (r->error == ERR_NOT_FOUND) {
         identity_user_add(call->home, span_str(options_get(&call->options, "sub")), SPAN_NONE, NULL,
                           0, user_made, call);
-    } else if (r->error != ERR_NONE) {
-        command_fail(call, r->error);
     } else {
-        call->subject = r->users[0].principal;
-        bind_next(call, NULL);
+        user_is(call, r);
     }
 }
 

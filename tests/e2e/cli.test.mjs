@@ -93,6 +93,10 @@ test('users and tokens are made without a server and beside one', async () => {
     const admin = await server.request('GET', '/api/v1/auth/me', { token: made });
     assert.equal(admin.status, 200, admin.text);
     assert.deepEqual(admin.json.data.roles, ['admin']);
+    const atOnce = await Promise.all(Array.from({ length: 8 }, () =>
+      server.cli('token', '--sub', 'new', '--role', 'employee')));
+    const subs = atOnce.map((t) => JSON.parse(Buffer.from(t.split('.')[1], 'base64url')).sub);
+    assert.equal(new Set(subs).size, 1); // whoever came first made the user, all have its token
   } finally {
     await server.stop();
   }
