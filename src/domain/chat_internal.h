@@ -238,6 +238,8 @@ struct chat_change {
  * by committed the item stays under way until chat_item_over (loops are being told,
  * chat_spread_out), and the request is the callee's. */
 void chat_change_run(struct chat_change *c, struct chat_room *r);
+/* An ask's at_home: runs the change it begins with, or says ERR_ROOM_ACCESS_DENIED of no room. */
+void chat_change_at_home(struct chat_ask *a, struct chat_room *r);
 
 /* Characters of valid UTF-8. */
 static inline size_t chat_chars(span s)

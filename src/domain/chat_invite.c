@@ -318,36 +318,24 @@ static struct store_req *fill_unban(struct chat_change *c, struct chat_room *r)
     return req;
 }
 
-static void end(struct chat_ask *a, struct chat_room *r,
+static void end(struct inviting *x, uuid id,
                 struct store_req *(*fill)(struct chat_change *, struct chat_room *))
 {
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill;
-    c->committed = committed_end;
-    c->failed = failed_end;
-    chat_change_run(c, r);
+    x->id = id;
+    x->change.fill = fill;
+    x->change.committed = committed_end;
+    x->change.failed = failed_end;
+    chat_ask_start(&x->change.ask);
 }
-
-static void at_home_revoke(struct chat_ask *a, struct chat_room *r) { end(a, r, fill_revoke); }
-
-static void at_home_unban(struct chat_ask *a, struct chat_room *r) { end(a, r, fill_unban); }
 
 void chat_invitation_revoke(struct home *h, uuid room, uuid invitation,
                             const struct chat_who *who, chat_done done, void *owner)
 {
-    struct inviting *x = inviting_new(h, room, at_home_revoke, who, done, owner);
-    x->id = invitation;
-    chat_ask_start(&x->change.ask);
+    end(inviting_new(h, room, chat_change_at_home, who, done, owner), invitation, fill_revoke);
 }
 
 void chat_ban_delete(struct home *h, uuid room, uuid principal, const struct chat_who *who,
                      chat_done done, void *owner)
 {
-    struct inviting *x = inviting_new(h, room, at_home_unban, who, done, owner);
-    x->id = principal;
-    chat_ask_start(&x->change.ask);
+    end(inviting_new(h, room, chat_change_at_home, who, done, owner), principal, fill_unban);
 }

@@ -141,22 +141,12 @@ static void committed_leave(struct chat_change *c, struct chat_room *r, struct s
     }
 }
 
-static void at_home_leave(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_leave;
-    c->committed = committed_leave;
-    chat_change_run(c, r);
-}
-
 void chat_leave(struct home *h, uuid room, const struct chat_who *who,
                 const struct chat_origin *origin, chat_done done, void *owner)
 {
     struct leaving *x =
-        chat_ask_new(h, sizeof *x, room, at_home_leave, who, origin, done, owner);
+        chat_ask_new(h, sizeof *x, room, chat_change_at_home, who, origin, done, owner);
+    x->change.fill = fill_leave;
+    x->change.committed = committed_leave;
     chat_ask_start(&x->change.ask);
 }

@@ -244,24 +244,14 @@ static void failed_join(struct chat_change *c, struct chat_room *r, struct store
     }
 }
 
-static void at_home_join(struct chat_ask *a, struct chat_room *r)
-{
-    struct joining *x = (struct joining *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    x->change.fill = fill_join;
-    x->change.committed = committed_join;
-    x->change.failed = failed_join;
-    chat_change_run(&x->change, r);
-}
-
 void chat_join(struct home *h, uuid room, const struct chat_join *in, const struct chat_who *who,
                const struct chat_origin *origin, chat_done done, void *owner)
 {
     struct joining *x =
-        chat_ask_new(h, sizeof *x, room, at_home_join, who, origin, done, owner);
+        chat_ask_new(h, sizeof *x, room, chat_change_at_home, who, origin, done, owner);
+    x->change.fill = fill_join;
+    x->change.committed = committed_join;
+    x->change.failed = failed_join;
     x->watch = in->watch && who->monitors;
     x->invitation = chat_copy(&x->change.ask, in->invitation);
     chat_ask_start(&x->change.ask);

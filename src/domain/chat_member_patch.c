@@ -210,23 +210,14 @@ static void committed_patch(struct chat_change *c, struct chat_room *r, struct s
     chat_answer(&c->ask, ERR_NONE);
 }
 
-static void at_home_patch(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_patch;
-    c->committed = committed_patch;
-    chat_change_run(c, r);
-}
-
 void chat_member_patch(struct home *h, uuid room, uuid principal,
                        const struct chat_member_change *in, const struct chat_who *who,
                        chat_done done, void *owner)
 {
-    struct patch *x = chat_ask_new(h, sizeof *x, room, at_home_patch, who, NULL, done, owner);
+    struct patch *x =
+        chat_ask_new(h, sizeof *x, room, chat_change_at_home, who, NULL, done, owner);
+    x->change.fill = fill_patch;
+    x->change.committed = committed_patch;
     x->principal = principal;
     x->change.ask.result.id = principal;
     x->role = in->role;

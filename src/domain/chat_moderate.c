@@ -282,22 +282,13 @@ static void committed_remove(struct chat_change *c, struct chat_room *r, struct 
     chat_member_parts(c, r, x->principal, x->heir, CHAT_OUT_REMOVED);
 }
 
-static void at_home_remove(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_remove;
-    c->committed = committed_remove;
-    chat_change_run(c, r);
-}
-
 void chat_member_remove(struct home *h, uuid room, uuid principal, int64_t ban_s, span reason,
                         const struct chat_who *who, chat_done done, void *owner)
 {
-    struct moderation *x = moderation_new(h, room, principal, at_home_remove, who, done, owner);
+    struct moderation *x =
+        moderation_new(h, room, principal, chat_change_at_home, who, done, owner);
+    x->change.fill = fill_remove;
+    x->change.committed = committed_remove;
     x->ban_s = ban_s;
     x->reason = reason.len == 0 ? SPAN("") : chat_copy(&x->change.ask, reason);
     chat_ask_start(&x->change.ask);

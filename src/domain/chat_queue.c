@@ -86,6 +86,15 @@ void chat_change_run(struct chat_change *c, struct chat_room *r)
     chat_enqueue(r, &c->item);
 }
 
+void chat_change_at_home(struct chat_ask *a, struct chat_room *r)
+{
+    if (r == NULL) {
+        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
+    } else {
+        chat_change_run((struct chat_change *)a, r);
+    }
+}
+
 /* --- events --- */
 
 void chat_event_set(struct chat *c, struct store_req *req, unsigned step, unsigned set,

@@ -108,23 +108,14 @@ static void committed_patch(struct chat_change *c, struct chat_room *r, struct s
     }
 }
 
-static void at_home_patch(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_patch;
-    c->committed = committed_patch;
-    c->failed = failed;
-    chat_change_run(c, r);
-}
-
 void chat_room_patch(struct home *h, uuid room, const struct chat_room_change *in,
                      const struct chat_who *who, chat_done done, void *owner)
 {
-    struct changing *x = chat_ask_new(h, sizeof *x, room, at_home_patch, who, NULL, done, owner);
+    struct changing *x =
+        chat_ask_new(h, sizeof *x, room, chat_change_at_home, who, NULL, done, owner);
+    x->change.fill = fill_patch;
+    x->change.committed = committed_patch;
+    x->change.failed = failed;
     x->in = *in;
     x->in.name = chat_copy(&x->change.ask, in->name);
     x->in.settings = chat_copy(&x->change.ask, in->settings);
@@ -192,23 +183,14 @@ static void committed_delete(struct chat_change *c, struct chat_room *r, struct 
     chat_spread_out(r, UUID_NIL, CHAT_OUT_GONE, everybody_is_out, c);
 }
 
-static void at_home_delete(struct chat_ask *a, struct chat_room *r)
-{
-    struct chat_change *c = (struct chat_change *)a;
-    if (r == NULL) {
-        chat_answer(a, ERR_ROOM_ACCESS_DENIED);
-        return;
-    }
-    c->fill = fill_delete;
-    c->committed = committed_delete;
-    c->failed = failed;
-    chat_change_run(c, r);
-}
-
 void chat_room_delete(struct home *h, uuid room, int64_t version, const struct chat_who *who,
                       chat_done done, void *owner)
 {
-    struct changing *x = chat_ask_new(h, sizeof *x, room, at_home_delete, who, NULL, done, owner);
+    struct changing *x =
+        chat_ask_new(h, sizeof *x, room, chat_change_at_home, who, NULL, done, owner);
+    x->change.fill = fill_delete;
+    x->change.committed = committed_delete;
+    x->change.failed = failed;
     x->in.version = version;
     chat_ask_start(&x->change.ask);
 }
