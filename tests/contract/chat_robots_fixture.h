@@ -13,11 +13,15 @@ extern struct webhook *twin;
 int setup_1(void **state);
 int setup_5(void **state);
 int teardown(void **state);
-/* Another twin for every home, after chat_restart; the one before is the caller's to free. */
-void call_twin(void);
+
+/* The processes stop, and others serve what is stored, with a twin that has been asked nothing. */
+void robots_restart(void);
 
 /* A robot; without url it has a socket of its own. */
 struct chat_who robot_made(const char *name, const char *url);
+/* A support room of the owner that a robot answers in, and a guest in it, as if invited; then
+ * robots_restart. */
+uuid robot_room(const struct chat_who *robot, const struct chat_who *owner, struct chat_who *guest);
 void patch(uuid id, const struct chat_robot_change *in, err error);
 /* The job as `who` sees it is the last answer. */
 void job(uuid room, uuid id, const struct chat_who *who, err error);

@@ -1,5 +1,5 @@
-/* Robots: made and changed, asked, their answers in all forms, breaker, sockets, rooms that they
- * own; with a receiver that does what the test says and time in its hand. */
+/* Robots: made and changed, asked, their answers in all forms, breaker, sockets; with a receiver
+ * that does what the test says and time in its hand. */
 #include "chat_robots_fixture.h"
 
 #include <stdio.h>
@@ -45,10 +45,7 @@ static void robots_are_made_shown_and_changed(void **state)
     patch(b, &(struct chat_robot_change){.url = SPAN(""), .enabled = -1}, ERR_NONE);
     told("\"kind\":\"socket\"");
     not_told("secret");
-    struct webhook *old = twin;
-    chat_restart(); /* all of it is stored */
-    call_twin();
-    webhook_twin_free(old);
+    robots_restart(); /* all of it is stored */
     get(a, ERR_NONE);
     told("\"name\":\"Aaron\",\"description\":\"\",\"kind\":\"webhook\"");
     told("\"enabled\":true,\"state\":\"ready\"");
@@ -467,12 +464,7 @@ static void jobs_that_a_process_left_are_failed_by_the_next(void **state)
     webhook_twin_hold(twin, true);
     uuid id = ask(room, &bot, &anna, "go", false, ERR_NONE);
     turns();
-    struct webhook *old = twin;
-    webhook_twin_close(old); /* the process ends */
-    turns();
-    chat_restart();
-    call_twin();
-    webhook_twin_free(old);
+    robots_restart();
     time_passes(300);
     job(room, id, &anna, ERR_NONE);
     told("\"state\":\"failed\",\"error\":\"the server was restarted\"");
@@ -482,136 +474,6 @@ static void jobs_that_a_process_left_are_failed_by_the_next(void **state)
     ask(room, &bot, &anna, "go", false, ERR_NONE);
     time_passes(200);
     assert_heard(one, "\"content\":\"again\"");
-}
-
-/* --- rooms that it owns --- */
-
-static struct chat_who gus;
-
-static void say(const struct chat_who *who, const char *text)
-{
-    struct chat_draft d = {.type = CHAT_MESSAGE_CHAT, .content = span_str(text)};
-    chat_send(any_home(), room, &d, who, NULL, on_told, &t);
-    answered(ERR_NONE);
-}
-
-/* A guest is in it: as if invited. */
-static void put_guest(void)
-{
-    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
-    gus = guest("Gus");
-    store_step_init(req, 0, QUERY_CHAT_MEMBER_INSERT, 1);
-    store_set_text(req, 0, 0, 0, span_str(id_text(room)));
-    store_set_text(req, 0, 0, 1, span_str(id_text(gus.actor.id)));
-    store_set_text(req, 0, 0, 2, SPAN("guest"));
-    store_set_text(req, 0, 0, 3, SPAN("member"));
-    for (unsigned p = 4; p < query_param_count(QUERY_CHAT_MEMBER_INSERT); p++) {
-        store_set_int(req, 0, 0, p, 0);
-    }
-    assert_int_equal(store_run(w.store, req), ERR_NONE);
-    store_req_free(req);
-    struct webhook *old = twin;
-    chat_restart();
-    call_twin();
-    webhook_twin_free(old);
-}
-
-static void own(void)
-{
-    char settings[100];
-    anna = employee("Anna");
-    ben = employee("Ben");
-    bot = robot_made("Bot", "http://twin/bot");
-    snprintf(settings, sizeof settings, "{\"robotId\":\"%s\"}", id_text(bot.actor.id));
-    struct chat_room_draft draft = {
-        .name = SPAN("Help"), .type = CHAT_SUPPORT, .settings = span_str(settings)};
-    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
-    answered(ERR_NONE);
-    room = t.id;
-    put_guest();
-    one = socket_open(0, &anna);
-    two = socket_open(w.count - 1, &gus);
-    turns();
-}
-
-static void guests_are_answered_by_the_robot_that_owns_the_room(void **state)
-{
-    (void)state;
-    buf body = {0};
-    own();
-    webhook_twin_answers(twin, 200, "{\"content\":\"hello guest\"}", WEBHOOK_OK);
-    say(&gus, "\"help me\"");
-    time_passes(200);
-    assert_heard(two, "\"content\":\"hello guest\"");
-    assert_int_equal(webhook_twin_count(twin), 1);
-    /* while it answers, what is said is the next question, once */
-    webhook_twin_hold(twin, true);
-    say(&gus, "\"first\"");
-    say(&gus, "\"second\"");
-    say(&gus, "\"third\"");
-    time_passes(200);
-    assert_int_equal(webhook_twin_count(twin), 2);
-    webhook_twin_hold(twin, false);
-    time_passes(300);
-    assert_int_equal(webhook_twin_count(twin), 3);
-    webhook_twin_last(twin, &body);
-    buf_append_byte(&body, 0);
-    assert_non_null(strstr((char *)body.ptr, "\"prompt\":\"third\""));
-    assert_non_null(strstr((char *)body.ptr, "\"content\":\"second\""));
-    buf_deinit(&body);
-}
-
-static void a_person_who_speaks_takes_over(void **state)
-{
-    (void)state;
-    own();
-    webhook_twin_hold(twin, true);
-    webhook_twin_type(twin, "text/plain");
-    webhook_twin_answers(twin, 200, "too late", WEBHOOK_OK);
-    say(&gus, "\"help me\"");
-    time_passes(200);
-    assert_true(webhook_twin_part(twin, "let me "));
-    time_passes(200);
-    assert_heard(two, "\"chunk\":\"let me \"");
-    say(&anna, "\"I am here\"");
-    time_passes(300);
-    assert_heard(two, text_of("\"type\":\"system\",\"roomId\":\"%s\"", id_text(room)));
-    assert_heard(two, text_of("\"code\":\"ROBOT_RELEASED\",\"text\":\"A person has taken over from "
-                              "the robot\",\"robotId\":\"%s\",\"userId\":\"%s\"",
-                              id_text(bot.actor.id), id_text(anna.actor.id)));
-    assert_heard(two, "\"chunk\":\"\",\"final\":true}");
-    webhook_twin_hold(twin, false);
-    say(&gus, "\"thanks\"");
-    time_passes(300);
-    assert_not_heard(two, "too late");
-    assert_int_equal(webhook_twin_count(twin), 1);
-    struct webhook *old = twin;
-    chat_restart(); /* it stays so */
-    call_twin();
-    webhook_twin_free(old);
-    say(&gus, "\"anybody?\"");
-    time_passes(200);
-    assert_int_equal(webhook_twin_count(twin), 0);
-}
-
-static void settings_that_name_no_robot_are_refused(void **state)
-{
-    char settings[100];
-    (void)state;
-    anna = employee("Anna");
-    struct chat_room_draft draft = {
-        .name = SPAN("Help"), .type = CHAT_SUPPORT, .settings = SPAN("{\"robotId\":7}")};
-    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
-    answered(ERR_INVALID_REQUEST);
-    assert_string_equal(t.member, "settings.robotId");
-    ben = employee("Ben");
-    snprintf(settings, sizeof settings, "{\"robotId\":\"%s\"}", id_text(ben.actor.id));
-    draft.settings = span_str(settings);
-    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
-    answered(ERR_INVALID_REQUEST);
-    draft.type = CHAT_GROUP; /* it has no owner */
-    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
-    answered(ERR_NONE);
 }
 
 int main(void)
@@ -635,9 +497,6 @@ int main(void)
         BOTH(a_robot_with_a_socket_answers_by_it),
         BOTH(a_robot_that_goes_away_is_lost),
         BOTH(jobs_that_a_process_left_are_failed_by_the_next),
-        BOTH(guests_are_answered_by_the_robot_that_owns_the_room),
-        BOTH(a_person_who_speaks_takes_over),
-        ON_5(settings_that_name_no_robot_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,31 +11,6 @@ static struct chat_who anna, ben, gus, bot;
 static uuid room;
 static struct store_faulty *faulty;
 
-static void again(void)
-{
-    struct webhook *old = twin;
-    chat_restart();
-    call_twin();
-    webhook_twin_free(old);
-}
-
-static void put_guest(void)
-{
-    struct store_req *req = store_req_new(STORE_LOOP_NONE, 1, NULL, NULL);
-    gus = guest("Gus");
-    store_step_init(req, 0, QUERY_CHAT_MEMBER_INSERT, 1);
-    store_set_text(req, 0, 0, 0, span_str(id_text(room)));
-    store_set_text(req, 0, 0, 1, span_str(id_text(gus.actor.id)));
-    store_set_text(req, 0, 0, 2, SPAN("guest"));
-    store_set_text(req, 0, 0, 3, SPAN("member"));
-    for (unsigned p = 4; p < query_param_count(QUERY_CHAT_MEMBER_INSERT); p++) {
-        store_set_int(req, 0, 0, p, 0);
-    }
-    assert_int_equal(store_run(w.store, req), ERR_NONE);
-    store_req_free(req);
-    again();
-}
-
 /* The homes' store fails as the test says; what blocks at the start of a process does not. */
 static void store_may_fail(void)
 {
@@ -57,17 +32,10 @@ static int over(void **state)
 /* A support room of Anna's that a robot owns, with a guest; and a store that may fail. */
 static void robot_owns(const char *url)
 {
-    char settings[100];
     anna = employee("Anna");
     ben = employee("Ben");
     bot = robot_made("Bot", url);
-    snprintf(settings, sizeof settings, "{\"robotId\":\"%s\"}", id_text(bot.actor.id));
-    struct chat_room_draft draft = {
-        .name = SPAN("Help"), .type = CHAT_SUPPORT, .settings = span_str(settings)};
-    chat_room_create(any_home(), &draft, &anna, NULL, on_told, &t);
-    answered(ERR_NONE);
-    room = t.id;
-    put_guest();
+    room = robot_room(&bot, &anna, &gus);
     store_may_fail();
 }
 
@@ -87,7 +55,7 @@ static void dies_behind_the_next(void)
 static void lives_again(void)
 {
     store_faulty_fail(faulty, 0, 0, ERR_NONE);
-    again();
+    robots_restart();
 }
 
 static void who_speaks_takes_over_in_the_same_transaction(void **state)
@@ -159,7 +127,7 @@ static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **
     assert_heard(d, "\"mutedUntil\"");
     chat_member_patch(any_home(), room, cid.actor.id, &role, &anna, on_told, &t);
     answered(ERR_NONE); /* changes nothing of it */
-    again();
+    robots_restart();
     const struct chat_who *see[] = {&anna, &ben, &cid, &sue};
     for (unsigned i = 0; i < 4; i++) {
         chat_room_get(any_home(), room, see[i], on_told, &t);
@@ -181,7 +149,7 @@ static void why_somebody_is_muted_is_stored_and_told_to_whom_it_concerns(void **
     turns();
     assert_heard(c, "\"code\":\"unmuted\"");
     assert_heard(c, "\"reason\":\"enough\"");
-    again();
+    robots_restart();
     chat_room_get(any_home(), room, &anna, on_told, &t);
     answered(ERR_NONE);
     assert_null(strstr(t.json, "muteReason"));
@@ -200,7 +168,7 @@ static void who_inherits_a_room_is_muted_as_before(void **state)
     answered(ERR_NONE);
     chat_leave(any_home(), room, &anna, NULL, on_told, &t);
     answered(ERR_NONE);
-    again();
+    robots_restart();
     chat_room_get(any_home(), room, &ben, on_told, &t);
     answered(ERR_NONE);
     assert_non_null(strstr(t.json, "\"role\":\"owner\""));
@@ -337,14 +305,14 @@ static void what_a_dead_process_left_streaming_is_delivered_and_told_once(void *
     chat_leave(any_home(), room, &cid, NULL, on_told, &t);
     answered(ERR_NONE);
     made_streaming(1, 601);
-    again();
+    robots_restart();
     time_passes(200);
     assert_int_equal(statuses(&anna), 600);
     assert_int_equal(statuses(&cid), 0); /* it is no member any more */
     chat_message_get(any_home(), last, &anna, on_told, &t);
     answered(ERR_NONE);
     assert_non_null(strstr(t.json, "\"deliveryStatus\":\"delivered\""));
-    again();
+    robots_restart();
     time_passes(200);
     assert_int_equal(statuses(&anna), 600);
 }
@@ -356,7 +324,7 @@ static void a_store_that_fails_delays_what_is_told_of_a_dead_process(void **stat
     say(&anna, "\"hello\"", ERR_NONE);
     made_streaming(1, 2);
     store_faulty_fail(faulty, 0, 1000000, ERR_STORE_FULL);
-    again();
+    robots_restart();
     assert_int_equal(statuses(&anna), 0);
     store_faulty_fail(faulty, 0, 0, ERR_NONE);
     time_passes(3000);
