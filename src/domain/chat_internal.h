@@ -1,7 +1,9 @@
 /*
  * What the files of chat share. Nobody else includes this.
  *
- *   chat.c           rooms of a home: loading, holding, leaving; asks between loops
+ *   chat.c           beginning and end of chat; rooms of a home in memory: holding, leaving
+ *   chat_load.c      rooms, read from the store
+ *   chat_ask.c       asks between loops; who is in a room
  *   chat_queue.c     a room's queue; events; what is published
  *   chat_json.c      rooms and members as JSON
  *   chat_room.c      create, get     chat_room_change.c  patch, delete     chat_list.c  lists
@@ -133,7 +135,7 @@ struct chat {
     _Atomic uint64_t messages[CHAT_ROOM_TYPES];
 };
 
-/* --- chat.c --- */
+/* --- chat_ask.c --- */
 
 /*
  * A question to a room and its answer. `at_home` runs at the room's home with the room loaded, held
@@ -169,7 +171,27 @@ void chat_answer(struct chat_ask *a, err error);
 void chat_refuse(struct chat_ask *a, err error, const char *member, const char *why);
 span chat_copy(struct chat_ask *a, span s); /* keeps ptr NULL */
 
-/* --- memory of rooms --- */
+/* Whether the ask's caller is in the room: the member, hidden included. Else NULL and the ask was
+ * answered ERR_ROOM_ACCESS_DENIED. chat_sees lets who monitors pass, too: then it is true and the
+ * member may be NULL. */
+struct chat_member_of *chat_member_for(struct chat_ask *a, struct chat_room *r);
+bool chat_sees(struct chat_ask *a, struct chat_room *r, struct chat_member_of **member);
+/* Owner or moderator of the room, or who monitors. */
+bool chat_moderates(const struct chat_ask *a, const struct chat_room *r);
+/* Rows are read, or stored: who waited goes on, and the caller's hold is over. */
+void chat_room_loaded(struct chat_room *r, err error, bool there);
+
+/* --- chat_load.c --- */
+
+/* Reads a room that was put as CHAT_ROOM_LOADING; then chat_room_loaded. */
+void chat_room_load(struct chat_room *r);
+/* The read of a room that is not there, which takes as long as one that is; `done` frees
+ * the request. */
+void chat_room_load_none(struct home *h, void (*done)(struct store_req *), void *owner);
+/* By its name; a user if it is none of them. */
+enum principal_kind chat_kind_of(span name);
+
+/* --- chat.c: memory of rooms --- */
 
 /* A principal as rooms know it; the name is copied. */
 struct chat_principal {
@@ -178,15 +200,12 @@ struct chat_principal {
     enum chat_user_type type;
     span name;
 };
-enum principal_kind chat_kind_of(span name);
 /* A member that was not there; the room is held. */
 struct chat_member_of *chat_member_put(struct chat_room *r, const struct chat_principal *who);
 void chat_member_drop(struct chat_room *r, struct chat_member_of *m); /* without sockets */
 /* A room that was not there, held once for the caller. */
 struct chat_room *chat_room_put(struct chat *c, uuid id, enum chat_room_state state);
 void chat_room_texts(struct chat_room *r, span name, span settings);
-/* Rows are read, or stored: who waited goes on, and the caller's hold is over. */
-void chat_room_loaded(struct chat_room *r, err error, bool there);
 /* Nothing of the room is under way: its pos is as new as this loop knows. */
 void chat_room_fresh(struct chat_room *r);
 
@@ -194,17 +213,11 @@ void chat_room_fresh(struct chat_room *r);
 void chat_hold(struct chat_room *r);
 /* Held by nobody it may go; the caller's pointer is not valid any more. */
 void chat_release(struct chat_room *r);
+/* In whatever state; NULL: not in memory. At its home. */
+struct chat_room *chat_room_peek(struct chat *c, uuid room);
 /* Loaded here already; NULL: not, or there is none. At its home. */
 struct chat_room *chat_find(struct chat *c, uuid room);
 struct chat_member_of *chat_member(struct chat_room *r, uuid principal); /* NULL: it is none */
-
-/* Whether the ask's caller is in the room: the member, hidden included. Else NULL and the ask was
- * answered ERR_ROOM_ACCESS_DENIED. With `or_monitors` who monitors may pass: then *seen is true
- * and the member may be NULL. */
-struct chat_member_of *chat_member_for(struct chat_ask *a, struct chat_room *r);
-bool chat_sees(struct chat_ask *a, struct chat_room *r, struct chat_member_of **member);
-/* Owner or moderator of the room, or who monitors. */
-bool chat_moderates(const struct chat_ask *a, const struct chat_room *r);
 
 /*
  * The queue of a room (chat_queue.c). Whatever writes the room's rows or tells ordered events of it
