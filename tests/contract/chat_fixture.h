@@ -1,14 +1,13 @@
 /*
  * Chat over a real store (SQLite in memory) on any number of homes with their hubs and journals;
- * people of every kind; and sockets that do what a wire does: a reader of their own topic, and for
- * each arrival one of the room's topic from the arrival's position.
+ * and people of every kind, with their sockets.
  */
 #ifndef SB_TESTS_CONTRACT_CHAT_FIXTURE_H
 #define SB_TESTS_CONTRACT_CHAT_FIXTURE_H
 
+#include "chat_sockets.h"
 #include "identity_fixture.h"
 
-#include "base/buf.h"
 #include "domain/chat.h"
 
 /* cmocka setup and teardown; 1 home and 5 homes. */
@@ -58,23 +57,6 @@ uuid room_made(enum chat_room_type type, const char *name, const struct chat_who
 /* Asks it to be let in; the error is asserted. */
 void joins(uuid room, const struct chat_who *who, err error);
 
-/* A socket. What it hears is a line each: "EVENT PAYLOAD" for what is ordered and "~EVENT PAYLOAD"
- * for the rest, with an origin its sid and request behind; "joined ROOM
- * LASTSEQ UNREAD" and "watching ROOM LASTSEQ" for on_room, "out ROOM WHY" for on_out (left,
- * removed, gone), "listed". */
-struct socket;
-struct socket *socket_open(unsigned loop, const struct chat_who *who);
-void socket_close(struct socket *s); /* those left are closed at the end */
-/* A topic besides: chat/desk, chat/staff. */
-void socket_follows(struct socket *s, const char *topic);
-struct chat_client *socket_client(struct socket *s);
-/* What it has heard since the last call; borrowed until the next. */
-const char *heard(struct socket *s);
-/* The same, asserted to contain, or not to contain, a text. Keeps what was heard. */
-void assert_heard(struct socket *s, const char *text);
-void assert_not_heard(struct socket *s, const char *text);
-/* How often a text is in what it has heard. */
-unsigned heard_count(struct socket *s, const char *text);
 /* The id as text, in one of a few buffers that are used in turn. */
 const char *id_text(uuid id);
 const char *text_of(const char *fmt, ...) PRINTF_LIKE(1, 2);
