@@ -273,7 +273,7 @@ void chat_react(struct home *h, uuid message, span emoji, bool on, const struct 
 void chat_revisions(struct home *h, uuid message, const struct chat_who *who, chat_done done,
                     void *owner);
 
-/* --- reading (chat_history.c) --- */
+/* --- reading (chat_history.c, chat_search.c) --- */
 
 struct chat_page {
     enum { CHAT_BEFORE, CHAT_AFTER, CHAT_AROUND } way;

@@ -1,35 +1,26 @@
 /*
- * What was said, read: pages of a room, one message, search. A page is one request on the loop
- * that asks: who is in the room, messages and their files in one snapshot of the store, which has
- * all that was acknowledged. Rooms' homes are not asked, so reading holds nobody up.
+ * What was said, read: pages of a room, one message. A page is one request on the loop that asks:
+ * who is in the room, messages and their files in one snapshot of the store, which has all that was
+ * acknowledged. Rooms' homes are not asked, so reading holds nobody up.
  *
  * Reactions stand in the message's row. What a non-member reads who monitors is audited.
  */
 #include "domain/chat_history.h"
 
-#include "domain/time_cursor.h"
 #include "shape/chat_history.h"
 #include "shape/chat_message.h"
-#include "shape/chat_words.h"
 #include "shape/decode.h"
 
 #include <stdio.h>
 
-#define LIMIT_MAX 200
-/* What one page may take: whoever wants more comes again, by `next`. */
-#define PAGE_BYTES_MAX (1u << 20)
-#define CURSOR_MARK 's'
-/* Rooms that a search names to the index; who is in more is searched in all, and the rest left
- * out, which takes longer. */
-#define SEARCH_ROOMS_MAX 100
-
-/* Columns of MESSAGE_READ (queries.def); CHAT_SEARCH has two more. */
+/* Columns of MESSAGE_READ (queries.def). */
 enum {
     MSG_ID, MSG_ROOM, MSG_SEQ, MSG_TYPE, MSG_SENDER, MSG_CONTENT, MSG_CLIENT_ID, MSG_REPLY_TO,
     MSG_METADATA, MSG_DELIVERY, MSG_AT, MSG_EDITED, MSG_DELETED, MSG_REACTIONS, MSG_VERSION,
     MSG_FILE, MSG_FILE_NAME, MSG_FILE_SIZE, MSG_FILE_MIME, MSG_FILE_STATE,
-    FOUND_N, FOUND_SNIPPET
+    MSG_CELLS
 };
+_Static_assert(MSG_CELLS == CHAT_ROW_CELLS, "what stands behind the row begins elsewhere");
 
 /* --- messages --- */
 
@@ -80,7 +71,7 @@ static void settle(struct chat_message_row *row, int64_t now_ms)
     }
 }
 
-static void put_message(const struct store_value *cells, int64_t now_ms, buf *out)
+void chat_row_put(const struct store_value *cells, int64_t now_ms, buf *out)
 {
     struct arena arena = {0};
     struct chat_message_row row;
@@ -90,12 +81,53 @@ static void put_message(const struct store_value *cells, int64_t now_ms, buf *ou
     arena_reset(&arena);
 }
 
+/* --- who may read --- */
+
+enum { STEP_SEEN = CHAT_SEEN_STEP, STEP_ROWS, STEP_ROWS_AFTER };
+
+/* Columns of CHAT_ROOM_SEEN. */
+enum { SEEN_LAST_SEQ, SEEN_FIRST_SEQ };
+
+static void note_watching(struct chat_ask *a, uuid room)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(room, id);
+    audit_note(a->from,
+               &(struct audit_entry){.who = &a->who.actor,
+                                     .action = "chat.read",
+                                     .target_kind = "chat_room",
+                                     .target = span_of(id, UUID_TEXT_LEN)},
+               NULL, NULL);
+}
+
+bool chat_outside(const struct chat_ask *a, uuid room)
+{
+    return !uuid_is_nil(a->who.only) && !uuid_eq(a->who.only, room);
+}
+
+bool chat_may_read(struct chat_ask *a, const struct store_req *req)
+{
+    bool there = req->steps[STEP_SEEN].row_count == 1;
+    bool member = there && store_cell(req, STEP_SEEN, 0, SEEN_FIRST_SEQ)->type != STORE_NULL;
+    if (there && !member && a->who.monitors) {
+        note_watching(a, a->id);
+    }
+    return member || (there && a->who.monitors);
+}
+
+void chat_seen_step(struct store_req *req, const struct chat_ask *a)
+{
+    store_step_init(req, STEP_SEEN, QUERY_CHAT_ROOM_SEEN, 1);
+    chat_set_uuid(req, STEP_SEEN, 0, 0, a->id);
+    chat_set_uuid(req, STEP_SEEN, 0, 1, a->who.actor.id);
+}
+
 /* --- pages --- */
 
 /* Messages one behind the other, to be put in an array in this order or the other way round. */
 struct pile {
     buf json;
-    size_t ends[LIMIT_MAX];
+    size_t ends[CHAT_PAGE_MESSAGES_MAX];
     unsigned count;
     int64_t last; /* seq of the last one */
     int64_t now_ms;
@@ -103,7 +135,7 @@ struct pile {
 
 static bool pile_full(const struct pile *p, unsigned limit)
 {
-    return p->count == limit || (p->count > 0 && p->json.len >= PAGE_BYTES_MAX);
+    return p->count == limit || (p->count > 0 && p->json.len >= CHAT_PAGE_BYTES_MAX);
 }
 
 /* False: a row was left out. */
@@ -115,7 +147,7 @@ static bool pile_messages(struct pile *p, const struct store_req *req, unsigned 
         if (pile_full(p, limit)) {
             return false;
         }
-        put_message(c, p->now_ms, &p->json);
+        chat_row_put(c, p->now_ms, &p->json);
         p->last = store_int(&c[MSG_SEQ]);
         p->ends[p->count++] = p->json.len;
     }
@@ -138,39 +170,6 @@ struct reading {
     struct chat_ask ask; /* first */
     struct chat_page page;
 };
-
-enum { STEP_SEEN, STEP_ROWS, STEP_ROWS_AFTER };
-
-/* Columns of CHAT_ROOM_SEEN. */
-enum { SEEN_LAST_SEQ, SEEN_FIRST_SEQ };
-
-static void note_watching(struct chat_ask *a, uuid room)
-{
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(room, id);
-    audit_note(a->from,
-               &(struct audit_entry){.who = &a->who.actor,
-                                     .action = "chat.read",
-                                     .target_kind = "chat_room",
-                                     .target = span_of(id, UUID_TEXT_LEN)},
-               NULL, NULL);
-}
-
-static bool outside(const struct chat_ask *a, uuid room)
-{
-    return !uuid_is_nil(a->who.only) && !uuid_eq(a->who.only, room);
-}
-
-/* Whether the caller may read the room: from the row of CHAT_ROOM_SEEN. */
-static bool may_read(struct chat_ask *a, const struct store_req *req)
-{
-    bool there = req->steps[STEP_SEEN].row_count == 1;
-    bool member = there && store_cell(req, STEP_SEEN, 0, SEEN_FIRST_SEQ)->type != STORE_NULL;
-    if (there && !member && a->who.monitors) {
-        note_watching(a, a->id);
-    }
-    return member || (there && a->who.monitors);
-}
 
 static void put_last_seq(struct chat_ask *a, const struct store_req *req)
 {
@@ -218,7 +217,7 @@ static void on_page(struct store_req *req)
 {
     struct reading *x = req->owner;
     err error = req->error;
-    if (error == ERR_NONE && !may_read(&x->ask, req)) {
+    if (error == ERR_NONE && !chat_may_read(&x->ask, req)) {
         error = ERR_ROOM_ACCESS_DENIED;
     }
     if (error == ERR_NONE) {
@@ -226,13 +225,6 @@ static void on_page(struct store_req *req)
     }
     store_req_free(req);
     chat_answer(&x->ask, error);
-}
-
-static void step_seen(struct store_req *req, struct chat_ask *a)
-{
-    store_step_init(req, STEP_SEEN, QUERY_CHAT_ROOM_SEEN, 1);
-    chat_set_uuid(req, STEP_SEEN, 0, 0, a->id);
-    chat_set_uuid(req, STEP_SEEN, 0, 1, a->who.actor.id);
 }
 
 /* One more than wanted tells that there are more. */
@@ -250,18 +242,18 @@ static void step_rows(struct store_req *req, unsigned step, enum query q, const 
 void chat_messages(struct home *h, uuid room, const struct chat_page *in,
                    const struct chat_who *who, chat_done done, void *owner)
 {
-    ASSERT(in->limit >= 1 && in->limit <= LIMIT_MAX && in->seq >= 0);
+    ASSERT(in->limit >= 1 && in->limit <= CHAT_PAGE_MESSAGES_MAX && in->seq >= 0);
     struct reading *x = chat_ask_new(h, sizeof *x, room, NULL, who, NULL, done, owner);
     struct chat_ask *a = &x->ask;
     bool around = in->way == CHAT_AROUND;
     x->page = *in;
-    if (outside(a, room)) {
+    if (chat_outside(a, room)) {
         chat_answer(a, ERR_ROOM_ACCESS_DENIED);
         return;
     }
     struct store_req *req = store_req_new(h->index, around ? 3 : 2, on_page, x);
     req->row_max = 1;
-    step_seen(req, a);
+    chat_seen_step(req, a);
     if (in->way == CHAT_AFTER) {
         step_rows(req, STEP_ROWS, QUERY_CHAT_MESSAGES_AFTER, a, in->seq, in->limit);
     } else if (in->way == CHAT_BEFORE) {
@@ -292,7 +284,7 @@ static bool sees_message(struct chat_ask *a, const struct store_req *req, bool *
     bool after = store_int(&c[WHERE_SEQ]) > store_int(&c[WHERE_FIRST_SEQ]);
     bool named = chat_cell_uuid(&c[WHERE_ROOM], &a->id);
     a->result.room = a->id;
-    return named && !outside(a, a->id) && (*member ? after : a->who.monitors);
+    return named && !chat_outside(a, a->id) && (*member ? after : a->who.monitors);
 }
 
 static void step_message_seen(struct store_req *req, const struct chat_ask *a, uuid message)
@@ -372,165 +364,4 @@ void chat_ask_of_message(struct chat_ask *a, uuid message)
     req->row_max = 1;
     step_message_seen(req, a, message);
     h->store->submit(h->store, req);
-}
-
-/* --- search --- */
-
-struct searching {
-    struct chat_ask ask; /* first */
-    struct chat_search in; /* its text the store's words, in the arena */
-    int64_t below;
-};
-
-static void put_found(struct searching *x, const struct store_req *req, unsigned step)
-{
-    struct chat_ask *a = &x->ask;
-    buf out = {0}, message = {0};
-    int64_t last = 0, now_ms = clock_wall_ms(a->from->clock);
-    bool more = false;
-    buf_append_byte(&out, '[');
-    for (unsigned i = 0; i < req->steps[step].row_count && !more; i++) {
-        const struct store_value *c = store_cell(req, step, i, 0);
-        more = i == x->in.limit || out.len >= PAGE_BYTES_MAX;
-        if (more) {
-            break;
-        }
-        if (i > 0) {
-            buf_append_byte(&out, ',');
-        }
-        buf_clear(&message);
-        put_message(c, now_ms, &message);
-        chat_put_found(&out, buf_span(&message), store_text(&c[FOUND_SNIPPET]));
-        last = store_int(&c[FOUND_N]);
-    }
-    buf_append_byte(&out, ']');
-    a->result.json = chat_copy(a, buf_span(&out));
-    if (more) {
-        char text[TIME_CURSOR_SIZE];
-        a->result.next = chat_copy(a, time_cursor(CURSOR_MARK, 0, last, text));
-    }
-    buf_deinit(&message);
-    buf_deinit(&out);
-}
-
-static void on_found(struct store_req *req)
-{
-    struct searching *x = req->owner;
-    bool room = req->step_count > 1; /* one room, whose membership is read along */
-    err error = req->error;
-    if (error == ERR_NONE && room && !may_read(&x->ask, req)) {
-        error = ERR_ROOM_ACCESS_DENIED;
-    }
-    if (error == ERR_NONE) {
-        put_found(x, req, room ? STEP_ROWS : 0);
-    }
-    store_req_free(req);
-    chat_answer(&x->ask, error);
-}
-
-static void step_search(struct store_req *req, unsigned step, const struct searching *x,
-                        const uuid *rooms, unsigned count)
-{
-    buf words = {0};
-    chat_words_in_rooms(x->in.text, rooms, count, &words);
-    store_step_init(req, step, QUERY_CHAT_SEARCH, 1);
-    store_set_text(req, step, 0, 0, buf_span(&words));
-    chat_set_uuid(req, step, 0, 1, x->ask.who.actor.id);
-    store_set_int(req, step, 0, 2, x->below);
-    if (!uuid_is_nil(x->in.room)) {
-        chat_set_uuid(req, step, 0, 3, x->in.room);
-    }
-    if (!uuid_is_nil(x->in.sender)) {
-        chat_set_uuid(req, step, 0, 4, x->in.sender);
-    }
-    store_set_int(req, step, 0, 5, x->in.from_ms);
-    store_set_int(req, step, 0, 6, x->in.to_ms);
-    store_set_int(req, step, 0, 7, x->in.limit + 1);
-    req->row_max += x->in.limit + 1;
-    buf_deinit(&words);
-}
-
-static void on_rooms(struct store_req *rooms)
-{
-    struct searching *x = rooms->owner;
-    struct home *h = x->ask.from;
-    uuid ids[SEARCH_ROOMS_MAX + 1];
-    err error = rooms->error;
-    unsigned count = error == ERR_NONE ? rooms->steps[0].row_count : 0;
-    for (unsigned i = 0; i < count; i++) {
-        (void)chat_cell_uuid(store_cell(rooms, 0, i, 0), &ids[i]);
-    }
-    store_req_free(rooms);
-    if (count == 0) {
-        x->ask.result.json = SPAN("[]");
-        chat_answer(&x->ask, error);
-        return;
-    }
-    struct store_req *req = store_req_new(h->index, 1, on_found, x);
-    req->row_max = 0;
-    step_search(req, 0, x, ids, count <= SEARCH_ROOMS_MAX ? count : 0);
-    h->store->submit(h->store, req);
-}
-
-static void search_rooms(struct searching *x)
-{
-    struct home *h = x->ask.from;
-    struct store_req *req = store_req_new(h->index, 1, on_rooms, x);
-    req->row_max = SEARCH_ROOMS_MAX + 1;
-    store_step_init(req, 0, QUERY_CHAT_SEARCH_ROOMS, 1);
-    chat_set_uuid(req, 0, 0, 0, x->ask.who.actor.id);
-    store_set_int(req, 0, 0, 1, SEARCH_ROOMS_MAX + 1);
-    h->store->submit(h->store, req);
-}
-
-static void search_room(struct searching *x)
-{
-    struct home *h = x->ask.from;
-    struct store_req *req = store_req_new(h->index, 2, on_found, x);
-    req->row_max = 1;
-    step_seen(req, &x->ask);
-    step_search(req, STEP_ROWS, x, &x->in.room, 1);
-    h->store->submit(h->store, req);
-}
-
-static bool read_search(struct searching *x, const struct chat_search *in)
-{
-    struct chat_ask *a = &x->ask;
-    int64_t none;
-    const char *why = NULL;
-    buf words = {0};
-    bool ok = chat_words(in->text, &words, &why);
-    x->in.text = chat_copy(a, buf_span(&words));
-    buf_deinit(&words);
-    if (!ok) {
-        chat_refuse(a, ERR_INVALID_REQUEST, "q", why);
-        return false;
-    }
-    x->below = INT64_MAX;
-    if (in->after.len > 0 && !time_cursor_read(CURSOR_MARK, in->after, &none, &x->below)) {
-        chat_refuse(a, ERR_INVALID_REQUEST, "cursor", "is not one of ours");
-        return false;
-    }
-    return true;
-}
-
-void chat_search(struct home *h, const struct chat_search *in, const struct chat_who *who,
-                 chat_done done, void *owner)
-{
-    ASSERT(in->limit >= 1 && in->limit <= LIMIT_MAX);
-    struct searching *x = chat_ask_new(h, sizeof *x, in->room, NULL, who, NULL, done, owner);
-    x->in = *in;
-    if (!read_search(x, in)) {
-        return;
-    }
-    if (uuid_is_nil(x->in.room) && !uuid_is_nil(who->only)) {
-        x->in.room = x->ask.id = who->only;
-    }
-    if (outside(&x->ask, x->in.room)) {
-        chat_answer(&x->ask, ERR_ROOM_ACCESS_DENIED);
-    } else if (uuid_is_nil(x->in.room)) {
-        search_rooms(x);
-    } else {
-        search_room(x);
-    }
 }

@@ -20,7 +20,7 @@
  *   chat_cursor.c    read and delivered cursors, receipts
  *   chat_typing.c    typing, presence told
  *   chat_edit.c      edit, delete, reactions
- *   chat_history.c   pages, search
+ *   chat_history.c   pages         chat_search.c  search
  *   chat_retention.c messages of rooms that keep them for some days only
  *   chat_file.c      files
  *   chat_robot*.c    robots
