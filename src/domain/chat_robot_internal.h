@@ -4,7 +4,8 @@
  *   chat_robot.c         robots of a home in memory; questions to a robot's home
  *   chat_robot_admin.c   create, get, patch, delete, list
  *   chat_robot_room.c    jobs at their room's home: asked, chunks told, ended
- *   chat_robot_run.c     jobs at their robot's home: admitted, called, read
+ *   chat_robot_run.c     jobs at their robot's home: admitted, stored, given up
+ *   chat_robot_call.c    the robot asked, by webhook or socket, and what it says read
  *   chat_robot_owner.c   rooms that a robot owns until a person takes over
  *   chat_robot_stand.c   whether a robot that owns a room is somebody, known at every home
  *   chat_robot_start.c   what an earlier process left open
@@ -188,6 +189,15 @@ void robot_jobs_free(struct chat_robots *rs);
 /* At the robot's home: every job of it ends so. */
 void robot_run_lose(struct robot *r, err error, const char *why);
 void robot_run_stop(struct chat_robots *rs);
+/* A job that is under way; NULL: it is not. */
+struct robot_job *robot_run_find(struct chat_robots *rs, uuid id);
+/* It ended so, which the room's home is told: the job is that home's from then. */
+void robot_run_over(struct robot_job *j, const struct robot_end *end);
+struct breaker_conf robot_breaker_conf(const struct home *h);
+
+/* --- chat_robot_call.c --- */
+/* Asks the robot of a job that is stored, `request` copied; then robot_run_over, now or later. */
+void robot_call(struct robot_job *j, const buf *request);
 
 /* --- chat_robot_stand.c --- */
 /* At the robot's home, after whatever may change it: told to every home. */
