@@ -9,33 +9,14 @@
  *            a clientId is there: look for all <--+   (what is found is answered as the first was)
  *
  * Whether a message was sent before costs nothing as long as it was not: the unique index says so.
+ * What is read on these ways is chat_batch_read.c.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_batch.h"
 
 #include "base/mem.h"
 
-#define STEPS_MAX 16  /* of a request (ports/store.h) */
-#define IDS_A_STEP 16 /* of CHAT_MESSAGE_PLACES */
-#define REPLIES_MAX (STEPS_MAX * IDS_A_STEP)
 #define TRIES_MAX 4
 enum { STEP_ROOM, STEP_MESSAGES, STEP_EVENTS, STEPS };
-
-struct batch {
-    struct chat_room *room;
-    size_t bytes;
-    unsigned replies;
-    unsigned tries;
-    unsigned looked;  /* messages whose clientId was looked for */
-    unsigned first;   /* of them, those that are being looked for begin here */
-    bool unhides;
-    bool taken;       /* from a robot: its last message says so */
-    unsigned count;
-    struct chat_outgoing *messages[]; /* owned; NULL: answered */
-};
-
-static void write_batch(struct batch *b);
-
-static struct home *home_of_batch(const struct batch *b) { return b->room->chat->home; }
 
 /* --- answering --- */
 
@@ -45,7 +26,7 @@ static void end(struct chat_outgoing *m, err error, bool repeated)
     chat_outgoing_free(m);
 }
 
-static void answer(struct batch *b, unsigned i, err error, bool repeated)
+void chat_batch_answer(struct chat_batch *b, unsigned i, err error, bool repeated)
 {
     struct chat_outgoing *m = b->messages[i];
     b->messages[i] = NULL;
@@ -64,8 +45,7 @@ static void answer(struct batch *b, unsigned i, err error, bool repeated)
     end(m, error, repeated);
 }
 
-/* Closes the ranks behind those that were answered. */
-static void close_up(struct batch *b)
+void chat_batch_close_up(struct chat_batch *b)
 {
     unsigned left = 0;
     for (unsigned i = 0; i < b->count; i++) {
@@ -76,7 +56,7 @@ static void close_up(struct batch *b)
     b->count = left;
 }
 
-static void over(struct batch *b)
+static void over(struct chat_batch *b)
 {
     struct chat_room *r = b->room;
     ASSERT(b->count == 0);
@@ -85,60 +65,49 @@ static void over(struct batch *b)
     chat_release(r);
 }
 
-static void fail(struct batch *b, err error)
+void chat_batch_fail(struct chat_batch *b, err error)
 {
     for (unsigned i = 0; i < b->count; i++) {
-        answer(b, i, error, false);
+        chat_batch_answer(b, i, error, false);
     }
     b->count = 0;
     over(b);
 }
 
-/* Of those that are left. */
-static void go_on(struct batch *b)
+void chat_batch_go_on(struct chat_batch *b)
 {
-    close_up(b);
+    chat_batch_close_up(b);
     if (b->count == 0) {
         over(b);
     } else {
-        write_batch(b);
+        chat_batch_write(b);
     }
-}
-
-static void submit(struct batch *b, struct store_req *req)
-{
-    struct store *s = home_of_batch(b)->store;
-    s->submit(s, req);
 }
 
 /* --- gathering --- */
 
-static bool has_client_id(const struct chat_outgoing *m) { return m->draft.client_id.ptr != NULL; }
-
-static bool replies(const struct chat_outgoing *m) { return !uuid_is_nil(m->draft.reply_to); }
-
-static bool joins(const struct batch *b, const struct chat_outgoing *m)
+static bool joins(const struct chat_batch *b, const struct chat_outgoing *m)
 {
-    const struct domain_conf *conf = home_of_batch(b)->conf;
+    const struct domain_conf *conf = chat_batch_home(b)->conf;
     return b->count == 0 ||
            (m->more_steps == 0 && b->messages[0]->more_steps == 0 &&
-            b->count < conf->chat_batch_messages_max && b->replies < REPLIES_MAX &&
+            b->count < conf->chat_batch_messages_max && b->replies < CHAT_BATCH_REPLIES_MAX &&
             b->bytes + m->bytes <= conf->chat_batch_bytes_max);
 }
 
-static struct chat_outgoing *twin_of(const struct batch *b, const struct chat_outgoing *m)
+static struct chat_outgoing *twin_of(const struct chat_batch *b, const struct chat_outgoing *m)
 {
-    for (unsigned i = 0; has_client_id(m) && i < b->count; i++) {
+    for (unsigned i = 0; chat_has_client_id(m) && i < b->count; i++) {
         struct chat_outgoing *x = b->messages[i];
-        if (x->client_hash == m->client_hash && has_client_id(x) && uuid_eq(x->sender, m->sender) &&
-            span_eq(x->draft.client_id, m->draft.client_id)) {
+        if (x->client_hash == m->client_hash && chat_has_client_id(x) &&
+            uuid_eq(x->sender, m->sender) && span_eq(x->draft.client_id, m->draft.client_id)) {
             return x;
         }
     }
     return NULL;
 }
 
-static void take(struct batch *b, struct chat_outgoing *m)
+static void take(struct chat_batch *b, struct chat_outgoing *m)
 {
     if (list_linked(&m->item.link)) {
         list_remove(&m->item.link);
@@ -155,7 +124,7 @@ static void take(struct batch *b, struct chat_outgoing *m)
     }
     b->messages[b->count++] = m;
     b->bytes += m->bytes;
-    b->replies += replies(m);
+    b->replies += chat_replies(m);
 }
 
 static struct chat_outgoing *next_in_queue(const struct chat_room *r)
@@ -166,178 +135,9 @@ static struct chat_outgoing *next_in_queue(const struct chat_room *r)
                : CONTAINER_OF(i, struct chat_outgoing, item);
 }
 
-/* --- replies --- */
-
-static int64_t first_seq(struct chat_room *r, uuid sender)
-{
-    const struct chat_member_of *m = chat_member(r, sender);
-    return m != NULL && m->type == CHAT_GUEST ? m->first_seq : 0;
-}
-
-static bool is_in(const struct store_req *req, unsigned step, uuid id, int64_t after)
-{
-    for (unsigned row = 0; row < req->steps[step].row_count; row++) {
-        uuid at;
-        if (chat_cell_uuid(store_cell(req, step, row, 0), &at) && uuid_eq(at, id)) {
-            return store_int(store_cell(req, step, row, 1)) > after;
-        }
-    }
-    return false;
-}
-
-static void replies_read(struct store_req *req)
-{
-    struct batch *b = req->owner;
-    err error = req->error;
-    for (unsigned i = 0, n = 0; error == ERR_NONE && i < b->count; i++) {
-        struct chat_outgoing *m = b->messages[i];
-        if (!replies(m)) {
-            continue;
-        }
-        if (!is_in(req, n++ / IDS_A_STEP, m->draft.reply_to, first_seq(b->room, m->sender))) {
-            m->why = "replyTo is no message of this room";
-            answer(b, i, ERR_NOT_FOUND, false);
-        }
-    }
-    store_req_free(req);
-    if (error != ERR_NONE) {
-        fail(b, error);
-    } else {
-        go_on(b);
-    }
-}
-
-static void read_replies(struct batch *b)
-{
-    unsigned steps = (b->replies + IDS_A_STEP - 1) / IDS_A_STEP;
-    struct store_req *req = store_req_new(home_of_batch(b)->index, steps, replies_read, b);
-    req->row_max = REPLIES_MAX;
-    for (unsigned i = 0; i < steps; i++) {
-        store_step_init(req, i, QUERY_CHAT_MESSAGE_PLACES, 1);
-        chat_set_uuid(req, i, 0, 0, b->room->id);
-        for (unsigned p = 1; p <= IDS_A_STEP; p++) {
-            store_set_text(req, i, 0, p, SPAN(""));
-        }
-    }
-    for (unsigned i = 0, n = 0; i < b->count; i++) {
-        if (replies(b->messages[i])) {
-            chat_set_uuid(req, n / IDS_A_STEP, 0, 1 + n % IDS_A_STEP,
-                          b->messages[i]->draft.reply_to);
-            n++;
-        }
-    }
-    submit(b, req);
-}
-
-/* --- those that were sent before --- */
-
-static void look(struct batch *b);
-
-static void take_found(struct batch *b, const struct store_req *req)
-{
-    for (unsigned step = 0, i = b->first; step < req->step_count; i++) {
-        struct chat_outgoing *m = b->messages[i];
-        if (!has_client_id(m)) {
-            continue;
-        }
-        if (req->steps[step].row_count > 0) {
-            struct chat_message_row row;
-            chat_message_row_of(req, step, 0, &row);
-            m->id = row.id;
-            m->seq = row.seq;
-            m->at_ms = row.at_ms;
-            m->delivery = row.delivery;
-            m->row = &row;
-            answer(b, i, ERR_NONE, true);
-        }
-        step++;
-    }
-}
-
-static void looked(struct store_req *req)
-{
-    struct batch *b = req->owner;
-    err error = req->error;
-    if (error == ERR_NONE) {
-        take_found(b, req);
-    }
-    store_req_free(req);
-    if (error != ERR_NONE) {
-        close_up(b);
-        fail(b, error);
-    } else {
-        look(b);
-    }
-}
-
-/* A request's worth of them; behind the last what is left is written. */
-static void look(struct batch *b)
-{
-    unsigned steps = 0;
-    b->first = b->looked;
-    for (; b->looked < b->count && steps < STEPS_MAX; b->looked++) {
-        steps += has_client_id(b->messages[b->looked]);
-    }
-    if (steps == 0) {
-        unsigned before = b->count;
-        close_up(b);
-        if (b->count == before) { /* none was: it is something else that is there */
-            fail(b, ERR_STORE_FAILED);
-        } else {
-            go_on(b);
-        }
-        return;
-    }
-    struct store_req *req = store_req_new(home_of_batch(b)->index, steps, looked, b);
-    req->row_max = STEPS_MAX;
-    for (unsigned i = b->first, step = 0; i < b->looked; i++) {
-        const struct chat_outgoing *m = b->messages[i];
-        if (has_client_id(m)) {
-            store_step_init(req, step, QUERY_CHAT_MESSAGE_BY_CLIENT, 1);
-            chat_set_uuid(req, step, 0, 0, b->room->id);
-            chat_set_uuid(req, step, 0, 1, m->sender);
-            store_set_text(req, step++, 0, 2, m->draft.client_id);
-        }
-    }
-    submit(b, req);
-}
-
-/* --- where the room is --- */
-
-static void last_read(struct store_req *req)
-{
-    struct batch *b = req->owner;
-    struct chat_room *r = b->room;
-    err error = req->error;
-    if (error == ERR_NONE && req->steps[0].row_count == 0) {
-        error = ERR_ROOM_ACCESS_DENIED;
-    }
-    if (error == ERR_NONE) {
-        int64_t at_ms = store_int(store_cell(req, 0, 0, 1));
-        r->last_seq = store_int(store_cell(req, 0, 0, 0));
-        r->last_ms = at_ms > r->last_ms ? at_ms : r->last_ms;
-    }
-    store_req_free(req);
-    if (error != ERR_NONE) {
-        fail(b, error);
-    } else {
-        write_batch(b);
-    }
-}
-
-/* An earlier request was answered with a failure, and is on disk all the same. */
-static void read_last(struct batch *b)
-{
-    struct store_req *req = store_req_new(home_of_batch(b)->index, 1, last_read, b);
-    req->row_max = 1;
-    store_step_init(req, 0, QUERY_CHAT_ROOM_LAST, 1);
-    chat_set_uuid(req, 0, 0, 0, b->room->id);
-    submit(b, req);
-}
-
 /* --- writing --- */
 
-static void committed(struct batch *b, const struct store_req *req)
+static void committed(struct chat_batch *b, const struct store_req *req)
 {
     struct chat_room *r = b->room;
     struct chat_outgoing *last = b->messages[b->count - 1];
@@ -361,7 +161,7 @@ static void committed(struct batch *b, const struct store_req *req)
     }
     chat_committed(r, b->messages, b->count);
     for (unsigned i = 0; i < b->count; i++) {
-        answer(b, i, ERR_NONE, false);
+        chat_batch_answer(b, i, ERR_NONE, false);
     }
     b->count = 0;
     over(b);
@@ -369,7 +169,7 @@ static void committed(struct batch *b, const struct store_req *req)
 
 static void written(struct store_req *req)
 {
-    struct batch *b = req->owner;
+    struct chat_batch *b = req->owner;
     err error = req->error;
     unsigned step = req->failed_step;
     bool again = error != ERR_NONE && ++b->tries < TRIES_MAX;
@@ -379,14 +179,14 @@ static void written(struct store_req *req)
     store_req_free(req);
     if (again && error == ERR_STORE_CONSTRAINT && step == STEP_MESSAGES) {
         b->looked = 0;
-        look(b);
+        chat_batch_look(b);
     } else if (again && error == ERR_CONFLICT && step == STEP_ROOM) {
-        read_last(b);
+        chat_batch_read_last(b);
     } else if (error != ERR_NONE) {
         /* A conflict is nobody's who sent something. */
-        bool ours = b->messages[0]->more_steps == 0 || step < STEPS;
-        fail(b, ours && (error == ERR_CONFLICT || error == ERR_STORE_CONSTRAINT) ? ERR_STORE_FAILED
-                                                                                 : error);
+        bool ours = (error == ERR_CONFLICT || error == ERR_STORE_CONSTRAINT) &&
+                    (b->messages[0]->more_steps == 0 || step < STEPS);
+        chat_batch_fail(b, ours ? ERR_STORE_FAILED : error);
     }
 }
 
@@ -431,7 +231,7 @@ static void put_event(struct store_req *req, unsigned set, const struct chat_out
                    chat_room_topic(m->room->id, topic), buf_span(json), &m->origin);
 }
 
-static void put_room(struct store_req *req, const struct batch *b, int64_t now)
+static void put_room(struct store_req *req, const struct chat_batch *b, int64_t now)
 {
     store_step_init(req, STEP_ROOM, QUERY_CHAT_ROOM_ADVANCE, 1);
     req->steps[STEP_ROOM].expect = STORE_SOME;
@@ -442,7 +242,7 @@ static void put_room(struct store_req *req, const struct batch *b, int64_t now)
 }
 
 /* A person among them takes the room over from its robot, which the same transaction says. */
-static void take_over(struct batch *b)
+static void take_over(struct chat_batch *b)
 {
     struct chat_outgoing *word =
         b->taken ? NULL : chat_robot_taken_by(b->room, b->messages, b->count);
@@ -452,10 +252,10 @@ static void take_over(struct batch *b)
     }
 }
 
-static void write_batch(struct batch *b)
+void chat_batch_write(struct chat_batch *b)
 {
     struct chat_room *r = b->room;
-    struct home *h = home_of_batch(b);
+    struct home *h = chat_batch_home(b);
     int64_t now = clock_wall_ms(h->clock);
     now = now > r->last_ms ? now : r->last_ms;
     unsigned more = b->messages[0]->more_steps;
@@ -487,13 +287,13 @@ static void write_batch(struct batch *b)
     if (more > 0) {
         b->messages[0]->more(b->messages[0], req, STEPS + b->unhides + taken);
     }
-    submit(b, req);
+    chat_batch_submit(b, req);
 }
 
 void chat_messages_run(struct chat_item *i, struct chat_room *r)
 {
     unsigned max = r->chat->home->conf->chat_batch_messages_max;
-    struct batch *b = mem_calloc(1, sizeof *b + (max + 1) * sizeof b->messages[0]);
+    struct chat_batch *b = mem_calloc(1, sizeof *b + (max + 1) * sizeof b->messages[0]);
     b->room = r;
     chat_hold(r);
     struct chat_outgoing *m = CONTAINER_OF(i, struct chat_outgoing, item);
@@ -501,10 +301,10 @@ void chat_messages_run(struct chat_item *i, struct chat_room *r)
         take(b, m);
     }
     if (r->state != CHAT_ROOM_READY) {
-        fail(b, ERR_ROOM_ACCESS_DENIED);
+        chat_batch_fail(b, ERR_ROOM_ACCESS_DENIED);
     } else if (b->replies > 0) {
-        read_replies(b);
+        chat_batch_read_replies(b);
     } else {
-        go_on(b);
+        chat_batch_go_on(b);
     }
 }

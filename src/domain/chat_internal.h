@@ -13,7 +13,7 @@
  *   chat_moderate.c  add, remove         chat_member_patch.c  roles, mutes
  *   chat_invite.c    invitations, bans
  *   chat_message.c   sending: who may, what waits
- *   chat_batch.c     messages into the store: seq, clientId, replies
+ *   chat_batch.c     messages into the store: seq     chat_batch_read.c  clientId, replies
  *   chat_client.c    sockets on their loops: rooms of a principal, seats
  *   chat_presence.c  sockets at the homes of rooms: arrivals, presence, watching, spreading
  *   chat_delivery.c  what has reached whom      chat_delivery_left.c  when nobody is left to say so
