@@ -24,6 +24,7 @@ export const SLOWNESS = SANITIZED ? 4 : 1;
 const START_MS_MAX = 10_000 * PATIENCE;
 const STOP_MS_MAX = 20_000 * PATIENCE;
 const RAW_MS_MAX = 10_000 * PATIENCE;
+const REQUEST_MS_MAX = 60_000 * PATIENCE;
 const SANITIZER = /ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion failed/i;
 
 /** A promise that fails after `ms` with what was awaited. */
@@ -145,7 +146,12 @@ export class Server {
   }
 
   /** fetch() of a path: {status, headers, text, json}. A plain object is sent as JSON. */
-  async request(method, target, { body, token, headers = {} } = {}) {
+  request(method, target, options = {}) {
+    // A fetch whose server is killed may never settle.
+    return within(REQUEST_MS_MAX, `${method} ${target}`, this.#answer(method, target, options));
+  }
+
+  async #answer(method, target, { body, token, headers = {} }) {
     const json = body !== undefined && typeof body !== 'string' && !ArrayBuffer.isView(body);
     const response = await fetch(this.url + target, {
       method,
