@@ -482,8 +482,13 @@ describe('Success Criteria', () => {
     }
     await until('the store takes it', async () => (await send({ clientId: 'again' })).ok);
     for (const { ok, error } of await Promise.all(Array.from({ length: 40 }, () => send({})))) if (!ok) note(error);
+    await server.cli('user', 'disable', '--name', 'ben278');
+    const { data: over } = await ben.first('chat:error', (e) => e.code === 'AUTH_FAILED');
+    assert.deepEqual(over.details, { reason: 'disabled' });
+    note(over);
+    await ben.talker.first('disconnect');
     assert.deepEqual(seen, { CLIENT_ERROR: false, PERMISSION_DENIED: false, ROOM_ACCESS_DENIED: false,
-      PROTOCOL_ERROR: false, CONNECTION_LOST: true, SERVER_ERROR: true, RATE_LIMITED: true });
+      PROTOCOL_ERROR: false, CONNECTION_LOST: true, SERVER_ERROR: true, RATE_LIMITED: true, AUTH_FAILED: false });
   });
 
   it('line 279, "Room-based message broadcasting working": in order, without holes, the sender too', async () => {

@@ -139,6 +139,7 @@ bool chat_wants(struct edge *e, uint32_t member, const struct blob *b);
 void chat_connect(struct sio_socket *s);
 void chat_disconnect(struct sio_socket *s);
 void chat_rights(struct sio_socket *s);
+void chat_closing(struct sio_socket *s, close_reason reason);
 void chat_writable(struct sio_socket *s);
 void chat_keep(const struct sio_socket *s, struct json_writer *w);
 void chat_restore(struct sio_socket *s, span state);

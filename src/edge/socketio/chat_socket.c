@@ -278,6 +278,14 @@ void chat_restore(struct sio_socket *s, span state)
     c->alone = c->recovered && is_behind(kept, &c->back);
 }
 
+/* Of nothing that it asked for. */
+static void say_error(struct sio_socket *s, err error, const char *why)
+{
+    struct sio_answer nobody = {.conn = conn_ref_of(sio_engine(s)->conn), .socket = s->number};
+    chat_answer_refusal(sio_edge(s), &nobody, SPAN_NONE,
+                        &(struct event_refusal){.error = error, .why = why}, false);
+}
+
 void chat_rights(struct sio_socket *s)
 {
     struct chat_socket *c = chat_socket_find(s);
@@ -289,12 +297,18 @@ void chat_rights(struct sio_socket *s)
         take_who(c, &who);
         chat_client_rights(&c->client, &who);
     } else if (c != NULL && c->open) {
-        struct sio_answer nobody = {.conn = conn_ref_of(sio_engine(s)->conn), .socket = s->number};
-        struct event_refusal why = {.error = ERR_PERMISSION_DENIED,
-                                    .why = "the rights were changed"};
         close_all(c);
         sio_keep(s);
-        chat_answer_refusal(sio_edge(s), &nobody, SPAN_NONE, &why, false);
+        say_error(s, ERR_PERMISSION_DENIED, "the rights were changed");
+    }
+}
+
+void chat_closing(struct sio_socket *s, close_reason reason)
+{
+    const struct chat_socket *c = chat_socket_find(s);
+    bool who = reason == CLOSE_REVOKED || reason == CLOSE_DISABLED || reason == CLOSE_TOKEN_EXPIRED;
+    if (who && c != NULL && c->open) {
+        say_error(s, ERR_AUTHENTICATION_FAILED, close_text(reason));
     }
 }
 

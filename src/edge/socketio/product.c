@@ -366,6 +366,7 @@ static const struct sio_nsp_ops ops = {.authenticates = true,
                                        .holds = chat_holds,
                                        .on_event = on_event,
                                        .on_rights = on_rights,
+                                       .on_closing = chat_closing,
                                        .on_writable = on_writable,
                                        .on_disconnect = on_disconnect};
 

@@ -181,6 +181,9 @@ void sio_say_closing(struct sio_socket *s, close_reason reason)
     if (s->state != SIO_CONNECTED || !sio_ops(s)->authenticates) {
         return;
     }
+    if (sio_ops(s)->on_closing != NULL) {
+        sio_ops(s)->on_closing(s, reason);
+    }
     buf out = {0};
     struct json_writer w = json_writer_of(&out);
     json_open(&w, '[');

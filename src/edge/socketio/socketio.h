@@ -77,6 +77,8 @@ struct sio_nsp_ops {
     void (*on_event)(struct sio_socket *s, const struct sio_event *ev);
     /* The rights changed (session_change SESSION_RIGHTS). May be NULL. */
     void (*on_rights)(struct sio_socket *s);
+    /* We end it: what is sent now comes before `closing`. Of connected ones. May be NULL. */
+    void (*on_closing)(struct sio_socket *s, close_reason reason);
     /* More can be sent, after a time when not. Closes nothing. May be NULL. */
     void (*on_writable)(struct sio_socket *s);
     /* It has left the namespace, or the connection is over; also of a socket that had on_connect
