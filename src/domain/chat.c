@@ -1,6 +1,7 @@
 /* Chat of one home, which begins and ends with all its parts; and its rooms in memory: found, held,
  * left, and dropped when nobody has held them for long. */
 #include "domain/chat.h"
+#include "domain/chat_delivery.h"
 #include "domain/chat_internal.h"
 #include "domain/chat_retention.h"
 

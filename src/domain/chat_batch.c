@@ -12,6 +12,7 @@
  * What is read on these ways is chat_batch_read.c.
  */
 #include "domain/chat_batch.h"
+#include "domain/chat_delivery.h"
 
 #include "base/mem.h"
 

@@ -3,7 +3,7 @@
 #ifndef SB_DOMAIN_CHAT_BATCH_H
 #define SB_DOMAIN_CHAT_BATCH_H
 
-#include "domain/chat_internal.h"
+#include "domain/chat_outgoing.h"
 
 #define CHAT_BATCH_REPLIES_MAX 256 /* that one request can look for */
 

@@ -8,7 +8,7 @@
  * more is not taken for one to the next. Mail from a room's home to a loop keeps its order: an
  * arrival that was granted is there before the end of the membership is.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_presence.h"
 #include "domain/chat_robot.h"
 
 #include "base/hash.h"

@@ -3,7 +3,7 @@
  * follow into the store behind; a member's receipt is told when its cursor is on disk, so however
  * fast it reads, one is on its way at a time. What a crash forgets of them is read once more.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_delivery.h"
 
 #include "base/mem.h"
 

@@ -11,7 +11,8 @@
  * restart nobody is online who was when it was sent: what the store still calls streaming, and no
  * ring has, is delivered (chat_delivery_now), and told by chat_delivery_left.c.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_delivery.h"
+#include "domain/chat_outgoing.h"
 
 #include "base/mem.h"
 

@@ -9,7 +9,7 @@
  * What is older had reached everybody, or its place in the ring was taken, which was told. A
  * process that dies meanwhile leaves the rest to the next: rows that are done do not stream.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_delivery.h"
 
 #include "base/mem.h"
 

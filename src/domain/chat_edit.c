@@ -6,6 +6,7 @@
  *
  * What was said before is kept, by who changed it and when; a deleted message keeps its place only.
  */
+#include "domain/chat_delivery.h"
 #include "domain/chat_history.h"
 
 #include "shape/chat_history.h"

@@ -9,6 +9,7 @@
  */
 #include "domain/chat_file_internal.h"
 #include "domain/chat_file_type.h"
+#include "domain/chat_outgoing.h"
 
 #include "base/mem.h"
 #include "shape/chat_file.h"

@@ -6,6 +6,7 @@
  * Reactions stand in the message's row. What a non-member reads who monitors is audited.
  */
 #include "domain/chat_history.h"
+#include "domain/chat_delivery.h"
 
 #include "shape/chat_history.h"
 #include "shape/chat_message.h"

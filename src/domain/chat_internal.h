@@ -1,5 +1,6 @@
 /*
- * What the files of chat share. Nobody else includes this.
+ * What the files of chat share. Nobody else includes this, nor chat_outgoing.h (messages on their
+ * way), chat_delivery.h (what has reached whom) and chat_presence.h (sockets), which some need.
  *
  *   chat.c           beginning and end of chat; rooms of a home in memory: holding, leaving
  *   chat_load.c      rooms, read from the store
@@ -48,6 +49,7 @@ struct chat_moods;            /* chat_typing.c, of a room */
 struct chat_retention;        /* chat_retention.c, at home 0 */
 struct chat_ends;             /* chat_ends.c, at home 0 */
 struct chat_left;             /* chat_delivery_left.c, at home 0 */
+struct chat_outgoing;         /* chat_outgoing.h */
 
 enum chat_room_state { CHAT_ROOM_LOADING, CHAT_ROOM_READY, CHAT_ROOM_GONE };
 
@@ -371,146 +373,22 @@ void chat_updated_step(struct chat_room *r, struct store_req *req, unsigned step
 void chat_member_parts(struct chat_change *c, struct chat_room *r, uuid principal, uuid heir,
                        enum chat_out why);
 
-/* --- chat_client.c --- */
-
-/* A principal with sockets on this loop. */
-struct chat_person {
-    struct map_node node; /* in chat->people */
-    uuid principal;
-    struct list clients;  /* struct chat_client */
-};
-/* A socket at the room's home; the room is held for it. */
-struct chat_presence {
-    struct map_node node; /* in chat->presences */
-    struct list link;     /* in room->clients */
-    struct chat_room *room;
-    unsigned loop;
-    uint64_t client;
-    uint64_t ticket;      /* of the seat on its loop */
-    uuid principal;
-    bool watching;        /* it is no member's */
-};
-/* A socket asks to be in the room: chat_presence_come fills the arrival and answers the ask. */
-struct chat_coming {
-    unsigned loop;
-    uint64_t client, ticket;
-    bool watch;
-    bool unseen; /* as chat_client_ops */
-    struct chat_arrival *arrival;
-};
-void chat_presence_come(struct chat_ask *a, struct chat_room *r, const struct chat_coming *in);
-/* From a socket's loop: it is not there any more (nor what it asked for up to that ticket); its
- * principal has what was published up to n. */
-void chat_presence_leave(struct home *h, uuid room, uint64_t client, uint64_t ticket);
-void chat_presence_received(struct home *h, uuid room, uuid principal, uint64_t n);
-void chat_presences_free(struct chat *c);
-/* On a loop: the principal (nil: everybody) is in the room, or is not. */
-void chat_clients_in(struct chat *chat, uuid room, uuid principal);
-void chat_clients_out(struct chat *chat, uuid room, uuid principal, enum chat_out why);
-void chat_clients_free(struct chat *chat);
+/* --- chat_client.c, chat_presence.c --- */
 /* The principal is in the room now: its sockets on every loop come (on_room follows). */
 void chat_spread_in(struct chat_room *r, uuid principal);
 /* It is not (nil: nobody is): `then` runs at home when no socket of it hears the room any more. */
 void chat_spread_out(struct chat_room *r, uuid principal, enum chat_out why,
                      void (*then)(void *arg), void *arg);
-/* Called at the room's home when a member's first socket has come, or its last has gone. */
-void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool online);
+void chat_clients_free(struct chat *chat);
+void chat_presences_free(struct chat *c);
 
-/* --- chat_message.c, chat_batch.c --- */
-
-/* One message on its way to the store. */
-struct chat_outgoing {
-    struct chat_item item; /* first; run = chat_messages_run */
-    struct arena arena;    /* of its texts */
-    struct chat_room *room;
-    uuid id, sender;           /* of a repeat: those of the first */
-    struct chat_draft draft;   /* in the arena */
-    struct chat_origin origin; /* in the arena; set with chat_outgoing_origin */
-    int64_t seq, at_ms;        /* when it is committed; of a repeat: as the first was */
-    enum chat_delivery delivery;
-    const char *why;           /* of a refusal, static text, or NULL */
-    /* At home, once, never inside chat_post: an error, or seq and at_ms are set. The outgoing is
-     * freed after it. */
-    void (*done)(struct chat_outgoing *m, err error, bool repeated);
-    void *owner;
-    /* Asked when its turn comes, for rights may have changed: false, then it was answered and is
-     * freed without `done`. NULL: no rights are asked. */
-    bool (*allowed)(struct chat_outgoing *m);
-    /* More that belongs to the same transaction (a file's release, a robot's job), NULL: nothing.
-     * At most CHAT_MORE_STEPS, the events of which are published with the message's; a request
-     * with some holds this message alone. */
-    unsigned more_steps;
-    void (*more)(struct chat_outgoing *m, struct store_req *req, unsigned first_step);
-    uint64_t client_hash;        /* private from here */
-    size_t bytes;
-    struct chat_outgoing *twin;  /* a later one of the same sender and clientId, answered as this */
-    const struct chat_message_row *row;  /* while done of a repeat runs: the first; NULL: as this */
-};
-#define CHAT_MORE_STEPS 4
-/* For a message of the server, a robot or a file: no rights are asked, nothing is refused because
- * too much waits. All is copied. Holds the room until it is done. */
-struct chat_outgoing *chat_outgoing_new(struct chat_room *r, const struct chat_draft *in,
-                                        uuid sender);
-void chat_outgoing_origin(struct chat_outgoing *m, const struct chat_origin *origin);
-void chat_post(struct chat_outgoing *m);
-/* A system message by the server (sender nil): its content is {code, and the members of the object
- * `more`}. Nobody hears of its failure. */
-void chat_post_system(struct chat_room *r, const char *code, span more);
-void chat_messages_run(struct chat_item *i, struct chat_room *r);
-/* Frees it and lets the room go. */
-void chat_outgoing_free(struct chat_outgoing *m);
+/* --- chat_message.c --- */
 /* Whether the ask's caller may send this here and now; else the ask was answered. Who monitors may
  * without being a member: chat_send makes it one first. */
 bool chat_may_send(struct chat_ask *a, struct chat_room *r, const struct chat_draft *in);
-/* Messages that were committed, in order: for robots that own the room, guests' timers. */
-void chat_committed(struct chat_room *r, struct chat_outgoing *const *messages, unsigned count);
-/* A message as the store has it: row `row` of step `step` of a query that begins with
- * CHAT_MESSAGE_COLUMNS (tables/queries.def). Spans are of the request's arena. */
-void chat_message_row_of(const struct store_req *req, unsigned step, unsigned row,
-                         struct chat_message_row *out);
-/* The same of a message that is not stored yet; spans are the outgoing's. */
-void chat_outgoing_row(const struct chat_outgoing *m, struct chat_message_row *out);
-/* A direct room that somebody has hidden: what is said in it shows it again. */
-bool chat_has_hidden(const struct chat_room *r);
-void chat_unhide(struct chat_room *r);
-
-/* --- chat_delivery.c --- */
-/* What a message's deliveryStatus is when it is first told: delivered if nobody else is online. */
-enum chat_delivery chat_delivery_first(struct chat_room *r, uuid sender);
-/* What a stored one is by now: nothing is streaming but what is on its way to somebody. */
-enum chat_delivery chat_delivery_now(const struct chat_room *r, int64_t seq,
-                                     enum chat_delivery stored);
-/* It is committed, its event has number n; in the order of seq. */
-void chat_delivery_sent(struct chat_room *r, const struct chat_outgoing *m, uint64_t n);
-/* The member has everything up to a seq. */
-void chat_delivery_has(struct chat_room *r, struct chat_member_of *m, int64_t seq);
-/* Its last socket has gone: m->clients and r->online_count do not count it any more. (When its
- * first one comes, online_from_seq is last_seq.) */
-void chat_delivery_gone(struct chat_room *r, struct chat_member_of *m);
-/* Up to a journal number: what a pong says. */
-void chat_delivery_received(struct chat_room *r, struct chat_member_of *m, uint64_t n);
-/* With the process: nothing is told or stored any more. */
-void chat_delivery_free(struct chat_room *r);
-void chat_deliveries_start(struct chat *c); /* by chat_cursors_start */
-void chat_deliveries_free(struct chat *c);  /* by chat_cursors_free */
-
-/* --- chat_delivery_left.c --- */
-/* How long after it was sent a message can be streaming at most: a peer that says nothing is gone
- * long before. */
-#define CHAT_SETTLED_MS 300000
-/* Looks, at home 0, for what an earlier process left. Blocks for one row. */
-void chat_left_start(struct chat *c);
-void chat_left_stop(struct chat *c);
-void chat_left_free(struct chat *c);
-
-/* --- chat_cursor.c --- */
-void chat_cursors_start(struct chat *c);
-/* Before the rooms go. */
-void chat_cursors_free(struct chat *c);
-/* Its own message is read if all before it was. */
-void chat_cursor_sent(struct chat_room *r, struct chat_member_of *m, int64_t seq);
-/* read_seq or delivered_seq moved on: stored behind; with `receipt` told to the room, too. */
-void chat_cursor_touch(struct chat_room *r, struct chat_member_of *m, bool receipt);
+/* A system message by the server (sender nil): its content is {code, and the members of the object
+ * `more`}. Nobody hears of its failure. */
+void chat_post_system(struct chat_room *r, const char *code, span more);
 
 /* --- chat_typing.c --- */
 /* It said something, or went. */

@@ -3,7 +3,7 @@
  * room's queue; when its turn comes its sender's rights are asked again, for whoever was removed
  * meanwhile is out, and then it goes with the others that stand there (chat_batch.c).
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_outgoing.h"
 
 #include "base/hash.h"
 #include "base/mem.h"

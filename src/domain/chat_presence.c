@@ -2,7 +2,8 @@
  * Sockets at the homes of rooms: who is there, what an arrival gets to know, and how loops learn
  * that somebody is in a room or is not any more.
  */
-#include "domain/chat_internal.h"
+#include "domain/chat_presence.h"
+#include "domain/chat_delivery.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -39,7 +40,8 @@ static void count_online(struct chat_room *r, int by)
                           memory_order_relaxed);
 }
 
-void chat_presence_changed(struct chat_room *r, struct chat_member_of *m, bool online)
+/* Its first socket has come, or its last has gone. */
+static void presence_changed(struct chat_room *r, struct chat_member_of *m, bool online)
 {
     if (online) {
         m->online_from_seq = r->last_seq;
@@ -53,7 +55,7 @@ static void member_comes(struct chat_room *r, struct chat_member_of *m)
 {
     if (m->clients++ == 0) {
         count_online(r, 1);
-        chat_presence_changed(r, m, true);
+        presence_changed(r, m, true);
         chat_guests_check(r);
     }
 }
@@ -62,7 +64,7 @@ static void member_goes(struct chat_room *r, struct chat_member_of *m)
 {
     if (--m->clients == 0) {
         count_online(r, -1);
-        chat_presence_changed(r, m, false);
+        presence_changed(r, m, false);
         chat_guests_check(r);
     }
 }

@@ -2,6 +2,7 @@
  * Rooms that a robot owns (settings.robotId of a support room): what guests say there becomes jobs
  * without being asked for, one at a time, until a person takes over.
  */
+#include "domain/chat_outgoing.h"
 #include "domain/chat_robot_internal.h"
 
 #include "base/mem.h"

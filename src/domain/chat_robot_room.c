@@ -3,6 +3,7 @@
  * An answer for the room is a message, committed with the end of its job; the others are told to
  * whoever asked. A store that fails is tried again: until then the job is open.
  */
+#include "domain/chat_outgoing.h"
 #include "domain/chat_robot_internal.h"
 
 #include "base/mem.h"
