@@ -16,6 +16,8 @@ int chat_setup_5(void **state);
 /* The seed chooses which loop runs its next mail and when the store answers (sim_step). */
 void chat_setup_sim(unsigned count, uint64_t seed);
 int chat_teardown(void **state);
+#define ON_1_HOME(test) cmocka_unit_test_setup_teardown(test, chat_setup_1, chat_teardown)
+#define ON_5_HOMES(test) {#test " over 5 homes", test, chat_setup_5, chat_teardown, NULL}
 /* The process ends, and the next one starts on what is stored; sockets are gone. */
 void chat_restart(void);
 
