@@ -549,7 +549,7 @@ export function createChat(me: User) {
     "chat:file:uploaded": (d: { fileId: string }) => uploads.released(d.fileId),
     "chat:system:notification": onNotification,
     "chat:error": (d: ErrorBody) => {
-      if (!uploads.blocked(d)) {
+      if (d.code !== "AUTH_FAILED" && !uploads.blocked(d)) { // `closing` follows, and is shown
         notify({ level: "error", code: d.code, message: d.message });
       }
     },
