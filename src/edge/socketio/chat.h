@@ -84,7 +84,10 @@ void chat_error_members(struct json_writer *w, const struct event_refusal *r, bo
 
 /* The ack {ok:true,requestId?,members...}; nothing when none is wanted. */
 void chat_answer_ok(struct edge *e, const struct sio_answer *to, span request_id, span members);
-/* The ack {ok:false,requestId?,error}, or without an ack id chat:error in the envelope. */
+/* chat:error in the envelope; counts nothing. request_id empty: none. */
+void chat_say_error(struct sio_socket *s, span request_id, const struct event_refusal *r,
+                    bool protocol);
+/* The ack {ok:false,requestId?,error}, or without an ack id chat:error; one error more. */
 void chat_answer_refusal(struct edge *e, const struct sio_answer *to, span request_id,
                          const struct event_refusal *r, bool protocol);
 

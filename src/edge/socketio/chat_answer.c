@@ -116,24 +116,33 @@ static void put_refused(struct json_writer *w, span request_id, const struct eve
     json_close(w, ']');
 }
 
+void chat_say_error(struct sio_socket *s, span request_id, const struct event_refusal *r,
+                    bool protocol)
+{
+    buf out = {0};
+    struct json_writer w = json_writer_of(&out);
+    json_open(&w, '{');
+    chat_error_members(&w, r, protocol);
+    json_close(&w, '}');
+    chat_emit(s, CHAT_ERROR, buf_span(&out), request_id);
+    buf_deinit(&out);
+}
+
 void chat_answer_refusal(struct edge *e, const struct sio_answer *to, span request_id,
                          const struct event_refusal *r, bool protocol)
 {
     struct sio_socket *s = sio_answered(e, to);
-    buf out = {0};
-    struct json_writer w = json_writer_of(&out);
     stats_add(&e->stats.errors[STATS_SOCKETIO][r->error], 1);
     if (s == NULL) {
         return;
     }
-    if (to->wanted) {
-        put_refused(&w, request_id, r, protocol);
-        sio_answer(e, to, buf_span(&out), NULL, 0);
-    } else {
-        json_open(&w, '{');
-        chat_error_members(&w, r, protocol);
-        json_close(&w, '}');
-        chat_emit(s, CHAT_ERROR, buf_span(&out), request_id);
+    if (!to->wanted) {
+        chat_say_error(s, request_id, r, protocol);
+        return;
     }
+    buf out = {0};
+    struct json_writer w = json_writer_of(&out);
+    put_refused(&w, request_id, r, protocol);
+    sio_answer(e, to, buf_span(&out), NULL, 0);
     buf_deinit(&out);
 }

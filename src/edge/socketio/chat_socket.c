@@ -278,12 +278,10 @@ void chat_restore(struct sio_socket *s, span state)
     c->alone = c->recovered && is_behind(kept, &c->back);
 }
 
-/* Of nothing that it asked for. */
+/* Nothing was refused that it asked for, so this counts nowhere. */
 static void say_error(struct sio_socket *s, err error, const char *why)
 {
-    struct sio_answer nobody = {.conn = conn_ref_of(sio_engine(s)->conn), .socket = s->number};
-    chat_answer_refusal(sio_edge(s), &nobody, SPAN_NONE,
-                        &(struct event_refusal){.error = error, .why = why}, false);
+    chat_say_error(s, SPAN_NONE, &(struct event_refusal){.error = error, .why = why}, false);
 }
 
 void chat_rights(struct sio_socket *s)
