@@ -255,6 +255,7 @@ def count_meson(where):
 
 
 def meson_tests(name, word):
+    """Programs of C, one more at a time than there are cores: some wait for the disk."""
     def action(stage):
         where = f'build/{name}'
         names = meson_names(where, word) if word else []
@@ -263,7 +264,7 @@ def meson_tests(name, word):
         wrapper = without_aslr() if name == 'tsan' else []
         multiplier = '1' if name == 'cov' else '3'
         stage.run(wrapper + ['meson', 'test', '-C', where, '--no-rebuild', '--print-errorlogs',
-                             '-t', multiplier, '--num-processes', str(CORES), *names],
+                             '-t', multiplier, '--num-processes', str(CORES + 1), *names],
                   check=False)
         stage.count(*count_meson(where))
     return action
