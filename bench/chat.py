@@ -10,7 +10,7 @@ is stored twice, and all that everything acknowledged came: what is wrong of tha
 store is looked at afterwards: as many messages as were acknowledged, last_seq of each room its
 count. Cases: 1,000 members in one room at 100 messages/s; the same at growing rates until p99 or the
 acknowledgements break (the ceiling); rooms of 10, 100, 1,000 and 10,000; 1,000 rooms of 10 with as
-many messages, and with as many deliveries, as the one large room; and a store that stands still for
+many messages, and with as many deliveries, as the one large room, and their ceiling; and a store that stands still for
 five seconds in the middle (another process holds the write lock), in which sends are refused with
 SERVER_ERROR and sent again.
 
@@ -143,12 +143,11 @@ def load(options, members, rooms, rate, stall=False, strict=True):
                 1, got['deliveries'] * options.seconds / (options.seconds + options.warm))}
 
 
-def ceiling(options):
+def ceiling(options, members, rooms, rate):
     """The rate grows until something breaks; the last one that was carried."""
-    members = options.members
-    rate, best = RATE * options.share, None
+    best = None
     while rate <= members * MEMBER_RATE_MAX:
-        got = load(options, members, 1, round(rate), strict=False)
+        got = load(options, members, rooms, round(rate), strict=False)
         if not got['whole'] or got['p99_ms'] > P99_MAX_MS:
             break
         best = got
@@ -173,7 +172,9 @@ def cases(options):
            lambda: load(options, rooms * 10, rooms, DELIVERIES * share / 10))
     yield (f'{m:,} members, the store stalls for {options.stall} s',
            lambda: load(options, m, 1, RATE * share, stall=True))
-    yield f'{m:,} members, the ceiling', lambda: ceiling(options)
+    yield f'{m:,} members, the ceiling', lambda: ceiling(options, m, 1, RATE * share)
+    yield (f'{rooms:,} rooms of 10, the ceiling',
+           lambda: ceiling(options, rooms * 10, rooms, 10 * RATE * share))
 
 
 COLUMNS = [
