@@ -393,11 +393,14 @@ describe('connection management', () => {
     const ann = await talk('ann');
     const sue = await talk('sue', { role: 'supervisor' });
     const { id } = await room(ann);
-    const all = await rows();
-    const row = all.find((r) => r.socketId === ann.id);
+    let all, row;
+    await until('the room is in its row, just behind the joining', async () => {
+      all = await rows();
+      row = all.find((r) => r.socketId === ann.id);
+      return row.roomSubscriptions.includes(`chat/room/${id}`);
+    });
     assert.equal(row.userType, 'employee');
     assert.ok(row.permissions.includes('chat:message:send'));
-    assert.ok(row.roomSubscriptions.includes(`chat/room/${id}`), row.roomSubscriptions.join());
     assert.equal(all.find((r) => r.socketId === sue.id).userType, 'supervisor');
   });
 

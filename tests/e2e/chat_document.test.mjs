@@ -183,13 +183,17 @@ describe('2. Connection Management', () => {
   it('line 24, "Client connection tracking": each client is a row of who it is, what it may, what it hears', async () => {
     const sue = await talk('sue', 'supervisor');
     const { ann, id } = await meet();
-    const all = await rows();
-    const row = all.find((r) => r.socketId === ann.talker.id);
+    const topic = `chat/room/${id}`; // subscribed just behind the joining
+    let all, row;
+    await until('the room is in its row', async () => {
+      all = await rows();
+      row = all.find((r) => r.socketId === ann.talker.id);
+      return row.roomSubscriptions.includes(topic);
+    });
     for (const member of ['userId', 'connectedAt', 'lastActivity', 'wire', 'remoteAddr']) assert.ok(row[member], member);
     assert.equal(row.userId, claimsOf(ann.token).sub);
     assert.equal(row.userType, 'employee');
     assert.ok(row.permissions.includes('chat:message:send'));
-    assert.ok(row.roomSubscriptions.includes(`chat/room/${id}`));
     assert.equal(all.find((r) => r.socketId === sue.talker.id).userType, 'supervisor');
   });
 
