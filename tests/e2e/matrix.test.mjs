@@ -107,8 +107,18 @@ describe('rights', () => {
     return who.role ? `${who.role} (${scope})` : `${who.kind} ${who.id === target.id ? 'itself' : ''}`;
   };
 
-  /** A request that nobody could carry out: its body is no JSON, where one is asked for or not. */
-  function ask(method, pathname, token) {
+  /** A request that nobody could carry out: its body is no JSON, where one is asked for or not. Whoever
+   * asks for more than 100 routes in a second of one loop has to wait, as the answer says. */
+  async function ask(method, pathname, token) {
+    let answer = await once(method, pathname, token);
+    while (answer.status === 429) {
+      await new Promise((resolve) => setTimeout(resolve, 1000 * answer.retryAfter));
+      answer = await once(method, pathname, token);
+    }
+    return answer;
+  }
+
+  function once(method, pathname, token) {
     return within(WAIT_MS_MAX, `${method} ${pathname}`, new Promise((resolve, reject) => {
       const body = '{';
       const req = http.request({ agent, host: server.host, port: server.port, path: pathname,
@@ -120,7 +130,7 @@ describe('rights', () => {
         if (res.headers['content-type']?.includes('event-stream')) res.destroy();
         res.on('close', () => {
           const json = res.headers['content-type']?.includes('problem') ? JSON.parse(text) : {};
-          resolve({ status: res.statusCode, code: json.code });
+          resolve({ status: res.statusCode, code: json.code, retryAfter: Number(res.headers['retry-after']) });
         });
       });
       req.on('error', reject);
@@ -185,7 +195,6 @@ describe('rights', () => {
         if (allowed !== routeAllows(who, operation)) {
           found.push(`${name(who)}: ${method} ${pattern}: ${status} ${code}`);
         }
-        assert.notEqual(status, 429);
         assert.ok(status >= 400 || method === 'GET' || carriedOut, `${method} ${pathname}: ${status}`);
       }
       return found;
